@@ -1,0 +1,72 @@
+/* The settings: a file of `key = value` lines ('#' begins a comment, '-' and '_' are one in keys, sizes take K, M, G, T).
+ * An unknown key, a value out of bounds or a key given twice is an error that names file and line: a misspelt setting must
+ * not be a silent default. */
+#ifndef CODEASK_CONFIG_CONFIG_H
+#define CODEASK_CONFIG_CONFIG_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* To add a setting, add its row: X(field, "key", KIND, default, least, most, choices, help). Defaults are written as in the
+ * file and go through the same checks. KIND: INT int64_t; SIZE uint64_t, bytes; YESNO bool; TEXT char *, may be empty,
+ * bounds are its length; CHOICE int, the index into choices (words parted by '|'). */
+#define CONFIG_LIST(X)                                                                                                 \
+    X(workers, "workers", INT, "0", 0, 256, NULL, "worker processes that cut files; 0: one a core, 8 at most")         \
+    X(index_threads, "index_threads", INT, "0", 0, 256, NULL,                                                          \
+      "threads that embed while nobody waits; 0: every core, at low priority")                                         \
+    X(engine_threads, "engine_threads", INT, "0", 0, 256, NULL, "threads that compute for a waiting user; 0: every core") \
+    X(embed, "embed", YESNO, "yes", 0, 1, NULL, "embed code; no: words and symbols only")                              \
+    X(embed_model, "embed_model", TEXT, "all-MiniLM-L6-v2", 1, 200, NULL, "the embedding model's name (codeask model list)") \
+    X(provider, "provider", CHOICE, "auto", 0, 2, "auto|cpu|cuda", "what computes; auto: the best that opens")         \
+    X(max_file_bytes, "max_file_bytes", SIZE, "2M", 1 << 10, 1 << 28, NULL, "larger files are listed, not read")       \
+    X(worker_memory, "worker_memory", SIZE, "1G", 64 << 20, 1LL << 36, NULL, "address space of one worker process")    \
+    X(worker_seconds, "worker_seconds", INT, "20", 1, 3600, NULL, "CPU time that one file may cost a worker")          \
+    X(engine_memory, "engine_memory", SIZE, "4G", 256 << 20, 1LL << 42, NULL, "address space of the engine process")   \
+    X(max_index_bytes, "max_index_bytes", SIZE, "64G", 16 << 20, 1LL << 44, NULL, "the index stops growing there")     \
+    X(sweep_hours, "sweep_hours", INT, "24", 0, 24 * 3650, NULL, "what no branch holds is swept after it")             \
+    X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \
+      "an autostarted daemon without clients and work ends after it; 0: never")                                        \
+    X(log_level, "log_level", CHOICE, "warn", 0, 3, "error|warn|info|debug", "what the log holds (never code or questions)") \
+    X(push_overlay, "push-overlay", YESNO, "no", 0, 1, NULL,                                                           \
+      "with CODEASK_SERVER: send uncommitted files to the server for the session")
+
+#define CONFIG_TYPE_INT int64_t
+#define CONFIG_TYPE_SIZE uint64_t
+#define CONFIG_TYPE_YESNO bool
+#define CONFIG_TYPE_TEXT char *
+#define CONFIG_TYPE_CHOICE int
+
+/* Owns its texts. */
+struct config {
+#define X(field, key, kind, def, least, most, choices, help) CONFIG_TYPE_##kind field;
+    CONFIG_LIST(X)
+#undef X
+};
+
+/* Defaults, then the file at path (which need not exist; NULL: defaults only). ERR_USAGE names file and line. */
+int config_open(struct config *out, const char *path, struct err *e);
+/* The same from memory; name stands for the file in messages. */
+int config_parse(struct config *out, const char *name, const char *text, size_t len, struct err *e);
+void config_close(struct config *c);
+/* One setting, checked as in the file: for tests and the command line. */
+int config_set(struct config *c, const char *key, const char *value, struct err *e);
+
+/* The table, for help, doctor and the manual. */
+struct config_row {
+    const char *key;
+    enum config_kind { CONFIG_INT, CONFIG_SIZE, CONFIG_YESNO, CONFIG_TEXT, CONFIG_CHOICE } kind;
+    const char *def; /* as written in the file */
+    int64_t least, most;
+    const char *choices, *help;
+    size_t at; /* offset in struct config */
+};
+extern const struct config_row config_rows[];
+extern const size_t config_nrows;
+/* Appends the row's value of c as it would be written in the file. */
+void config_show(struct buf *out, const struct config *c, const struct config_row *row);
+
+#endif
