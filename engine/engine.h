@@ -1,0 +1,66 @@
+/* The engine: models in, vectors (later: tokens) out. It never sees the store: callers hand it texts.
+ *
+ * The same calls work in process (tests, tools: engine_open) and through the engine process (the daemon: engine_spawn),
+ * which is this same binary started with `--engine` on a socketpair: it alone reads the foreign model files. When that
+ * process dies, hangs or runs out of memory, the calls in flight end with ERR_CRASHED (or ERR_MEMORY), and the next call
+ * starts another; after ENGINE_RESTARTS deaths in ten minutes calls answer ERR_UNAVAILABLE and say so.
+ *
+ * Threads: every function may be called from any thread. Work is done by the engine's own threads in order of priority:
+ * a QUERY that arrives while documents are embedded waits for at most one small batch of them. */
+#ifndef CODEASK_ENGINE_ENGINE_H
+#define CODEASK_ENGINE_ENGINE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENGINE_RESTARTS 3
+
+enum priority { PRIORITY_QUERY, PRIORITY_DOCUMENT };     /* a user waits; background */
+enum embed_kind { EMBED_QUERY, EMBED_DOCUMENT };         /* models may prefix or pool them differently */
+
+struct engine_options {
+    int threads;            /* compute threads; 0: all cores this process may run on */
+    const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
+    const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon"; NULL: the best */
+    size_t max_memory;      /* bytes for weights and scratch together; 0: no cap */
+};
+
+struct engine;
+struct model;
+
+struct model_info {
+    char name[64];          /* the folder's or file's name */
+    char family[32];        /* "bert" */
+    uint8_t hash[32];       /* SHA-256 of the weights file: vectors are keyed by it */
+    uint32_t dim;           /* of an embedding */
+    uint32_t max_tokens;    /* a longer text is cut there */
+    uint64_t bytes;         /* resident weights */
+    char provider[64];      /* "cpu avx512-vnni", "cuda NVIDIA GB10" … */
+};
+
+/* In process. Frees itself of models when closed: close models first. */
+int engine_open(struct engine **out, const struct engine_options *o, struct err *e);
+/* Through a process: program is the path of the binary that understands `--engine`. Nothing is started before it is needed. */
+int engine_spawn(struct engine **out, const char *program, const struct engine_options *o, struct err *e);
+void engine_close(struct engine *en);
+/* The engine process's main: serves requests on the socket fd until it closes; returns the exit status. */
+int engine_main(int fd);
+
+/* path: a folder with model.safetensors, config.json and tokenizer.json or vocab.txt. Every offset, size, shape and value
+ * is checked: ERR_FORMAT names the file and what is wrong. Blocks until the weights are repacked. */
+int model_open(struct model **out, struct engine *en, const char *path, struct err *e);
+void model_close(struct model *m);
+const struct model_info *model_info(const struct model *m);
+
+/* out: [n, dim] row-major, unit length; used_tokens: [n] or NULL, tokens read of each text (max_tokens means it was cut).
+ * Texts are NUL-terminated UTF-8 of any length (invalid bytes read as U+FFFD). Cancelable: *stop, polled between batches,
+ * may be NULL. Blocks; batches are formed without padding across all waiting callers of one priority. */
+int model_embed(struct model *m, enum embed_kind kind, const char *const *text, size_t n, enum priority p, float *out,
+                uint32_t *used_tokens, const volatile bool *stop, struct err *e);
+
+/* Finds a model by name: $CODEASK_HOME/models, the folders of CODEASK_MODELS, the program's own; see config/paths.h. */
+
+#endif

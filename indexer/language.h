@@ -1,0 +1,29 @@
+/* Languages: one row in languages.c and one query file each; no `if (language == …)` anywhere else. */
+#ifndef CODEASK_INDEXER_LANGUAGE_H
+#define CODEASK_INDEXER_LANGUAGE_H
+
+#include "store/record.h"
+
+#include <tree_sitter/api.h>
+
+struct language {
+    const char *name;                         /* "python": shown in JSON and taken by --lang; < LANGUAGE_NAME_MAX */
+    const char *const *suffix;                /* NULL-terminated: ".py"; a whole file name without a dot: "Makefile" */
+    const char *const *interpreter;           /* NULL-terminated or NULL: "#!" programs */
+    const TSLanguage *(*grammar)(void);       /* NULL: cut by lines */
+    const char *tags_scm;                     /* the query file's text, embedded at build time; NULL: cut by lines */
+    uint16_t version;                         /* raised when the query changes: cuts of the old one are made anew */
+};
+
+/* By file name, then by the "#!" line in head (the first bytes of the content, may be empty). Never NULL: the last row is
+ * plain text. Case matters only where a row says so (.C is C++ by custom). Thread-safe. */
+const struct language *language_for(struct str path, struct str head);
+/* By name or a common alias ("c++", "js", "ts", "golang"), NULL when unknown. */
+const struct language *language_named(const char *name);
+/* All rows, NULL-terminated by a row without a name. */
+extern const struct language languages[];
+
+/* Version of cut() and of this language together: part of the cut key. */
+uint16_t language_version(const struct language *l);
+
+#endif

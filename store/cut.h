@@ -1,0 +1,51 @@
+/* Cuts: what one content yields, made once whatever the number of branches, worktrees, forks and copies. */
+#ifndef CODEASK_STORE_CUT_H
+#define CODEASK_STORE_CUT_H
+
+#include "store/record.h"
+#include "store/store.h"
+
+#define CUT_NONE 0u /* cut ids start at 1 and are never reused */
+
+struct cut_key {
+    struct oid oid;                       /* git hash of the clean bytes, also for plain directories */
+    char language[LANGUAGE_NAME_MAX];
+    uint16_t version;                     /* of the cutter and that language's query */
+};
+
+/* CUT_NONE when it was never made. */
+uint32_t cut_find(struct txn *t, const struct cut_key *k);
+/* Pointers into the map, valid while t lives. ERR_NOT_FOUND. */
+int cut_get(struct txn *t, uint32_t cut, struct record *out, struct err *e);
+/* The content with secrets masked by '*' of equal length, appended to out. */
+int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e);
+
+/* One made cut on its way in: the record with its words, and the content with secrets already masked. */
+struct cut_new {
+    struct cut_key key;
+    const void *record;
+    size_t record_len;
+    const char *text;
+    size_t text_len;
+    uint32_t id; /* out: assigned by cuts_put */
+};
+/* What cuts_put will write, built without a transaction (compression, sorting: the slow part), so that the write
+ * transaction stays short. One batch = one term segment. */
+struct cut_batch;
+int cut_batch_build(struct cut_batch **out, const struct cut_new *c, size_t n, struct err *e);
+/* Assigns ids (in order, contiguous), stores keys, records, texts and the segment. A key that is there already keeps its id
+ * and its new copy is dropped. ids: [n], out. */
+int cut_batch_put(struct txn *t, struct cut_batch *b, uint32_t *ids, struct err *e);
+void cut_batch_free(struct cut_batch *b);
+
+/* Poisonous contents: never tried again until `index` is asked to, listed in status and inspect. */
+struct quarantine_row {
+    struct cut_key key;
+    uint32_t attempts;
+    char reason[200];
+};
+int quarantine_put(struct txn *t, const struct quarantine_row *q, struct err *e);
+bool quarantine_get(struct txn *t, const struct cut_key *k, struct quarantine_row *out);
+int quarantine_each(struct txn *t, int (*each)(void *arg, const struct quarantine_row *q), void *arg, struct err *e);
+
+#endif
