@@ -1,0 +1,53 @@
+/* The forward pass, written once over kernels/backend.h: encoders of the BERT family (bidirectional, post-norm).
+ *
+ * Rows are unpadded: a batch is one array of tokens with offsets. encoder_run may be called from several threads at once:
+ * the caller works itself on its own lane (queue and buffers), and idle threads of the encoder's pool help with large
+ * batches, micro-batch by micro-batch. So a query that arrives while documents run starts at once and shares the cores. */
+#ifndef CODEASK_ENGINE_RUN_FORWARD_H
+#define CODEASK_ENGINE_RUN_FORWARD_H
+
+#include "kernels/backend.h"
+
+struct bert_config {
+    uint32_t hidden, layers, heads, intermediate;
+    uint32_t vocab, max_position, type_vocab;
+    float norm_eps;
+    enum activation activation; /* of the feed-forward: ACT_GELU for "gelu" */
+    enum pooling pooling;
+};
+
+/* A tensor as it lies in the file, borrowed from the source until encoder_new returns. */
+struct tensor_view {
+    const void *data; /* little-endian; any alignment */
+    enum type type;   /* TYPE_F32, TYPE_F16 or TYPE_BF16 */
+    int rank;
+    int64_t shape[4];
+};
+
+struct tensor_source {
+    bool (*find)(void *self, const char *name, struct tensor_view *out); /* false: no such tensor */
+    void *self;
+};
+
+struct encoder_options {
+    int threads;   /* that compute one large batch, the caller's included; 0: 1 */
+    bool exact;    /* fp32 weights and operands instead of the device's fast type */
+};
+
+struct encoder;
+
+/* Reads "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight" … (also below "bert."). Checks
+ * names, types and shapes: ERR_FORMAT names the tensor; ERR_UNSUPPORTED for what no op can do. The device is borrowed and
+ * must outlive the encoder. */
+int encoder_new(struct encoder **out, const struct backend *backend, void *device, const struct bert_config *config,
+                const struct tensor_source *from, const struct encoder_options *o, struct err *e);
+void encoder_free(struct encoder *en); /* accepts NULL; no encoder_run may be in flight */
+
+/* token: [offset[n]] ids with the special tokens in place; offset: [n + 1], offset[0] = 0, each sequence 1..max_position
+ * long (ERR_USAGE otherwise, and for ids ≥ vocab); out: fp32 [n, hidden], unit length. Blocks. Any n: it is cut into
+ * micro-batches inside. */
+int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);
+
+size_t encoder_bytes(const struct encoder *en); /* resident weights and tables */
+
+#endif
