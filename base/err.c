@@ -44,8 +44,9 @@ int err_errno(struct err *e, int sys_errno, const char *fmt, ...)
     va_end(ap);
     size_t n = strlen(e->message);
     char text[128];
-    /* the GNU and the POSIX form of strerror_r both leave a usable pointer this way */
-    snprintf(e->message + n, sizeof e->message - n, ": %s", strerror_r(sys_errno, text, sizeof text));
+    if (strerror_r(sys_errno, text, sizeof text))
+        snprintf(text, sizeof text, "error %d", sys_errno);
+    snprintf(e->message + n, sizeof e->message - n, ": %s", text);
     if (code == ERR_FULL)
         err_hint(e, "free some space, or point CODEASK_HOME at a larger disk; nothing that was stored is lost");
     return code;

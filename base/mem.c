@@ -28,7 +28,8 @@ void *mem_grow(void *p, size_t count, size_t size)
 {
     if (size && count > SIZE_MAX / size)
         checked(NULL, SIZE_MAX);
-    return checked(realloc(p, count * size ? count * size : 1), count * size);
+    size_t bytes = count * size;
+    return checked(realloc(p, bytes > 0 ? bytes : 1), bytes);
 }
 
 char *mem_str(const char *s)

@@ -43,7 +43,7 @@ static void identifiers(void **state)
 
 static void unicode(void **state)
 {
-    check("Größe straße", "größe strasse");
+    check("Größe straße", "grösse strasse");
     check("ПриветМир", "привет мир [приветмир]");
     check("日本語", "日本 本語");
     check("語", "語");
