@@ -1,0 +1,102 @@
+/* The retriever: a question and the views that the asker may read -> ranked places with their evidence.
+ *
+ *   query.h     text -> words, names, quoted pieces, intent
+ *   snapshot.h  a view in memory: its occurrences, paths, kinds of file, reference graph; cached by (view, generation)
+ *   lexical.h   BM25F over the term segments, file and chunk level
+ *   names.h     definitions by name: exact, folded, prefix, typo
+ *   dense.h     exact int8 scan of the vectors
+ *   signals.h   signals[]: one function and one weight each; --explain reads the same rows
+ *   rank.h      fusion, coherence, twins, order of chunks inside a file
+ *   trace.h     frames and quoted lines of a stack trace, compiler error or log
+ *   answer.h    packed context -> extractive answer with checked citations
+ *
+ * Threads: any number of searches at once; each runs in one thread with one arena. Read transactions end before any model
+ * call. Nothing here decides permission: what is not among the targets does not exist. */
+#ifndef CODEASK_RETRIEVER_RETRIEVER_H
+#define CODEASK_RETRIEVER_RETRIEVER_H
+
+#include "base/arena.h"
+#include "engine/engine.h"
+#include "store/store.h"
+#include "store/view.h"
+
+struct retriever;
+
+int retriever_open(struct retriever **out, struct store *s, struct err *e);
+void retriever_close(struct retriever *r);
+
+/* One view that may be searched. */
+struct search_target {
+    const struct repo_row *repo;
+    uint32_t view;
+    struct oid commit;             /* what results name; zero: no commit */
+    uint8_t oid_len;               /* 20, 32 or 0 */
+    bool has_overlay;              /* view is an overlay: rows stored under it are uncommitted */
+};
+
+struct search_request {
+    const char *text;              /* the question, UTF-8 */
+    const char *context;           /* standard input of the asker (trace, error, log) or NULL */
+    size_t context_len;
+    const struct search_target *target;
+    size_t ntargets;
+    const char *path_prefix;       /* relative to the repository's root; NULL: all */
+    const char *language;          /* name of a languages[] row; NULL: all */
+    int kind;                      /* enum symbol_kind; -1: all */
+    uint32_t limit;                /* results wanted */
+    bool unique_files, regex, explain;
+    struct model *embedder;        /* NULL: words and names alone */
+    const volatile bool *stop;     /* polled; NULL: never */
+};
+
+struct search_hit {
+    uint32_t target;               /* index into request.target */
+    struct str path;
+    struct oid oid;                /* of the clean bytes */
+    uint8_t oid_len;
+    bool uncommitted;
+    uint32_t cut, chunk;           /* where it came from */
+    uint32_t start_line, end_line;
+    uint32_t symbol;               /* index in the cut's record, or RECORD_NONE */
+    const char *symbol_name, *kind, *language; /* NULL where there is none */
+    const char *crumb;             /* "Outer › method" or "" */
+    struct str snippet;            /* the lines, secrets masked */
+    double score;
+    const double *share;           /* [signal_count()] this hit's score by signal, when explain; else NULL */
+};
+
+/* How sure the retriever is that what was asked for is there at all: calibrated in answer.c. */
+struct search_evidence {
+    double coverage;               /* share of the question's words, by idf, that the best file holds */
+    double lexical, name, dense;   /* best of each, before scaling to the query: BM25 per query idf, match quality, cosine */
+    uint32_t unknown_words;        /* question words that no searched view holds */
+};
+
+struct search_result {
+    struct search_hit *hit;
+    size_t n;
+    struct search_evidence evidence;
+    double ms_embed, ms_lexical, ms_dense, ms_rank, ms_total;
+    bool dense_used;
+};
+
+/* Everything in result lives in arena. ERR_USAGE for an empty or overlong (SEARCH_TEXT_MAX) question. */
+#define SEARCH_TEXT_MAX (64 << 10) /* bytes of question; a pasted log goes to context */
+#define SEARCH_CONTEXT_MAX (1 << 20)
+#define SEARCH_LIMIT_MAX 1000
+int search(struct search_result *out, struct retriever *r, const struct search_request *q, struct arena *arena, struct err *e);
+
+size_t signal_count(void);
+const char *signal_name(size_t i);
+
+/* -- symbols ---------------------------------------------------------------------------------------------------------- */
+enum symbol_want { WANT_DEFINITIONS = 1, WANT_CALLERS = 2, WANT_CALLEES = 4, WANT_REFERENCES = 8 };
+struct symbol_result {
+    struct search_hit *list[4];    /* definitions, callers, callees, references */
+    size_t n[4];
+    const char *matched;           /* the name that was found: differs from the asked one after case folding or a typo */
+};
+int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *name, unsigned want,
+                  const struct search_target *target, size_t ntargets, uint32_t limit, struct arena *arena, struct err *e);
+
+#endif

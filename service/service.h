@@ -1,0 +1,63 @@
+/* The request core: the one place where a request becomes work. Knows neither libuv nor any codec; tests drive it through a
+ * loopback sink. `who` is proved by the transport (peer uid, token), never by params.
+ *
+ * A request's way: session_submit -> queue -> worker thread (method's run) -> events -> service_poll -> sink.
+ * Sinks are called only from service_poll, on the thread that calls it. Event bytes are valid only in the callback. Each id
+ * gets exactly one EVENT_DONE or EVENT_FAIL, last. A sink that returns false is full: that request stops producing until
+ * session_resume (its worker waits; others go on). `wake` is called from any thread when service_poll has something to do. */
+#ifndef CODEASK_SERVICE_SERVICE_H
+#define CODEASK_SERVICE_SERVICE_H
+
+#include "base/err.h"
+#include "config/config.h"
+#include "config/paths.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct service;
+struct session;
+
+struct caller {
+    bool local;                  /* same user over the Unix socket */
+    uid_t uid;
+};
+
+enum event_kind {
+    EVENT_PROGRESS,              /* JSON object: {"stage":…, …} */
+    EVENT_PART,                  /* JSON object: a partial result, method-specific */
+    EVENT_DONE,                  /* JSON object: the result */
+    EVENT_FAIL                   /* JSON object: {"code":name, "message":…, "hint":…} */
+};
+
+struct sink {
+    bool (*event)(void *arg, uint64_t id, enum event_kind kind, const char *json, size_t len);
+    void *arg;
+};
+
+struct service_options {
+    const struct paths *paths;
+    const struct config *config;
+    const char *program;         /* this binary, for the cut workers and the engine process */
+    bool autostarted;
+    void (*wake)(void *arg);
+    void *wake_arg;
+};
+
+int service_open(struct service **out, const struct service_options *o, struct err *e);
+void service_poll(struct service *s);                /* delivers events; call on the loop's thread */
+bool service_idle(const struct service *s);          /* nothing queued, running or still to embed */
+void service_drain(struct service *s);               /* takes no new requests; running ones end or checkpoint */
+void service_close(struct service *s);               /* drains, joins the threads, closes the store */
+
+int session_open(struct session **out, struct service *s, const struct caller *who, struct err *e);
+/* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */
+int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
+                   struct err *e);
+void session_cancel(struct session *c, uint64_t id); /* EVENT_FAIL "canceled" follows, unless it had ended */
+void session_resume(struct session *c, uint64_t id);
+void session_close(struct session *c);               /* cancels; afterwards no sink of c is called and its overlays are gone */
+
+#endif
