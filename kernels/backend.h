@@ -19,19 +19,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How numbers lie in memory. F32, F16 and BF16 are plain; OPERAND forms are the device's own. */
+/* How numbers lie in memory: the types of weights, of rows, and of operands (rows that matmul reads). */
 enum type {
     TYPE_F32,
-    TYPE_F16,
+    TYPE_F16,  /* in files only */
     TYPE_BF16,
-    TYPE_Q8, /* int8 with one fp32 scale for each QUANT_BLOCK consecutive columns of a row */
+    TYPE_Q8,   /* bytes with one fp32 scale for each QUANT_BLOCK consecutive columns of a row */
 };
 #define QUANT_BLOCK 32
 
 enum activation { ACT_NONE, ACT_GELU /* x/2·(1+erf(x/√2)) */, ACT_GELU_TANH, ACT_RELU, ACT_SILU };
 
 /* A matrix in device memory, row-major; borrowed by whoever holds it.
- * TYPE_Q8: data is int8 [rows, stride] and scale fp32 [rows, stride/QUANT_BLOCK], x = data·scale. */
+ * TYPE_Q8: data is uint8 [rows, stride] and scale fp32 [rows, stride/QUANT_BLOCK], x = (data - 128)·scale; the bias of
+ * 128 is what VNNI's unsigned × signed dot product wants. Columns past cols are zero (scale 0) in every operand. */
 struct mat {
     void *data;
     float *scale;     /* TYPE_Q8 only */
@@ -95,6 +96,7 @@ struct device_options {
 struct device_info {
     char provider[64];     /* "cpu avx512-vnni" */
     enum type fast, exact; /* what weights and operands are best held in, where speed or agreement with fp32 matters */
+    enum type fast_qkv;    /* what attention reads best beside `fast`: TYPE_F32 or TYPE_BF16 */
 };
 
 struct backend {
@@ -123,9 +125,10 @@ struct backend {
                   const struct norm *n);                                             /* y: fp32 [r, hidden] */
     void (*quantize)(void *q, struct mat *xq, const struct mat *x, const struct rows *r); /* fp32 → xq->type, once per input */
     void (*matmul)(void *q, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
-                   const struct rows *r);  /* y: [r, n] fp32 or the operand type; x: [r, k] of w's type */
+                   const struct rows *r);  /* y: [r, n] fp32, bf16 or w's type; x: [r, k] of w's type */
     void (*attention)(void *q, struct mat *y, const struct mat *qkv, const struct attention *how,
-                      const struct rows *r); /* qkv: fp32 [r, 3·hidden]; y: [r, hidden] fp32 or operand */
+                      const struct rows *r); /* qkv: fp32 or bf16 [r, 3·hidden]; y: [r, hidden] fp32, or the operand type
+                                                where head_dim is a multiple of QUANT_BLOCK */
     void (*norm)(void *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
                  const struct rows *r);    /* y may be x */
     void (*pool)(void *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
