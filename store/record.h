@@ -2,7 +2,8 @@
  * worker process, the store keeps it, the retriever reads it in place. Host byte order (an index never leaves its machine
  * other than through a bundle, which is rebuilt where the order differs).
  *
- *   struct record_head | chunks[] | symbols[] | refs[] | secrets[] | words[] | strings (NUL-free bytes, referred to by offset)
+ *   struct record_head | chunks[] | symbols[] | refs[] | secrets[] | zeros up to a multiple of 8 | words[]
+ *   | strings (NUL-free bytes, referred to by offset)
  *
  * The words are only in the record that comes from a worker: they go into a segment (store/segment.h), and the stored
  * record has nwords == 0. A record holds nothing of a path. record_check() accepts foreign bytes: after it every index,
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RECORD_MAGIC 0x31747563u /* "cut1" */
@@ -139,6 +141,11 @@ struct record {
     const struct record_word *word;
     const char *strings;
 };
+
+/* Bytes of a record with these counts: what head->size must be. */
+uint64_t record_size(const struct record_head *h);
+/* Where the words begin; the strings follow them. */
+uint64_t record_words_at(const struct record_head *h);
 
 /* Checks every count, index, offset and order; ERR_FORMAT says what is wrong. bytes must be 8-byte aligned and stay. */
 int record_check(struct record *out, const void *bytes, size_t n, struct err *e);

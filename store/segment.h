@@ -32,6 +32,11 @@ struct posting {
  * by the caller with free). Returns their number, 0 when the term is not there. */
 size_t segment_postings(const struct segment *s, uint64_t term, struct posting **out, size_t *cap);
 
+/* Folds a name as the dictionary of names does: Unicode simple lower case, invalid UTF-8 kept, cut at NAME_FOLD_MAX bytes.
+ * Returns the length written to out. */
+#define NAME_FOLD_MAX 200
+size_t name_fold(char out[NAME_FOLD_MAX], const char *name, size_t len);
+
 /* The dictionary of defined names, folded to lower case and sorted by bytes. i in [0, nnames). */
 struct str segment_name(const struct segment *s, uint32_t i);
 /* First name that is not less than prefix: names with a prefix are a run from there. */
