@@ -1,0 +1,145 @@
+/* The pass itself: one micro-batch through the layers on one queue. */
+#include "engine/run/encoder.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t lane_max_rows(const struct model_weights *m)
+{
+    return m->config.max_position > LANE_ROWS ? m->config.max_position : LANE_ROWS;
+}
+
+static uint32_t up_to_64(uint32_t n)
+{
+    return (n + 63) & ~63u;
+}
+
+/* Lays matrices one after the other; called once with base NULL to measure. */
+struct layout {
+    char *base;
+    size_t used;
+};
+
+static void *take(struct layout *l, size_t bytes)
+{
+    void *p = l->base ? l->base + l->used : NULL;
+    l->used += (bytes + 63) & ~(size_t)63;
+    return p;
+}
+
+static struct mat mat(struct layout *l, uint32_t rows, uint32_t cols, enum type type)
+{
+    struct mat m = {.rows = rows, .cols = cols, .stride = up_to_64(cols), .type = type};
+    size_t n = (size_t)rows * m.stride;
+    m.data = take(l, n * (type == TYPE_Q8 ? 1 : type == TYPE_F32 ? 4 : 2));
+    if (type == TYPE_Q8)
+        m.scale = take(l, n / QUANT_BLOCK * sizeof(float));
+    return m;
+}
+
+static void lay(struct lane *l, struct layout *at)
+{
+    const struct bert_config *c = &l->m->config;
+    enum type operand = l->m->operand;
+    uint32_t rows = lane_max_rows(l->m);
+    l->used = take(at, 2 * sizeof(uint32_t));
+    l->token = take(at, rows * sizeof(uint32_t));
+    l->position = take(at, rows * sizeof(uint32_t));
+    l->offset = take(at, (LANE_SEQUENCES + 1) * sizeof(uint32_t));
+    l->h = mat(at, rows, c->hidden, TYPE_F32);
+    l->hq = operand == TYPE_F32 ? l->h : mat(at, rows, c->hidden, operand);
+    l->qkv = mat(at, rows, 3 * c->hidden, l->m->qkv);
+    bool direct = operand == TYPE_F32 || c->hidden / c->heads % QUANT_BLOCK == 0; /* attention writes operands itself */
+    l->mixq = mat(at, rows, c->hidden, operand);
+    l->mix = direct ? l->mixq : mat(at, rows, c->hidden, TYPE_F32);
+    l->mid = mat(at, rows, c->intermediate, operand);
+    l->t = mat(at, rows, c->hidden, TYPE_F32);
+    l->out = mat(at, LANE_SEQUENCES, c->hidden, TYPE_F32);
+}
+
+int lane_new(struct lane **out, const struct model_weights *m, struct err *e)
+{
+    struct lane *l = mem_zero(1, sizeof *l);
+    l->m = m;
+    struct bounds b = {.rows = lane_max_rows(m), .sequences = LANE_SEQUENCES, .longest = m->config.max_position,
+                       .hidden = m->config.hidden, .intermediate = m->config.intermediate, .heads = m->config.heads};
+    int rc = m->backend->queue(m->device, &b, &l->queue, e);
+    if (rc)
+        goto out;
+    struct layout measure = {NULL, 0};
+    lay(l, &measure);
+    rc = m->backend->memory(m->device, &l->memory, measure.used, e);
+    if (rc)
+        goto out;
+    lay(l, &(struct layout){l->memory, 0});
+    l->host = mem_zero(2 * (size_t)b.rows, sizeof *l->host);
+    l->rows = (struct rows){.used = l->used, .token = l->token, .position = l->position, .offset = l->offset,
+                            .max_rows = b.rows, .max_sequences = b.sequences, .longest = b.longest};
+out:
+    if (rc)
+        lane_free(l);
+    else
+        *out = l;
+    return rc;
+}
+
+void lane_free(struct lane *l)
+{
+    if (l == NULL)
+        return;
+    l->m->backend->queue_close(l->queue);
+    l->m->backend->release(l->m->device, l->memory);
+    free(l->host);
+    free(l);
+}
+
+static void put_rows(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n)
+{
+    const struct backend *b = l->m->backend;
+    uint32_t total = offset[n] - offset[0], used[2] = {total, (uint32_t)n}, start[LANE_SEQUENCES + 1];
+    for (size_t s = 0; s < n; s++)
+        for (uint32_t i = offset[s]; i < offset[s + 1]; i++)
+            l->host[i - offset[0]] = i - offset[s];
+    for (size_t s = 0; s <= n; s++)
+        start[s] = offset[s] - offset[0];
+    b->put(l->queue, l->used, used, sizeof used);
+    b->put(l->queue, l->token, token + offset[0], total * sizeof *token);
+    b->put(l->queue, l->position, l->host, total * sizeof *token);
+    b->put(l->queue, l->offset, start, (n + 1) * sizeof *start);
+}
+
+static void run_layer(struct lane *l, const struct layer *y)
+{
+    const struct backend *b = l->m->backend;
+    const struct bert_config *c = &l->m->config;
+    const struct rows *r = &l->rows;
+    struct mat *hq = l->m->operand == TYPE_F32 ? NULL : &l->hq; /* fp32: the hidden state is its own operand */
+    uint32_t head_dim = c->hidden / c->heads;
+    struct attention how = {.heads = c->heads, .head_dim = head_dim, .scale = 1 / sqrtf((float)head_dim)};
+
+    b->matmul(l->queue, &l->qkv, &l->hq, y->qkv, &(struct matmul){.bias = y->qkv_bias}, r); /* [r, 3·hidden] */
+    b->attention(l->queue, &l->mix, &l->qkv, &how, r);                                      /* [r, hidden] */
+    if (l->mix.data != l->mixq.data)
+        b->quantize(l->queue, &l->mixq, &l->mix, r);
+    b->matmul(l->queue, &l->t, &l->mixq, y->out, &(struct matmul){.bias = y->out_bias, .residual = &l->h}, r);
+    b->norm(l->queue, &l->h, hq, &l->t, &y->attention_norm, r);
+    b->matmul(l->queue, &l->mid, &l->hq, y->up, &(struct matmul){.bias = y->up_bias, .activation = c->activation}, r);
+    b->matmul(l->queue, &l->t, &l->mid, y->down, &(struct matmul){.bias = y->down_bias, .residual = &l->h}, r);
+    b->norm(l->queue, &l->h, hq, &l->t, &y->output_norm, r);
+}
+
+int lane_run(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+{
+    const struct backend *b = l->m->backend;
+    const struct bert_config *c = &l->m->config;
+    put_rows(l, token, offset, n);
+    b->embed(l->queue, &l->h, l->m->operand == TYPE_F32 ? NULL : &l->hq, &l->rows, &l->m->embedding, &l->m->embedding_norm);
+    for (uint32_t i = 0; i < c->layers; i++)
+        run_layer(l, &l->m->layer[i]);
+    b->pool(l->queue, &l->out, &l->h, c->pooling, &l->rows);
+    for (size_t s = 0; s < n; s++)
+        b->get(l->queue, out + s * c->hidden, (const float *)l->out.data + s * l->out.stride, c->hidden * sizeof *out);
+    return b->sync(l->queue, e);
+}
