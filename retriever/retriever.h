@@ -25,6 +25,11 @@ struct retriever;
 int retriever_open(struct retriever **out, struct store *s, struct err *e);
 void retriever_close(struct retriever *r);
 
+struct snapshot; /* snapshot.h */
+/* For the rest of this room: the view's snapshot (give it back with snapshot_drop), and the store behind it. */
+int retriever_snapshot(struct snapshot **out, struct retriever *r, uint32_t view, struct err *e);
+struct store *retriever_store(struct retriever *r);
+
 /* One view that may be searched. */
 struct search_target {
     const struct repo_row *repo;

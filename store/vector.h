@@ -24,6 +24,12 @@ int vecof_put(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, con
 /* Pointer into the map or NULL; *n numbers. Unaligned: read with memcpy. */
 const void *vecof_get(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, size_t *n);
 
+/* The variant of a file's card: its path is part of the text, so each path has its own. Never 0. */
+static inline uint64_t vecof_card(struct str path)
+{
+    return hash64(path.p, path.n) | 1;
+}
+
 /* A run of vectors for the scan: rows [n, dim] int8, 64-byte aligned, scales [n]; numbers first … first + n - 1. */
 struct vector_run {
     const int8_t *q;

@@ -1,0 +1,71 @@
+/* Ranking: candidates with their signals -> an order.
+ *
+ *   score(chunk) = (Σ weight · chunk signal + Σ weight · file signal) · Π factor · REPEATⁿ
+ *
+ * where a signal marked `scaled` was divided by its maximum over the candidates of this question, a factor is in (0, 1], and
+ * n counts the chunks of the same file that stand above it. */
+#ifndef CODEASK_RETRIEVER_RANK_H
+#define CODEASK_RETRIEVER_RANK_H
+
+#include "retriever/names.h"
+#include "retriever/retriever.h"
+
+#define RANK_FILES 300  /* files whose signals are computed: recall@40 of files is .998 on the yardstick */
+#define REPEAT .4f      /* a file's next chunk: without it the best file fills the page */
+
+struct rank_file {
+    uint32_t gid, target, ucut, number; /* number: of the occurrence shown, in its snapshot */
+    const struct snapshot *snap;
+    const struct snap_file *file;
+    const struct snap_cut *cut;
+    uint64_t stem_mask, dir_mask;
+    float *value;                       /* [signals] */
+    float part, factor;
+    uint32_t chunk, nchunks;            /* its rows in ranking.chunk */
+    uint32_t placed;
+    float first_score;                  /* of its best chunk, before later signals look at neighbours */
+};
+
+struct rank_chunk {
+    uint32_t file;                      /* row in ranking.file */
+    uint32_t n;                         /* of its cut */
+    float def;                          /* best quality of a definition that it holds */
+    uint32_t def_symbol;
+    float *value;                       /* [signals] */
+    float score;
+};
+
+struct ranking {
+    const struct search_request *request;
+    const struct universe *u;
+    const struct lexical *lex;
+    const struct query *q;
+    const struct name_def *def;
+    size_t ndefs;
+    const float *dense;                 /* [universe.nchunks] cosine of each chunk, or NULL */
+    const float *card;                  /* [universe.ngids] cosine of each file's card, or NULL */
+    struct rank_file *file;
+    uint32_t nfiles;
+    struct rank_chunk *chunk;
+    uint32_t nchunks;
+    uint64_t *stem_mask, *dir_mask;     /* [all files of all snapshots], see path_at */
+    uint32_t *path0;                    /* [nsnaps + 1] first file of a snapshot in the two above */
+    float max_stem_idf;
+};
+
+enum signal_level { SIGNAL_CHUNK, SIGNAL_FILE, SIGNAL_LATE /* a file signal that looks at the files' first scores */, SIGNAL_FACTOR };
+
+struct signal {
+    const char *name, *help;
+    enum signal_level level;
+    bool scaled;
+    float weight;
+    float (*value)(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c); /* c: NULL but for CHUNK */
+};
+extern const struct signal signals[];   /* ended by a NULL name; to add one: a function and a row in signals.c */
+
+/* Fills file[], chunk[] with the candidates (filters applied), computes every signal and the order: chunk[] comes back
+ * sorted, best first. unique: one chunk a file. */
+void rank(struct ranking *r, struct arena *arena);
+
+#endif

@@ -1,0 +1,300 @@
+#define _GNU_SOURCE /* memmem */
+#include "retriever/cache.h"
+#include "retriever/rank.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct retriever {
+    struct store *store;
+    struct cache cache;
+};
+
+int retriever_open(struct retriever **out, struct store *s, struct err *e)
+{
+    struct retriever *r = mem_zero(1, sizeof *r);
+    r->store = s;
+    cache_init(&r->cache, s);
+    *out = r;
+    return 0;
+}
+
+void retriever_close(struct retriever *r)
+{
+    if (!r)
+        return;
+    cache_release(&r->cache);
+    free(r);
+}
+
+int retriever_snapshot(struct snapshot **out, struct retriever *r, uint32_t view, struct err *e)
+{
+    return cache_snapshot(out, &r->cache, view, e);
+}
+
+struct store *retriever_store(struct retriever *r)
+{
+    return r->store;
+}
+
+/* Everything one search holds: released in one place. */
+struct run {
+    struct retriever *r;
+    const struct search_request *q;
+    struct arena *arena;
+    struct snapshot **snap;
+    size_t nsnaps;
+    struct txn *t;
+    struct segment *seg;
+    size_t nsegs;
+    struct dense_map **map;
+    struct query query;
+    struct universe u;
+    struct lexical lex;
+    struct name_def *def;
+    size_t ndefs;
+    float *dense, *card, *vector;
+    struct ranking ranking;
+};
+
+static void run_release(struct run *x)
+{
+    txn_end(x->t);
+    free(x->seg);
+    for (size_t i = 0; i < x->nsnaps; i++) {
+        snapshot_drop(x->snap[i]);
+        dense_map_drop(x->map[i]);
+    }
+}
+
+static int open_views(struct run *x, struct err *e)
+{
+    x->snap = arena_zero(x->arena, x->q->ntargets, sizeof *x->snap);
+    x->map = arena_zero(x->arena, x->q->ntargets, sizeof *x->map);
+    for (; x->nsnaps < x->q->ntargets; x->nsnaps++) {
+        int rc = cache_snapshot(&x->snap[x->nsnaps], &x->r->cache, x->q->target[x->nsnaps].view, e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* Before any transaction: the model call may wait. A model that fails costs the vectors, not the answer. */
+static void embed_question(struct run *x, struct search_result *out)
+{
+    if (!x->q->embedder)
+        return;
+    double began = clock_ms();
+    x->vector = arena_alloc(x->arena, model_info(x->q->embedder)->dim * sizeof *x->vector);
+    const char *text = arena_strn(x->arena, x->query.text.p, x->query.text.n);
+    if (model_embed(x->q->embedder, EMBED_QUERY, &text, 1, PRIORITY_QUERY, x->vector, NULL, x->q->stop, NULL))
+        x->vector = NULL;
+    out->ms_embed = clock_ms() - began;
+}
+
+static int score_dense(struct run *x, struct err *e)
+{
+    const struct model_info *info = model_info(x->q->embedder);
+    uint16_t model;
+    struct vector_run *runs = NULL;
+    size_t n = 0;
+    uint32_t vectors = 0;
+    if (vector_model(x->t, info->hash, info->dim, &model, NULL)) /* nothing embedded with it: no error */
+        return 0;
+    int rc = vectors_open(x->t, model, &runs, &n, e);
+    for (size_t i = 0; i < n; i++)
+        vectors += runs[i].n;
+    free(runs);
+    if (rc || !vectors)
+        return rc;
+    for (size_t i = 0; i < x->nsnaps && !rc; i++)
+        rc = cache_map(&x->map[i], &x->r->cache, x->snap[i], model, vectors, x->t, e);
+    if (!rc)
+        rc = dense_scores(&x->dense, &x->card, &x->u, x->map, x->vector, info->dim, model, x->t, x->arena, e);
+    return rc;
+}
+
+/* -- hits ------------------------------------------------------------------------------------------------------------- */
+
+static size_t line_start(struct str text, uint32_t line, size_t at, uint32_t at_line)
+{
+    for (; at_line < line && at < text.n; at_line++) {
+        const char *nl = memchr(text.p + at, '\n', text.n - at);
+        at = nl ? (size_t)(nl - text.p) + 1 : text.n;
+    }
+    return at;
+}
+
+/* The symbol a chunk is shown under: the asked-for definition, else the one it stands for. */
+static uint32_t shown_symbol(const struct rank_chunk *c, const struct record *r)
+{
+    if (c->def_symbol != RECORD_NONE)
+        return c->def_symbol;
+    return r->chunk[c->n].symbol;
+}
+
+static bool of_kind(const struct record *r, uint32_t chunk, int kind, uint32_t *symbol)
+{
+    for (uint32_t i = 0; i < r->head->nsymbols; i++)
+        if (r->symbol[i].chunk == chunk && r->symbol[i].kind == kind) {
+            *symbol = i;
+            return true;
+        }
+    return false;
+}
+
+static bool holds(struct str text, const struct query *q)
+{
+    for (unsigned i = 0; i < q->nliterals; i++)
+        if (!memmem(text.p, text.n, q->literal[i].p, q->literal[i].n))
+            return false;
+    return true;
+}
+
+static int fill_hit(struct run *x, const struct rank_chunk *c, struct search_hit *h, bool *skip, struct err *e)
+{
+    struct arena *a = x->arena;
+    const struct rank_file *f = &x->ranking.file[c->file];
+    const struct search_target *target = &x->q->target[f->target];
+    struct record r;
+    int rc = cut_get(x->t, f->cut->cut, &r, e);
+    if (rc)
+        return rc;
+    uint32_t symbol = shown_symbol(c, &r);
+    if (x->q->kind >= 0 && !of_kind(&r, c->n, x->q->kind, &symbol)) {
+        *skip = true;
+        return 0;
+    }
+    const struct record_chunk *chunk = &r.chunk[c->n];
+    struct buf text = BUF_INIT;
+    rc = cut_text(x->t, f->cut->cut, &text, e);
+    if (rc)
+        return rc;
+    struct str all = {text.data, text.len};
+    size_t from = line_start(all, chunk->start_line, 0, 1), to = line_start(all, chunk->end_line + 1, from, chunk->start_line);
+    while (to > from && (all.p[to - 1] == '\n' || all.p[to - 1] == '\r'))
+        to--;
+    struct str lines = {all.p + from, to - from};
+    *skip = !holds(lines, &x->query);
+    if (!*skip) {
+        *h = (struct search_hit){
+            .target = f->target,
+            .path = {arena_strn(a, f->file->path.p, f->file->path.n), f->file->path.n},
+            .oid = f->file->oid,
+            .oid_len = target->oid_len ? target->oid_len : 20,
+            .uncommitted = f->file->uncommitted || !target->oid_len,
+            .cut = f->cut->cut,
+            .chunk = c->n,
+            .start_line = chunk->start_line,
+            .end_line = chunk->end_line,
+            .symbol = symbol,
+            .language = arena_strn(a, r.head->language, strnlen(r.head->language, LANGUAGE_NAME_MAX)),
+            .crumb = arena_strn(a, r.strings + chunk->crumb, chunk->crumb_len),
+            .snippet = {arena_strn(a, lines.p, lines.n), lines.n},
+            .score = c->score,
+        };
+        if (symbol != RECORD_NONE) {
+            h->symbol_name = arena_strn(a, r.strings + r.symbol[symbol].name, r.symbol[symbol].name_len);
+            h->kind = symbol_kind_name(r.symbol[symbol].kind);
+        }
+    }
+    buf_release(&text);
+    return 0;
+}
+
+static const double *explain(struct run *x, const struct rank_chunk *c)
+{
+    const struct rank_file *f = &x->ranking.file[c->file];
+    double *share = arena_zero(x->arena, signal_count(), sizeof *share);
+    for (size_t s = 0; signals[s].name; s++) {
+        double v = signals[s].level == SIGNAL_CHUNK ? c->value[s] : f->value[s];
+        share[s] = signals[s].level == SIGNAL_FACTOR ? v : v * signals[s].weight * f->factor;
+    }
+    return share;
+}
+
+static int fill_hits(struct run *x, struct search_result *out, struct err *e)
+{
+    uint32_t limit = x->q->limit ? x->q->limit : 10;
+    out->hit = arena_zero(x->arena, limit, sizeof *out->hit);
+    for (uint32_t i = 0; i < x->ranking.nchunks && out->n < limit; i++) {
+        bool skip = false;
+        const struct rank_chunk *c = &x->ranking.chunk[i];
+        int rc = fill_hit(x, c, &out->hit[out->n], &skip, e);
+        if (rc)
+            return rc;
+        if (skip)
+            continue;
+        if (x->q->explain)
+            out->hit[out->n].share = explain(x, c);
+        out->n++;
+    }
+    return 0;
+}
+
+static void weigh_evidence(const struct run *x, struct search_evidence *ev)
+{
+    const struct query *q = &x->query;
+    for (unsigned i = 0; i < q->nterms; i++)
+        ev->unknown_words += !q->term[i].joined && !q->term[i].whole && !q->term[i].df;
+    for (uint32_t g = 0; g < x->u.ngids; g++) {
+        double cover = 0;
+        for (uint64_t m = x->lex.file[g].mask; m; m &= m - 1) {
+            const struct query_term *t = &q->term[__builtin_ctzll(m)];
+            cover += t->joined || t->whole ? 0 : t->idf;
+        }
+        ev->coverage = fmax(ev->coverage, q->total_idf > 0 ? cover / q->total_idf : 0);
+        ev->lexical = fmax(ev->lexical, q->total_idf > 0 ? x->lex.file[g].best_chunk / q->total_idf : 0);
+    }
+    for (size_t i = 0; i < x->ndefs; i++)
+        ev->name = fmax(ev->name, x->def[i].quality);
+    for (uint32_t i = 0; x->dense && i < x->u.nchunks; i++)
+        ev->dense = fmax(ev->dense, x->dense[i]);
+}
+
+int search(struct search_result *out, struct retriever *r, const struct search_request *q, struct arena *arena, struct err *e)
+{
+    *out = (struct search_result){0};
+    struct run x = {.r = r, .q = q, .arena = arena};
+    double began = clock_ms();
+    size_t len = strlen(q->text);
+    if (len > SEARCH_TEXT_MAX) {
+        int rc = err_set(e, ERR_USAGE, "the question has %zu bytes; %d are the limit", len, SEARCH_TEXT_MAX);
+        err_hint(e, "give a log or a trace on standard input (`-`) and ask a short question about it");
+        return rc;
+    }
+    query_parse(&x.query, (struct str){q->text, len}, arena);
+    if (!x.query.nterms)
+        return err_set(e, ERR_USAGE, "the question has no word to look for");
+    int rc = open_views(&x, e);
+    if (rc)
+        goto out;
+    embed_question(&x, out);
+    double lexical = clock_ms();
+    if ((rc = store_read(&x.t, r->store, e)) || (rc = segments_open(x.t, &x.seg, &x.nsegs, e)))
+        goto out;
+    universe_init(&x.u, x.snap, x.nsnaps, x.seg, x.nsegs, arena);
+    lexical_run(&x.lex, &x.u, &x.query, arena);
+    x.ndefs = names_find(&x.def, &x.u, &x.query, x.t, arena);
+    out->ms_lexical = clock_ms() - lexical;
+    double dense = clock_ms();
+    if (x.vector && (rc = score_dense(&x, e)))
+        goto out;
+    out->dense_used = x.dense != NULL;
+    out->ms_dense = clock_ms() - dense;
+    double ranked = clock_ms();
+    x.ranking = (struct ranking){.request = q, .u = &x.u, .lex = &x.lex, .q = &x.query, .def = x.def, .ndefs = x.ndefs,
+                                 .dense = x.dense, .card = x.card};
+    rank(&x.ranking, arena);
+    rc = fill_hits(&x, out, e);
+    weigh_evidence(&x, &out->evidence);
+    out->ms_rank = clock_ms() - ranked;
+    out->ms_total = clock_ms() - began;
+out:
+    run_release(&x);
+    return rc;
+}

@@ -1,0 +1,283 @@
+#include "retriever/rank.h"
+
+#include <math.h>
+#include <string.h>
+
+/* -- chunk ------------------------------------------------------------------------------------------------------------ */
+
+static const struct chunk_score *chunk_score(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return &r->lex->chunk[universe_chunk(r->u, f->gid, c->n)];
+}
+
+static float chunk_bm25(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return chunk_score(r, f, c)->bm25;
+}
+
+static float chunk_dense(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float cosine = r->dense ? r->dense[universe_chunk(r->u, f->gid, c->n)] : 0;
+    return cosine > 0 ? cosine : 0;
+}
+
+static float chunk_definition(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return c->def;
+}
+
+/* share of the question, by idf, that names defined here hold */
+static float chunk_names(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float cover = 0;
+    for (uint32_t m = chunk_score(r, f, c)->symbol_mask; m; m &= m - 1) {
+        const struct query_term *t = &r->q->term[__builtin_ctz(m)];
+        if (!t->joined && !t->whole)
+            cover += t->idf;
+    }
+    return r->q->total_idf > 0 ? cover / r->q->total_idf : 0;
+}
+
+/* share of the question, by idf, that this one chunk holds: all words together beat one word often */
+static float chunk_cover(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float cover = 0;
+    for (uint32_t m = chunk_score(r, f, c)->mask; m; m &= m - 1) {
+        const struct query_term *t = &r->q->term[__builtin_ctz(m)];
+        if (!t->joined && !t->whole)
+            cover += t->idf;
+    }
+    return r->q->total_idf > 0 ? cover / r->q->total_idf : 0;
+}
+
+/* -- file ------------------------------------------------------------------------------------------------------------- */
+
+static float file_bm25(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return r->lex->file[f->gid].bm25;
+}
+
+static float file_symbols(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return r->lex->file[f->gid].symbol;
+}
+
+static float file_symbol_cover(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return r->lex->file[f->gid].symbol_cover;
+}
+
+static float file_sum(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return r->lex->file[f->gid].sum_chunk;
+}
+
+static float file_root_sum(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return sqrtf(r->lex->file[f->gid].sum_chunk);
+}
+
+static float idf_of(const struct query *q, uint64_t mask)
+{
+    float sum = 0;
+    for (; mask; mask &= mask - 1) {
+        const struct query_term *t = &q->term[__builtin_ctzll(mask)];
+        if (!t->joined && !t->whole)
+            sum += t->file_idf;
+    }
+    return sum;
+}
+
+static float question_idf(const struct query *q)
+{
+    float sum = 0;
+    for (unsigned i = 0; i < q->nterms; i++)
+        if (!q->term[i].joined && !q->term[i].whole)
+            sum += q->term[i].file_idf;
+    return sum > 0 ? sum : 1;
+}
+
+static float file_stem(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return idf_of(r->q, f->stem_mask) / question_idf(r->q);
+}
+
+/* share of the stem's own words that the question names: "background" for background.py, but not for background_jobs_v2 */
+static float file_whole_stem(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    unsigned words = 0, named = 0;
+    for (uint32_t k = 0; k < f->file->nwords; k++) {
+        const struct path_word *w = &f->snap->path_word[f->file->word + k];
+        if (w->role != PATH_STEM)
+            continue;
+        bool hit = false;
+        for (unsigned i = 0; i < r->q->nterms && !hit; i++)
+            hit = r->q->term[i].term == w->term;
+        if (w->whole && hit)
+            return 1; /* typed or joined as one word */
+        if (!w->whole) {
+            words++;
+            named += hit;
+        }
+    }
+    return words ? (float)named / (float)words : 0;
+}
+
+static float file_directories(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return idf_of(r->q, f->dir_mask & ~f->stem_mask) / question_idf(r->q);
+}
+
+/* auth.c for "authentication", config for "configuration"; and "request" for requests_toolbelt's req.py not at all */
+static float file_abbreviation(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float sum = 0;
+    for (uint32_t k = 0; k < f->file->nwords; k++) {
+        const struct path_word *w = &f->snap->path_word[f->file->word + k];
+        const char *text = f->snap->words + w->text;
+        if (w->role != PATH_STEM || w->len < 3)
+            continue;
+        for (unsigned i = 0; i < r->q->nterms; i++) {
+            const struct query_term *t = &r->q->term[i];
+            if (t->joined || t->term == w->term || t->len < 4)
+                continue;
+            unsigned n = w->len < t->len ? w->len : t->len;
+            if (n >= 3 && w->len != t->len && !memcmp(text, t->text, n) && (n >= 4 || w->len < t->len))
+                sum += t->file_idf * (float)n / (float)(w->len > t->len ? w->len : t->len);
+        }
+    }
+    return sum / question_idf(r->q);
+}
+
+static float file_imported(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    return logf(1 + (float)f->file->imported_by);
+}
+
+/* mean of the best three chunks */
+static float file_dense(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    if (!r->dense)
+        return 0;
+    float best[3] = {0};
+    for (uint32_t i = 0; i < f->cut->nchunks; i++) {
+        float v = r->dense[universe_chunk(r->u, f->gid, i)];
+        for (int k = 0; k < 3; k++)
+            if (v > best[k]) {
+                float t = best[k];
+                best[k] = v;
+                v = t;
+            }
+    }
+    unsigned n = f->cut->nchunks < 3 ? f->cut->nchunks : 3;
+    return n ? (best[0] + best[1] + best[2]) / (float)n : 0;
+}
+
+static float file_card(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float cosine = r->card ? r->card[f->gid] : 0;
+    return cosine > 0 ? cosine : 0;
+}
+
+/* -- late: what the first scores of other files say ------------------------------------------------------------------- */
+
+static const struct rank_file *row_of(const struct ranking *r, const struct rank_file *f, uint32_t number)
+{
+    for (uint32_t i = 0; i < r->nfiles; i++)
+        if (r->file[i].target == f->target && r->file[i].number == number)
+            return &r->file[i];
+    return NULL;
+}
+
+/* files that import it or that it imports, when they are among the best themselves */
+static float file_neighbours(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float best = 0;
+    const uint32_t *list[] = {f->snap->edge + f->file->import, f->snap->back_edge + f->file->importer};
+    uint32_t count[] = {f->file->nimports, f->file->nimporters};
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < count[side] && i < 60; i++) {
+            const struct rank_file *other = row_of(r, f, list[side][i]);
+            if (other && other != f && other->first_score > best)
+                best = other->first_score;
+        }
+    return best;
+}
+
+/* which package does the question mean: the one whose best files score together */
+static float file_package(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)
+{
+    float sum = 0, weight = 1;
+    unsigned n = 0;
+    if (f->snap->npackages < 2)
+        return 0;
+    for (uint32_t i = 0; i < r->nfiles && i < 40 && n < 4; i++) { /* rows stand in order of first score by now */
+        const struct rank_file *other = &r->file[i];
+        if (other->target != f->target || other->file->package != f->file->package)
+            continue;
+        sum += weight * other->first_score;
+        weight *= .6f;
+        n++;
+    }
+    return sum;
+}
+
+/* -- factors ---------------------------------------------------------------------------------------------------------- */
+
+/* 1 - most · p: p is how sure we are that the file is of that nature */
+#define NATURE(field, most, unless)                                                                                    \
+    static float nature_##field(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)        \
+    {                                                                                                                  \
+        return (unless) ? 1 : 1 - (most)*f->file->is.field;                                                            \
+    }
+NATURE(test, .7f, r->q->about_tests)
+NATURE(example, .65f, r->q->about_examples || r->q->about_tests)
+NATURE(doc, .5f, r->q->about_docs)
+NATURE(config, .6f, r->q->about_config)
+NATURE(generated, .5f, false)
+NATURE(vendored, .6f, false)
+NATURE(declaration, .3f, r->q->about_types)
+NATURE(reexport, .4f, false)
+NATURE(script, .4f, r->q->about_config)
+
+const struct signal signals[] = {
+    {"bm25", "words of the question in the chunk", SIGNAL_CHUNK, true, .9f, chunk_bm25},
+    {"dense", "similarity of meaning", SIGNAL_CHUNK, true, .6f, chunk_dense},
+    {"definition", "defines a name that was asked for", SIGNAL_CHUNK, false, .8f, chunk_definition},
+    {"names", "words of the question in names defined here", SIGNAL_CHUNK, false, .4f, chunk_names},
+    {"cover", "all words of the question together", SIGNAL_CHUNK, false, .3f, chunk_cover},
+    {"file bm25", "words of the question in the whole file", SIGNAL_FILE, true, .6f, file_bm25},
+    {"file names", "words of the question in the file's definitions", SIGNAL_FILE, true, .4f, file_symbols},
+    {"file name cover", "one definition of the file named by many words", SIGNAL_FILE, false, .3f, file_symbol_cover},
+    {"sum", "many chunks of the file match", SIGNAL_FILE, true, .2f, file_sum},
+    {"root sum", "several chunks of the file match", SIGNAL_FILE, true, .3f, file_root_sum},
+    {"stem", "the file's name holds words of the question", SIGNAL_FILE, false, .8f, file_stem},
+    {"whole stem", "the file's name is named", SIGNAL_FILE, false, .4f, file_whole_stem},
+    {"directory", "a directory's name holds words of the question", SIGNAL_FILE, false, .4f, file_directories},
+    {"abbreviation", "the file's name abbreviates a word of the question", SIGNAL_FILE, false, .3f, file_abbreviation},
+    {"imported", "other files import it", SIGNAL_FILE, true, .15f, file_imported},
+    {"file dense", "its best chunks are similar in meaning", SIGNAL_FILE, true, .3f, file_dense},
+    {"card", "its card (path, header, names) is similar in meaning", SIGNAL_FILE, true, .3f, file_card},
+    {"neighbours", "imports, or is imported by, a file that matches", SIGNAL_LATE, true, .15f, file_neighbours},
+    {"package", "its package is the one that is meant", SIGNAL_LATE, true, .2f, file_package},
+    {"test", "it is a test", SIGNAL_FACTOR, false, 1, nature_test},
+    {"example", "it is an example", SIGNAL_FACTOR, false, 1, nature_example},
+    {"documentation", "it is documentation", SIGNAL_FACTOR, false, 1, nature_doc},
+    {"configuration", "it is configuration or data", SIGNAL_FACTOR, false, 1, nature_config},
+    {"generated", "it is generated or minified", SIGNAL_FACTOR, false, 1, nature_generated},
+    {"vendored", "it is a copy of another project", SIGNAL_FACTOR, false, 1, nature_vendored},
+    {"declaration", "it only declares", SIGNAL_FACTOR, false, 1, nature_declaration},
+    {"re-export", "it passes on what others define", SIGNAL_FACTOR, false, 1, nature_reexport},
+    {"script", "it is tooling", SIGNAL_FACTOR, false, 1, nature_script},
+    {NULL, NULL, 0, false, 0, NULL},
+};
+
+size_t signal_count(void)
+{
+    return sizeof signals / sizeof *signals - 1;
+}
+
+const char *signal_name(size_t i)
+{
+    return signals[i].name;
+}

@@ -1,0 +1,390 @@
+#include "retriever/snapshot.h"
+
+#include "base/mem.h"
+#include "base/words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct loading {
+    struct snapshot *s;
+    struct str *overlay;         /* paths stored under the overlay itself, in order */
+    size_t noverlay, overlay_cap, next_overlay, file_cap;
+};
+
+static int str_cmp(struct str a, struct str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int c = n ? memcmp(a.p, b.p, n) : 0;
+    return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+static int str_order(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static int add_overlay(void *arg, const struct occ *o)
+{
+    struct loading *l = arg;
+    if (o->flags & OCC_DELETED)
+        return 0;
+    VEC_ROOM(l->overlay, l->noverlay, l->overlay_cap);
+    l->overlay[l->noverlay++] = (struct str){arena_strn(&l->s->arena, o->path.p, o->path.n), o->path.n};
+    return 0;
+}
+
+/* The file's name without leading dots and without its suffixes: "schemas.test.ts" -> "schemas". */
+static void find_stem(struct snap_file *f)
+{
+    size_t at = f->path.n;
+    while (at > 0 && f->path.p[at - 1] != '/')
+        at--;
+    size_t begin = at;
+    while (begin < f->path.n && f->path.p[begin] == '.')
+        begin++;
+    size_t end = begin;
+    while (end < f->path.n && f->path.p[end] != '.')
+        end++;
+    f->stem = (uint16_t)begin;
+    f->stem_len = (uint16_t)(end - begin);
+}
+
+static int add_file(void *arg, const struct occ *o)
+{
+    struct loading *l = arg;
+    struct snapshot *s = l->s;
+    VEC_ROOM(s->file, s->nfiles, l->file_cap);
+    struct snap_file *f = &s->file[s->nfiles++];
+    *f = (struct snap_file){.oid = o->oid, .cut = o->cut, .ucut = FILE_NONE, .flags = o->flags};
+    f->path = (struct str){arena_strn(&s->arena, o->path.p, o->path.n), o->path.n};
+    struct str key = f->path;
+    f->uncommitted = l->noverlay && bsearch(&key, l->overlay, l->noverlay, sizeof *l->overlay, str_order) != NULL;
+    find_stem(f);
+    return 0;
+}
+
+static int by_cut_order(const void *a, const void *b, void *arg)
+{
+    const struct snap_file *file = ((struct snapshot *)arg)->file;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (file[x].cut != file[y].cut)
+        return file[x].cut < file[y].cut ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* glibc's qsort_r is not in C17: a merge sort over numbers is all that is needed here */
+static void sort_numbers(uint32_t *v, size_t n, int (*cmp)(const void *, const void *, void *), void *arg)
+{
+    uint32_t *from = v, *spare = mem_alloc(n * sizeof *v), *to = spare;
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t at = 0; at < n; at += 2 * width) {
+            size_t i = at, mid = at + width < n ? at + width : n, j = mid, end = mid + width < n ? mid + width : n;
+            for (size_t k = at; k < end; k++)
+                to[k] = i < mid && (j == end || cmp(&from[i], &from[j], arg) <= 0) ? from[i++] : from[j++];
+        }
+        uint32_t *t = from;
+        from = to;
+        to = t;
+    }
+    if (from != v)
+        memcpy(v, from, n * sizeof *v);
+    free(spare);
+}
+
+static void group_cuts(struct snapshot *s)
+{
+    uint32_t n = 0;
+    s->by_cut = mem_alloc(s->nfiles * sizeof *s->by_cut);
+    for (uint32_t i = 0; i < s->nfiles; i++)
+        if (s->file[i].cut != CUT_NONE)
+            s->by_cut[n++] = i;
+    sort_numbers(s->by_cut, n, by_cut_order, s);
+    s->cut = mem_zero(n, sizeof *s->cut);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t cut = s->file[s->by_cut[i]].cut;
+        if (!s->ncuts || s->cut[s->ncuts - 1].cut != cut)
+            s->cut[s->ncuts++] = (struct snap_cut){.cut = cut, .file = i};
+        s->cut[s->ncuts - 1].nfiles++;
+        s->file[s->by_cut[i]].ucut = s->ncuts - 1;
+    }
+}
+
+struct imports {
+    struct import_row *row;
+    size_t n, cap;
+};
+
+static const char *language_text(struct snapshot *s, const char *name)
+{
+    /* a handful of languages: keep one copy of each name */
+    static const size_t span = 64;
+    for (uint32_t i = s->nfiles > span ? s->nfiles - (uint32_t)span : 0; i < s->nfiles; i++)
+        if (s->file[i].language && !strncmp(s->file[i].language, name, LANGUAGE_NAME_MAX))
+            return s->file[i].language;
+    return arena_strn(&s->arena, name, strnlen(name, LANGUAGE_NAME_MAX));
+}
+
+static int read_records(struct snapshot *s, struct txn *t, struct imports *im, struct err *e)
+{
+    for (uint32_t u = 0; u < s->ncuts; u++) {
+        struct snap_cut *c = &s->cut[u];
+        struct record r;
+        int rc = cut_get(t, c->cut, &r, e);
+        if (rc)
+            return rc;
+        c->nchunks = r.head->nchunks;
+        c->flags = r.head->flags;
+        c->ntests = r.head->ntests;
+        c->nsymbols = r.head->nsymbols;
+        c->nprototypes = r.head->nprototypes;
+        c->nimports = r.head->nimports;
+        c->nexports = r.head->nexports;
+        c->lines = r.head->source_lines;
+        s->nchunks += c->nchunks;
+        const char *language = language_text(s, r.head->language);
+        for (uint32_t k = 0; k < c->nfiles; k++) {
+            uint32_t number = s->by_cut[c->file + k];
+            s->file[number].language = language;
+            for (uint32_t i = 0; i < r.head->nrefs; i++) {
+                const struct record_ref *ref = &r.ref[i];
+                if (ref->kind != REF_IMPORT && ref->kind != REF_EXPORT)
+                    continue;
+                VEC_ROOM(im->row, im->n, im->cap);
+                im->row[im->n++] =
+                    (struct import_row){number, record_str(&r, ref->name, ref->name_len), ref->kind == REF_EXPORT};
+            }
+        }
+    }
+    return 0;
+}
+
+static int path_order(const void *a, const void *b)
+{
+    const struct path_index *x = a, *y = b;
+    if (x->term != y->term)
+        return x->term < y->term ? -1 : 1;
+    return x->file < y->file ? -1 : x->file > y->file;
+}
+
+static void index_paths(struct snapshot *s)
+{
+    struct buf words = BUF_INIT;
+    size_t cap = 0;
+    for (uint32_t i = 0; i < s->nfiles; i++) {
+        struct snap_file *f = &s->file[i];
+        f->word = s->npath_words;
+        uint32_t depth = 0, stem_end = (uint32_t)f->stem + f->stem_len;
+        for (uint32_t k = f->stem; k > 0; k--)
+            depth += f->path.p[k - 1] == '/';
+        /* what follows the stem (suffixes) is no word of the path: it is the language */
+        struct words w;
+        struct word out;
+        words_init(&w, f->path.p, stem_end);
+        while (words_next(&w, &out)) {
+            struct path_word p = {.text = (uint32_t)words.len, .len = (uint8_t)out.len, .whole = out.kind == WORD_WHOLE};
+            buf_add(&words, out.text, out.len);
+            char stem[WORD_MAX];
+            memcpy(stem, out.text, out.len);
+            p.term = term_of(TERM_WORD, stem, word_stem(stem, out.len));
+            p.role = out.at >= f->stem ? PATH_STEM : PATH_DIR;
+            uint32_t above = 0;
+            for (uint32_t k = 0; k < out.at; k++)
+                above += f->path.p[k] == '/';
+            p.depth = p.role == PATH_DIR ? (uint8_t)(depth - above - 1 > 255 ? 255 : depth - above - 1) : 0;
+            VEC_ROOM(s->path_word, s->npath_words, cap);
+            s->path_word[s->npath_words++] = p;
+        }
+        f->nwords = s->npath_words - f->word;
+    }
+    s->words = buf_take(&words);
+    s->path_index = mem_alloc(s->npath_words * sizeof *s->path_index);
+    for (uint32_t i = 0; i < s->nfiles; i++)
+        for (uint32_t k = 0; k < s->file[i].nwords; k++) {
+            uint32_t at = s->file[i].word + k;
+            s->path_index[at] = (struct path_index){s->path_word[at].term, i, at};
+        }
+    qsort(s->path_index, s->npath_words, sizeof *s->path_index, path_order);
+}
+
+/* A directory with a manifest is a package; a file belongs to the nearest above it. */
+static bool is_manifest(const struct snap_file *f)
+{
+    static const char *const name[] = {"package.json", "pyproject.toml", "setup.py", "Cargo.toml", "go.mod", "pom.xml",
+                                       "build.gradle", "build.gradle.kts", "composer.json", "mix.exs", "Package.swift",
+                                       "build.sbt", "CMakeLists.txt", "Gemfile", "dune-project", "build.zig", NULL};
+    size_t at = f->path.n;
+    while (at > 0 && f->path.p[at - 1] != '/')
+        at--;
+    struct str base = {f->path.p + at, f->path.n - at};
+    for (size_t i = 0; name[i]; i++)
+        if (base.n == strlen(name[i]) && !memcmp(base.p, name[i], base.n))
+            return true;
+    static const char *const suffix[] = {".gemspec", ".csproj", ".cabal", ".opam", NULL};
+    for (size_t i = 0; suffix[i]; i++) {
+        size_t n = strlen(suffix[i]);
+        if (base.n > n && !memcmp(base.p + base.n - n, suffix[i], n))
+            return true;
+    }
+    return false;
+}
+
+static void find_packages(struct snapshot *s)
+{
+    size_t cap = 0, n = 0;
+    struct snap_package *p = NULL;
+    VEC_ROOM(p, n, cap);
+    p[n++] = (struct snap_package){STR(""), 0};
+    for (uint32_t i = 0; i < s->nfiles; i++) {
+        if (!is_manifest(&s->file[i]))
+            continue;
+        size_t dir = s->file[i].path.n;
+        while (dir > 0 && s->file[i].path.p[dir - 1] != '/')
+            dir--;
+        struct str path = {s->file[i].path.p, dir ? dir - 1 : 0};
+        bool known = false;
+        for (size_t k = n; k > 0 && !known && k + 64 > n; k--)
+            known = p[k - 1].path.n == path.n && !memcmp(p[k - 1].path.p, path.p, path.n);
+        if (known || !path.n)
+            continue;
+        VEC_ROOM(p, n, cap);
+        p[n++] = (struct snap_package){path, 0};
+    }
+    qsort(p, n, sizeof *p, str_order); /* path is the first member */
+    for (uint32_t i = 0; i < s->nfiles; i++) {
+        struct str dir = {s->file[i].path.p, s->file[i].stem};
+        for (;;) {
+            while (dir.n > 0 && dir.p[dir.n - 1] != '/')
+                dir.n--;
+            dir.n -= dir.n > 0;
+            struct snap_package key = {dir, 0}, *found = bsearch(&key, p, n, sizeof *p, str_order);
+            if (found) {
+                s->file[i].package = (uint32_t)(found - p);
+                found->files++;
+                break;
+            }
+        }
+    }
+    s->package = p;
+    s->npackages = (uint32_t)n;
+}
+
+int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, struct err *e)
+{
+    struct snapshot *s = mem_zero(1, sizeof *s);
+    struct loading l = {.s = s};
+    struct imports im = {0};
+    struct txn *t = NULL;
+    s->refs = 1;
+    arena_init(&s->arena);
+    int rc = store_read(&t, store, e);
+    if (rc)
+        goto out;
+    s->generation = txn_generation(t);
+    if ((rc = view_get(t, view, &s->head, e)))
+        goto out;
+    if (s->head.kind == VIEW_OVERLAY && (rc = occ_rows(t, view, add_overlay, &l, e)))
+        goto out;
+    if (l.noverlay)
+        qsort(l.overlay, l.noverlay, sizeof *l.overlay, str_order);
+    if ((rc = occ_each(t, view, STR(""), add_file, &l, e)))
+        goto out;
+    group_cuts(s);
+    if ((rc = read_records(s, t, &im, e)))
+        goto out;
+    index_paths(s);
+    find_packages(s);
+    for (uint32_t i = 0; i < s->nfiles; i++)
+        nature_of(&s->file[i].is, &s->file[i], s->file[i].ucut == FILE_NONE ? NULL : &s->cut[s->file[i].ucut]);
+    imports_resolve(s, im.row, im.n); /* the targets lie in the map: before the transaction ends */
+out:
+    txn_end(t);
+    free(l.overlay);
+    free(im.row);
+    if (rc)
+        snapshot_drop(s);
+    else
+        *out = s;
+    return rc;
+}
+
+void snapshot_drop(struct snapshot *s)
+{
+    if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    arena_release(&s->arena);
+    free(s->file);
+    free(s->cut);
+    free(s->by_cut);
+    free(s->path_word);
+    free(s->path_index);
+    free(s->words);
+    free(s->edge);
+    free(s->back_edge);
+    free(s->package);
+    free(s);
+}
+
+uint32_t snapshot_ucut(const struct snapshot *s, uint32_t cut)
+{
+    uint32_t lo = 0, hi = s->ncuts;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (s->cut[mid].cut < cut)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < s->ncuts && s->cut[lo].cut == cut ? lo : FILE_NONE;
+}
+
+uint32_t snapshot_file(const struct snapshot *s, struct str path)
+{
+    uint32_t lo = 0, hi = s->nfiles;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (str_cmp(s->file[mid].path, path) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < s->nfiles && !str_cmp(s->file[lo].path, path) ? lo : FILE_NONE;
+}
+
+uint32_t snapshot_map(const struct snapshot *s, const struct segment *seg, uint32_t *map)
+{
+    /* both lists ascend: find the start, then walk side by side */
+    uint32_t visible = 0, u = 0, hi = s->ncuts;
+    while (seg->ncuts && u < hi) {
+        uint32_t mid = u + (hi - u) / 2;
+        if (s->cut[mid].cut < seg->cut[0])
+            u = mid + 1;
+        else
+            hi = mid;
+    }
+    for (uint32_t i = 0; i < seg->ncuts; i++) {
+        while (u < s->ncuts && s->cut[u].cut < seg->cut[i])
+            u++;
+        bool there = u < s->ncuts && s->cut[u].cut == seg->cut[i];
+        map[i] = there ? u : FILE_NONE;
+        visible += there;
+    }
+    return visible;
+}
+
+const struct path_index *snapshot_path(const struct snapshot *s, uint64_t term, size_t *n)
+{
+    uint32_t lo = 0, hi = s->npath_words;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (s->path_index[mid].term < term)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    uint32_t end = lo;
+    while (end < s->npath_words && s->path_index[end].term == term)
+        end++;
+    *n = end - lo;
+    return s->path_index + lo;
+}
