@@ -3,6 +3,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
+mkdir -p build
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 2; }
@@ -44,7 +45,6 @@ has_gpu() { command -v nvcc >/dev/null && command -v nvidia-smi >/dev/null && nv
 build() {
   local preset=$1 log
   shift
-  mkdir -p build
   log=build/$preset.log
   if ! { cmake --preset "$preset" "$@" && cmake --build --preset "$preset" -j "$(jobs)"; } >"$log" 2>&1; then
     grep -E -A 12 'error|Error|FAILED' "$log" >&2 || tail -n 40 "$log" >&2
