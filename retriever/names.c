@@ -126,6 +126,14 @@ static void find_near(struct finder *f, uint32_t name, bool typo)
     }
 }
 
+static int def_order(const void *a, const void *b)
+{
+    const struct name_def *x = a, *y = b;
+    if (x->gid != y->gid)
+        return x->gid < y->gid ? -1 : 1;
+    return x->symbol < y->symbol ? -1 : x->symbol > y->symbol;
+}
+
 size_t names_find(struct name_def **out, const struct universe *u, const struct query *q, struct txn *t, struct arena *arena)
 {
     struct finder f = {.u = u, .q = q, .t = t, .arena = arena};
@@ -150,8 +158,10 @@ size_t names_find(struct name_def **out, const struct universe *u, const struct 
         d->quality = by_match[d->match] * kind_weight(d->kind) * asked->weight * scope / sqrtf((float)n);
     }
     *out = arena_alloc(arena, f.n * sizeof *f.def);
-    if (f.n)
+    if (f.n) {
+        qsort(f.def, f.n, sizeof *f.def, def_order);
         memcpy(*out, f.def, f.n * sizeof *f.def);
+    }
     free(f.def);
     free(f.hits);
     return f.n;

@@ -16,7 +16,7 @@ struct name_def {
 };
 
 /* Exact and folded definitions of all of the question's names; prefix and typo only for a symbol-like question that found
- * neither. out: in arena. Reads records: t is the transaction of the universe's segments. */
+ * neither. out: in arena, in order of gid. Reads records: t is the transaction of the universe's segments. */
 size_t names_find(struct name_def **out, const struct universe *u, const struct query *q, struct txn *t, struct arena *arena);
 
 /* Weight of a kind when somebody asks for a name: a class before the method that returns it. */

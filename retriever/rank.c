@@ -20,6 +20,8 @@ static void mark_paths(struct ranking *r, struct arena *arena)
     r->path0[u->nsnaps] = total;
     r->stem_mask = arena_zero(arena, total, sizeof *r->stem_mask);
     r->dir_mask = arena_zero(arena, total, sizeof *r->dir_mask);
+    r->row = arena_alloc(arena, total * sizeof *r->row);
+    memset(r->row, 0xff, total * sizeof *r->row);
     for (size_t k = 0; k < u->nsnaps; k++)
         for (unsigned i = 0; i < r->q->nterms; i++) {
             size_t n;
@@ -154,6 +156,19 @@ static void choose_files(struct ranking *r, struct arena *arena)
     free(e);
 }
 
+static size_t first_def(const struct ranking *r, uint32_t gid)
+{
+    size_t lo = 0, hi = r->ndefs;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (r->def[mid].gid < gid)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 static void choose_chunks(struct ranking *r, struct arena *arena)
 {
     uint32_t most = 0;
@@ -162,12 +177,13 @@ static void choose_chunks(struct ranking *r, struct arena *arena)
     r->chunk = arena_zero(arena, most, sizeof *r->chunk);
     for (uint32_t i = 0; i < r->nfiles; i++) {
         struct rank_file *f = &r->file[i];
+        size_t def = first_def(r, f->gid);
         f->chunk = r->nchunks;
         for (uint32_t n = 0; n < f->cut->nchunks; n++) {
             struct rank_chunk *c = &r->chunk[r->nchunks];
             *c = (struct rank_chunk){.file = i, .n = n, .def_symbol = RECORD_NONE};
-            for (size_t d = 0; d < r->ndefs; d++)
-                if (r->def[d].gid == f->gid && r->def[d].chunk == n && r->def[d].quality > c->def) {
+            for (size_t d = def; d < r->ndefs && r->def[d].gid == f->gid; d++)
+                if (r->def[d].chunk == n && r->def[d].quality > c->def) {
                     c->def = r->def[d].quality;
                     c->def_symbol = r->def[d].symbol;
                 }
@@ -244,9 +260,11 @@ static int chunk_order(const void *a, const void *b)
 static void order_files(struct ranking *r)
 {
     qsort(r->file, r->nfiles, sizeof *r->file, file_order);
-    for (uint32_t i = 0; i < r->nfiles; i++)
+    for (uint32_t i = 0; i < r->nfiles; i++) {
+        r->row[r->path0[r->file[i].target] + r->file[i].number] = i;
         for (uint32_t k = 0; k < r->file[i].nchunks; k++)
             r->chunk[r->file[i].chunk + k].file = i;
+    }
 }
 
 void rank(struct ranking *r, struct arena *arena)

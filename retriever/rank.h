@@ -40,7 +40,7 @@ struct ranking {
     const struct universe *u;
     const struct lexical *lex;
     const struct query *q;
-    const struct name_def *def;
+    const struct name_def *def;         /* in order of gid */
     size_t ndefs;
     const float *dense;                 /* [universe.nchunks] cosine of each chunk, or NULL */
     const float *card;                  /* [universe.ngids] cosine of each file's card, or NULL */
@@ -49,8 +49,8 @@ struct ranking {
     struct rank_chunk *chunk;
     uint32_t nchunks;
     uint64_t *stem_mask, *dir_mask;     /* [all files of all snapshots], see path_at */
-    uint32_t *path0;                    /* [nsnaps + 1] first file of a snapshot in the two above */
-    float max_stem_idf;
+    uint32_t *row;                      /* [the same] row in file[] of an occurrence, FILE_NONE when it is no candidate */
+    uint32_t *path0;                    /* [nsnaps + 1] first file of a snapshot in the three above */
 };
 
 enum signal_level { SIGNAL_CHUNK, SIGNAL_FILE, SIGNAL_LATE /* a file signal that looks at the files' first scores */, SIGNAL_FACTOR };

@@ -183,10 +183,8 @@ static float file_card(const struct ranking *r, const struct rank_file *f, const
 
 static const struct rank_file *row_of(const struct ranking *r, const struct rank_file *f, uint32_t number)
 {
-    for (uint32_t i = 0; i < r->nfiles; i++)
-        if (r->file[i].target == f->target && r->file[i].number == number)
-            return &r->file[i];
-    return NULL;
+    uint32_t row = r->row[r->path0[f->target] + number];
+    return row == FILE_NONE ? NULL : &r->file[row];
 }
 
 /* files that import it or that it imports, when they are among the best themselves */
