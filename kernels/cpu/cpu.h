@@ -1,0 +1,97 @@
+/* The CPU set of ops: one row of functions for each instruction set, chosen once when the device is opened.
+ *
+ * scalar is the readable oracle (one file an op). The SIMD rows share one body (body_*.h over simd_<isa>.h), compiled once
+ * for each instruction set in isa_<isa>.c; what needs an instruction of its own is in <op>_<isa>.c. */
+#ifndef CODEASK_KERNELS_CPU_CPU_H
+#define CODEASK_KERNELS_CPU_CPU_H
+
+#include "kernels/backend.h"
+
+#define PANEL 32 /* columns of a panel of Q8 and BF16 weights: one QUANT_BLOCK, two vectors of AVX-512, two tiles of AMX */
+#define ALIGN 64
+
+/* 32 inputs × 32 outputs of Q8 weights, 1,280 bytes. w[i/4][n][i%4]: four inputs side by side, as VNNI, sdot and AMX read
+ * them. sum: -128·Σ_i w, where a dot product of biased bytes starts. */
+struct q8_block {
+    int8_t w[QUANT_BLOCK / 4][PANEL][4];
+    int32_t sum[PANEL];
+    float scale[PANEL];
+};
+
+/* Repacked weights in panels of consecutive outputs, zero-padded:
+ * F32   float [n/panel][k][panel]           (panel 1 for scalar: plain rows)
+ * BF16  uint16 [n/PANEL][k/2][PANEL][2]     k padded to a multiple of 32
+ * Q8    struct q8_block [n/PANEL][k/32] */
+struct weight {
+    enum type type;
+    uint32_t n, k, panel;
+    uint32_t k_padded;
+    size_t bytes;
+    void *data;
+};
+
+struct cpu_queue;
+
+struct cpu_isa {
+    const char *name;     /* what options call it; several rows may share it: the first that is there is taken */
+    const char *provider;
+    bool (*there)(void);
+    enum type fast, fast_qkv;
+    uint32_t panel_f32;
+    void (*embed)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t,
+                  const struct norm *n);
+    void (*quantize)(struct cpu_queue *q, struct mat *xq, const struct mat *x, const struct rows *r);
+    void (*matmul_f32)(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
+                       const struct matmul *how, const struct rows *r);
+    void (*matmul_bf16)(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
+                        const struct matmul *how, const struct rows *r);
+    void (*matmul_q8)(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
+                      const struct matmul *how, const struct rows *r);
+    void (*attention_f32)(struct cpu_queue *q, struct mat *y, const struct mat *qkv, const struct attention *how,
+                          const struct rows *r);
+    void (*attention_bf16)(struct cpu_queue *q, struct mat *y, const struct mat *qkv, const struct attention *how,
+                           const struct rows *r);
+    void (*norm)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
+                 const struct rows *r);
+    void (*pool)(struct cpu_queue *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
+};
+
+struct cpu_device {
+    const struct cpu_isa *isa;
+    struct device_info info;
+};
+
+struct cpu_queue {
+    struct cpu_device *dev;
+    struct bounds bounds;
+    struct err first; /* code 0: none */
+    float *scratch;   /* attention: see attention_scratch() */
+};
+
+/* Best first; NULL ends it. To add an instruction set: isa_<x>.c, a row in isa.c. */
+extern const struct cpu_isa *const cpu_isas[];
+const struct cpu_isa *cpu_isa_find(const char *name); /* NULL name: the best that is there; NULL: none */
+
+/* Bytes of a queue's scratch for the attention of one head: K and V packed, scores of MAX_ROWS rows, each padded to 64 keys. */
+#define ATTENTION_ROWS 16
+size_t attention_scratch(const struct bounds *b);
+static inline uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
+
+/* bf16 as bits, round to nearest even (NaN stays NaN). */
+uint16_t bf16_of(float x);
+float bf16_to(uint16_t b);
+
+/* The reference of each op, in its own file. */
+void scalar_embed(struct cpu_queue *, struct mat *, struct mat *, const struct rows *, const struct embedding *, const struct norm *);
+void scalar_quantize(struct cpu_queue *, struct mat *, const struct mat *, const struct rows *);
+void scalar_matmul(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
+void scalar_attention(struct cpu_queue *, struct mat *, const struct mat *, const struct attention *, const struct rows *);
+void scalar_norm(struct cpu_queue *, struct mat *, struct mat *, const struct mat *, const struct norm *, const struct rows *);
+void scalar_pool(struct cpu_queue *, struct mat *, const struct mat *, enum pooling, const struct rows *);
+void scalar_norm_row(float *y, const float *x, uint32_t n, const struct norm *how);
+/* x: fp32 [cols of m] → row of the operand m (any type), padding included */
+void scalar_store_row(struct mat *m, uint32_t row, const float *x);
+float scalar_load(const struct mat *m, uint32_t row, uint32_t col); /* any type */
+float activate(float x, enum activation a);
+
+#endif

@@ -1,0 +1,194 @@
+/* The CPU's row of the backend table: memory is the host's, ops run at once in the calling thread. */
+#include "base/mem.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/weight.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int cpu_open(void **out, const struct device_options *o, struct err *e)
+{
+    const struct cpu_isa *isa = cpu_isa_find(o ? o->isa : NULL);
+    if (isa == NULL)
+        return err_set(e, ERR_UNSUPPORTED, "this processor has no instruction set \"%s\"", o && o->isa ? o->isa : "");
+    struct cpu_device *d = mem_zero(1, sizeof *d);
+    d->isa = isa;
+    d->info.fast = isa->fast;
+    d->info.exact = TYPE_F32;
+    d->info.fast_qkv = isa->fast_qkv;
+    snprintf(d->info.provider, sizeof d->info.provider, "cpu %s", isa->provider);
+    *out = d;
+    return 0;
+}
+
+static void cpu_close(void *dev)
+{
+    free(dev);
+}
+
+static const struct device_info *cpu_info(void *dev)
+{
+    return &((struct cpu_device *)dev)->info;
+}
+
+static int cpu_memory(void *dev, void **p, size_t bytes, struct err *e)
+{
+    bytes = (bytes + ALIGN) / ALIGN * ALIGN; /* never empty */
+    *p = aligned_alloc(ALIGN, bytes);
+    if (*p == NULL)
+        return err_set(e, ERR_MEMORY, "no memory for %zu bytes", bytes);
+    memset(*p, 0, bytes);
+    return 0;
+}
+
+static void cpu_release(void *dev, void *p)
+{
+    free(p);
+}
+
+static int cpu_plan(void *dev, const struct bounds *b, size_t *scratch, struct err *e)
+{
+    if (b->heads == 0 || b->hidden % b->heads != 0 || b->longest > 1u << 20 || b->hidden > 1u << 20)
+        return err_set(e, ERR_UNSUPPORTED, "%u heads over a width of %u, sequences of %u", b->heads, b->hidden, b->longest);
+    *scratch = attention_scratch(b);
+    return 0;
+}
+
+static int cpu_queue(void *dev, const struct bounds *b, void **out, struct err *e)
+{
+    size_t scratch;
+    int rc = cpu_plan(dev, b, &scratch, e);
+    if (rc)
+        return rc;
+    struct cpu_queue *q = mem_zero(1, sizeof *q);
+    void *p;
+    rc = cpu_memory(dev, &p, scratch, e);
+    if (rc) {
+        free(q);
+        return rc;
+    }
+    q->dev = dev;
+    q->bounds = *b;
+    q->scratch = p;
+    *out = q;
+    return 0;
+}
+
+static void cpu_queue_close(void *queue)
+{
+    struct cpu_queue *q = queue;
+    if (q == NULL)
+        return;
+    free(q->scratch);
+    free(q);
+}
+
+static void cpu_put(void *queue, void *to, const void *host, size_t bytes)
+{
+    memcpy(to, host, bytes);
+}
+
+static void cpu_get(void *queue, void *host, const void *from, size_t bytes)
+{
+    memcpy(host, from, bytes);
+}
+
+static int cpu_sync(void *queue, struct err *e)
+{
+    struct cpu_queue *q = queue;
+    int code = q->first.code;
+    if (code && e)
+        *e = q->first;
+    q->first.code = 0;
+    return code;
+}
+
+static bool refused(struct cpu_queue *q)
+{
+    return q->first.code != 0;
+}
+
+static void cpu_embed(void *queue, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t,
+                      const struct norm *n)
+{
+    struct cpu_queue *q = queue;
+    if (!refused(q))
+        q->dev->isa->embed(q, y, yq, r, t, n);
+}
+
+static void cpu_quantize(void *queue, struct mat *xq, const struct mat *x, const struct rows *r)
+{
+    struct cpu_queue *q = queue;
+    if (!refused(q))
+        q->dev->isa->quantize(q, xq, x, r);
+}
+
+static void cpu_matmul(void *queue, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
+                       const struct rows *r)
+{
+    struct cpu_queue *q = queue;
+    if (refused(q))
+        return;
+    bool y_type = y->type == TYPE_F32 || y->type == TYPE_BF16 || y->type == w->type;
+    if (x->type != w->type || !y_type || x->cols != w->k || y->cols != w->n) {
+        err_set(&q->first, ERR_INTERNAL, "matmul [%u, type %d] of [%u, type %d] with a weight [%u, %u, type %d]", y->cols,
+                (int)y->type, x->cols, (int)x->type, w->n, w->k, (int)w->type);
+        return;
+    }
+    const struct cpu_isa *isa = q->dev->isa;
+    (w->type == TYPE_Q8 ? isa->matmul_q8 : w->type == TYPE_BF16 ? isa->matmul_bf16 : isa->matmul_f32)(q, y, x, w, how, r);
+}
+
+static void cpu_attention(void *queue, struct mat *y, const struct mat *qkv, const struct attention *how,
+                          const struct rows *r)
+{
+    struct cpu_queue *q = queue;
+    if (refused(q))
+        return;
+    if (r->longest > q->bounds.longest || how->heads * how->head_dim > q->bounds.hidden) {
+        err_set(&q->first, ERR_INTERNAL, "attention over %u rows, planned for %u", r->longest, q->bounds.longest);
+        return;
+    }
+    const struct cpu_isa *isa = q->dev->isa;
+    (qkv->type == TYPE_BF16 ? isa->attention_bf16 : isa->attention_f32)(q, y, qkv, how, r);
+}
+
+static void cpu_norm(void *queue, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
+                     const struct rows *r)
+{
+    struct cpu_queue *q = queue;
+    if (!refused(q))
+        q->dev->isa->norm(q, y, yq, x, n, r);
+}
+
+static void cpu_pool(void *queue, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r)
+{
+    struct cpu_queue *q = queue;
+    if (!refused(q))
+        q->dev->isa->pool(q, y, x, how, r);
+}
+
+const struct backend backend_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .info = cpu_info,
+    .memory = cpu_memory,
+    .release = cpu_release,
+    .weight = cpu_weight,
+    .weight_release = cpu_weight_release,
+    .weight_bytes = cpu_weight_bytes,
+    .plan = cpu_plan,
+    .queue = cpu_queue,
+    .queue_close = cpu_queue_close,
+    .put = cpu_put,
+    .get = cpu_get,
+    .embed = cpu_embed,
+    .quantize = cpu_quantize,
+    .matmul = cpu_matmul,
+    .attention = cpu_attention,
+    .norm = cpu_norm,
+    .pool = cpu_pool,
+    .sync = cpu_sync,
+};

@@ -1,0 +1,42 @@
+/* Vectors of 16 floats: AVX-512. Every simd_<isa>.h defines the same names; see simd_avx2.h for another. */
+#ifndef CODEASK_KERNELS_CPU_SIMD_AVX512_H
+#define CODEASK_KERNELS_CPU_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define VL 16
+#define F32_ROWS 12 /* rows × 2 vectors of the fp32 microkernel: 24 of 32 registers accumulate */
+typedef __m512 vf;
+
+static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline vf v_set(float x) { return _mm512_set1_ps(x); }
+static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); } /* a·b + c */
+static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf v_abs(vf a) { return _mm512_abs_ps(a); }
+static inline vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vf v_pow2(vf a) { return _mm512_scalef_ps(_mm512_set1_ps(1), a); } /* 2^a of an integral a */
+static inline float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
+static inline float v_top(vf a) { return _mm512_reduce_max_ps(a); }
+/* rounds to int and stores x + 128 as bytes */
+static inline void v_store_biased(uint8_t *p, vf a)
+{
+    __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(128));
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(i));
+}
+static inline void v_store_bf16(uint16_t *p, vf a)
+{
+    __m512i u = _mm512_castps_si512(a);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    u = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(u, 16)));
+}
+static inline vf v_load_bf16(const uint16_t *p)
+{
+    __m512i u = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
+}
+
+#endif
