@@ -20,21 +20,30 @@ int cut_get(struct txn *t, uint32_t cut, struct record *out, struct err *e);
 /* The content with secrets masked by '*' of equal length, appended to out. */
 int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e);
 
+/* Every cut with its id, ascending; for the sweep. Stops on non-zero, which it returns. */
+int cuts_each(struct txn *t, int (*each)(void *arg, uint32_t cut), void *arg, struct err *e);
+/* Removes record, text and key; its words leave with the next segments_merge. ERR_NOT_FOUND. */
+int cut_drop(struct txn *t, uint32_t cut, struct err *e);
+/* The key it was made under, without the language's name (in the record's head). ERR_NOT_FOUND. */
+int cut_oid(struct txn *t, uint32_t cut, struct oid *out, struct err *e);
+
 /* One made cut on its way in: the record with its words, and the content with secrets already masked. */
 struct cut_new {
     struct cut_key key;
-    const void *record;
+    const void *record; /* accepted by record_check */
     size_t record_len;
     const char *text;
     size_t text_len;
-    uint32_t id; /* out: assigned by cuts_put */
 };
-/* What cuts_put will write, built without a transaction (compression, sorting: the slow part), so that the write
+/* What cut_batch_put will write, built without a transaction (compression, sorting: the slow part), so that the write
  * transaction stays short. One batch = one term segment. */
 struct cut_batch;
+/* Copies what it needs. ERR_LIMIT past CUT_BATCH_MAX bytes of text and records: make batches of about 4 MiB of source. */
+#define CUT_BATCH_MAX ((size_t)1 << 31)
 int cut_batch_build(struct cut_batch **out, const struct cut_new *c, size_t n, struct err *e);
 /* Assigns ids (in order, contiguous), stores keys, records, texts and the segment. A key that is there already keeps its id
- * and its new copy is dropped. ids: [n], out. */
+ * and its new copy is dropped (its words stay in the segment, under an id that nothing refers to, until a merge). ids: [n],
+ * out. May be called again with the same batch after a transaction that failed. */
 int cut_batch_put(struct txn *t, struct cut_batch *b, uint32_t *ids, struct err *e);
 void cut_batch_free(struct cut_batch *b);
 
@@ -46,6 +55,7 @@ struct quarantine_row {
 };
 int quarantine_put(struct txn *t, const struct quarantine_row *q, struct err *e);
 bool quarantine_get(struct txn *t, const struct cut_key *k, struct quarantine_row *out);
+int quarantine_drop(struct txn *t, const struct cut_key *k, struct err *e); /* may be tried again. ERR_NOT_FOUND */
 int quarantine_each(struct txn *t, int (*each)(void *arg, const struct quarantine_row *q), void *arg, struct err *e);
 
 #endif

@@ -21,6 +21,8 @@ int vector_put(struct txn *t, uint16_t model, const struct hash128 *text, const 
 
 /* What a cut's chunks (variant 0: [nchunks]) or a file's card (variant: hash of the path words: [1]) were embedded as. */
 int vecof_put(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, const uint32_t *number, size_t n, struct err *e);
+/* Forgets them all, of every model and variant: with cut_drop. The vectors stay, for other cuts with the same text. */
+int vecof_drop(struct txn *t, uint32_t cut, struct err *e);
 /* Pointer into the map or NULL; *n numbers. Unaligned: read with memcpy. */
 const void *vecof_get(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, size_t *n);
 

@@ -1,0 +1,226 @@
+/* One LMDB file: opening, growth of its map, errors. */
+#include "store/internal.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define MAP_LEAST ((size_t)16 << 20)
+#define GROW_WAIT_MS 2000 /* readers are short: whoever waits longer holds one by mistake, and the write goes on without */
+#define NO_SPACE_LEFT ((uint64_t)1 << 20) /* of a disk: an EIO with less than this free was ENOSPC */
+
+/* LMDB calls a short write EIO, also where the disk (or RLIMIT_FSIZE, or a quota) stopped it. */
+static bool disk_is_full(const char *path)
+{
+    struct statvfs fs;
+    if (!statvfs(path, &fs) && (uint64_t)fs.f_bavail * fs.f_frsize < NO_SPACE_LEFT)
+        return true;
+    struct rlimit most;
+    struct stat st;
+    return !getrlimit(RLIMIT_FSIZE, &most) && most.rlim_cur != RLIM_INFINITY && !stat(path, &st) &&
+           (uint64_t)st.st_size + NO_SPACE_LEFT > most.rlim_cur;
+}
+
+int env_err(struct env *v, int code, struct err *e, const char *doing)
+{
+    switch (code) {
+    case 0:
+        return 0;
+    case MDB_NOTFOUND:
+        return err_set(e, ERR_NOT_FOUND, "%s: not there", doing);
+    case EIO:
+        if (!disk_is_full(v->path))
+            return err_errno(e, EIO, "%s (%s)", v->path, doing);
+        /* fall through */
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        err_errno(e, ENOSPC, "%s (%s)", v->path, doing);
+        return ERR_FULL;
+    case MDB_MAP_FULL:
+        if (v->stuck) {
+            err_set(e, ERR_LIMIT, "%s: no address space for a larger map", v->path);
+            err_hint(e, "raise the limit of virtual memory (ulimit -v)");
+            return ERR_LIMIT;
+        }
+        return err_set(e, ERR_BUSY, "%s: the map has to grow first, try again", v->path);
+    case MDB_READERS_FULL:
+        return err_set(e, ERR_BUSY, "%s: too many readers at once", v->path);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_PANIC:
+        return err_set(e, ERR_CORRUPT, "%s is damaged (%s: %s)", v->path, doing, mdb_strerror(code));
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+        return err_set(e, ERR_FORMAT, "%s is not a database of this program", v->path);
+    case MDB_BAD_TXN:
+        return err_set(e, ERR_INTERNAL, "%s: %s after an error in the same transaction", v->path, doing);
+    default:
+        if (code > 0)
+            return err_errno(e, code, "%s (%s)", v->path, doing);
+        return err_set(e, ERR_INTERNAL, "%s (%s): %s", v->path, doing, mdb_strerror(code));
+    }
+}
+
+static bool address_space_has(size_t n)
+{
+    void *p = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    munmap(p, n);
+    return true;
+}
+
+/* The largest map up to want that leaves three quarters of a limited address space to the rest of the program. */
+static size_t map_size(size_t want, const char *path)
+{
+    struct rlimit space;
+    struct stat st;
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY && space.rlim_cur / 4 < want)
+        want = space.rlim_cur / 4;
+    while (want > MAP_LEAST && !address_space_has(want))
+        want /= 2;
+    size_t least = MAP_LEAST;
+    if (!stat(path, &st) && (size_t)st.st_size > least)
+        least = (size_t)st.st_size;
+    if (want < least)
+        want = least;
+    return want & ~(size_t)0xffff;
+}
+
+int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e)
+{
+    *v = (struct env){.path = mem_str(path)};
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    int rc = mdb_env_create(&v->m);
+    if (!rc)
+        rc = mdb_env_set_maxdbs(v->m, 32);
+    if (!rc)
+        rc = mdb_env_set_maxreaders(v->m, 1024);
+    if (!rc)
+        rc = mdb_env_set_mapsize(v->m, map_size(map, path));
+    if (!rc)
+        rc = mdb_env_open(v->m, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
+    int dead;
+    if (!rc)
+        rc = mdb_reader_check(v->m, &dead);
+    if (rc) {
+        rc = env_err(v, rc, e, "opening");
+        env_close(v);
+    }
+    return rc;
+}
+
+void env_close(struct env *v)
+{
+    if (!v->path)
+        return;
+    if (v->m)
+        mdb_env_close(v->m);
+    pthread_mutex_destroy(&v->lock);
+    pthread_cond_destroy(&v->changed);
+    free(v->path);
+    *v = (struct env){0};
+}
+
+static void deadline_in(struct timespec *ts, unsigned ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, ts);
+    ts->tv_sec += ms / 1000;
+    ts->tv_nsec += (long)(ms % 1000) * 1000000;
+    if (ts->tv_nsec >= 1000000000)
+        ts->tv_sec++, ts->tv_nsec -= 1000000000;
+}
+
+static size_t room_wanted(size_t map)
+{
+    size_t quarter = map / 4, most = (size_t)1 << 30;
+    return quarter < most ? quarter : most;
+}
+
+/* Before a write: doubles the map when what is left of it is little. A write transaction is far smaller than that. */
+static int grow_if_needed(struct env *v, struct err *e)
+{
+    MDB_envinfo info;
+    MDB_stat st;
+    mdb_env_stat(v->m, &st);
+    pthread_mutex_lock(&v->lock);
+    mdb_env_info(v->m, &info);
+    size_t used = (info.me_last_pgno + 1) * st.ms_psize;
+    int rc = 0;
+    if (v->growing || used + room_wanted(info.me_mapsize) <= info.me_mapsize)
+        goto out;
+    v->stuck = !address_space_has(info.me_mapsize); /* the old map goes first: what is missing is the difference */
+    if (v->stuck)
+        goto out;
+    v->growing = true;
+    struct timespec until;
+    deadline_in(&until, GROW_WAIT_MS);
+    while (v->live && !rc)
+        rc = pthread_cond_timedwait(&v->changed, &v->lock, &until);
+    rc = 0;
+    if (!v->live) {
+        rc = mdb_env_set_mapsize(v->m, info.me_mapsize * 2);
+        if (rc) { /* the map is gone by now: the old size must come back */
+            v->stuck = true;
+            rc = mdb_env_set_mapsize(v->m, info.me_mapsize);
+        }
+    }
+    v->growing = false;
+    pthread_cond_broadcast(&v->changed);
+out:
+    pthread_mutex_unlock(&v->lock);
+    return env_err(v, rc, e, "growing the map");
+}
+
+int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e)
+{
+    int rc = write ? grow_if_needed(v, e) : 0;
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&v->lock);
+    while (v->growing)
+        pthread_cond_wait(&v->changed, &v->lock);
+    v->live++;
+    pthread_mutex_unlock(&v->lock);
+    rc = mdb_txn_begin(v->m, NULL, write ? 0 : MDB_RDONLY, out);
+    if (rc == MDB_READERS_FULL) {
+        int dead = 0;
+        mdb_reader_check(v->m, &dead);
+        rc = mdb_txn_begin(v->m, NULL, MDB_RDONLY, out);
+    }
+    if (rc) {
+        *out = NULL;
+        env_abort(v, NULL);
+    }
+    return env_err(v, rc, e, "beginning a transaction");
+}
+
+void env_abort(struct env *v, MDB_txn *m)
+{
+    if (m)
+        mdb_txn_abort(m);
+    pthread_mutex_lock(&v->lock);
+    if (!--v->live)
+        pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->lock);
+}
+
+int env_commit(struct env *v, MDB_txn *m, struct err *e)
+{
+    int rc = mdb_txn_commit(m);
+    env_abort(v, NULL);
+    return env_err(v, rc, e, "committing");
+}

@@ -1,0 +1,153 @@
+/* What the files of store/ share; nobody else includes this (tests apart). */
+#ifndef CODEASK_STORE_INTERNAL_H
+#define CODEASK_STORE_INTERNAL_H
+
+#include "base/hash.h"
+#include "store/cut.h"
+#include "store/store.h"
+#include "store/view.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <string.h>
+#include <zstd.h>
+
+/* One LMDB file. The map can only be replaced while no transaction lives, so they are counted: env_begin waits while the
+ * map grows, and growing waits (a while) for the count to reach zero.
+ * Lock order: the index writer, the state writer, env.lock. */
+struct env {
+    MDB_env *m;
+    char *path;
+    pthread_mutex_t lock;   /* of what follows */
+    pthread_cond_t changed; /* live fell to zero, or growing ended */
+    unsigned live;
+    bool growing;
+    bool stuck;             /* the address space has no room for a larger map */
+};
+/* ERR_FORMAT when the file is not a whole LMDB file (the caller decides what that means). map: bytes to reserve at first. */
+int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e);
+void env_close(struct env *v);
+int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e);
+int env_commit(struct env *v, MDB_txn *m, struct err *e); /* ends it in either case */
+void env_abort(struct env *v, MDB_txn *m);
+/* The error for an LMDB code, naming the file. MDB_NOTFOUND is ERR_NOT_FOUND. */
+int env_err(struct env *v, int code, struct err *e, const char *doing);
+
+/* X(symbol, name): the tables of index.mdb, drawn in store.h. Append only within a schema. */
+#define TABLES(X)                                                                                                      \
+    X(T_META, "meta")                                                                                                  \
+    X(T_CUTKEY, "cutkey")                                                                                              \
+    X(T_CUT, "cut")                                                                                                    \
+    X(T_TEXT, "text")                                                                                                  \
+    X(T_QUARANTINE, "quarantine")                                                                                      \
+    X(T_SEGMENT, "segment")                                                                                            \
+    X(T_VECTOR, "vector")                                                                                              \
+    X(T_VECOF, "vecof")                                                                                                \
+    X(T_VECHASH, "vechash")                                                                                            \
+    X(T_VIEW, "view")                                                                                                  \
+    X(T_OCC, "occ")                                                                                                    \
+    X(T_REF, "ref")
+
+enum table {
+#define X(sym, name) sym,
+    TABLES(X)
+#undef X
+    TABLE_COUNT
+};
+
+struct store {
+    struct env index, state;
+    MDB_dbi table[TABLE_COUNT];
+    MDB_dbi state_meta, state_repo, state_kv;
+    int lock_fd;
+    uint64_t reserved; /* generations below it may be handed out; owned by the index writer */
+};
+
+struct txn {
+    struct store *s;
+    MDB_txn *m;
+    bool write;
+    int failed;        /* first LMDB code of a call that cannot report it (txn_bump) */
+    ZSTD_DCtx *zstd;   /* made on first use */
+};
+
+#define STORE_MAP ((size_t)64 << 30)
+/* store_open with another size of the first map of index.mdb: for the test of its growth. */
+int store_open_sized(struct store **out, const char *home, size_t map, bool *rebuilt, struct err *e);
+
+int state_open(struct store *s, const char *home, struct err *e);
+int state_reserve(struct store *s, uint64_t upto, struct err *e); /* generations below upto may be handed out */
+int state_reserved(struct store *s, uint64_t *out, struct err *e);
+/* True when every page and value that the tables refer to lies within file_size bytes. */
+bool index_intact(MDB_env *m, uint64_t file_size);
+
+/* -- keys and values ---------------------------------------------------------------------------------------------- */
+static inline void put_be32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)(v >> 24), p[1] = (uint8_t)(v >> 16), p[2] = (uint8_t)(v >> 8), p[3] = (uint8_t)v;
+}
+
+static inline uint32_t get_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline void put_be16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8), p[1] = (uint8_t)v;
+}
+
+static inline uint16_t get_be16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline MDB_val val(const void *p, size_t n)
+{
+    return (MDB_val){n, (void *)p};
+}
+
+static inline int tab_get(struct txn *t, enum table tab, MDB_val key, MDB_val *v)
+{
+    return mdb_get(t->m, t->s->table[tab], &key, v);
+}
+
+static inline int tab_put(struct txn *t, enum table tab, MDB_val key, MDB_val v, unsigned flags)
+{
+    return mdb_put(t->m, t->s->table[tab], &key, &v, flags);
+}
+
+/* Reserves n bytes for key; *to is where they go, valid until the next write. */
+static inline int tab_reserve(struct txn *t, enum table tab, MDB_val key, size_t n, unsigned flags, void **to)
+{
+    MDB_val v = {n, NULL};
+    int rc = mdb_put(t->m, t->s->table[tab], &key, &v, flags | MDB_RESERVE);
+    *to = v.mv_data;
+    return rc;
+}
+
+static inline int tab_del(struct txn *t, enum table tab, MDB_val key)
+{
+    return mdb_del(t->m, t->s->table[tab], &key, NULL);
+}
+
+static inline int tab_cursor(struct txn *t, enum table tab, MDB_cursor **c)
+{
+    return mdb_cursor_open(t->m, t->s->table[tab], c);
+}
+
+/* Numbers of the meta table: 0 when absent. */
+uint64_t meta_get(struct txn *t, const char *name);
+int meta_put(struct txn *t, const char *name, uint64_t v); /* an LMDB code */
+int txn_err(struct txn *t, int code, struct err *e, const char *doing);
+/* ERR_INTERNAL unless t is a write transaction. */
+int txn_writes(struct txn *t, struct err *e);
+
+/* Keys are at most 511 bytes in LMDB: a longer name is cut, and the hash of the whole is appended. Returns the length. */
+#define LONG_KEY (OCC_KEY_PATH + 16)
+size_t long_key(uint8_t out[LONG_KEY], const char *name, size_t n);
+
+#define CUT_KEY_BYTES 38
+void cut_key_bytes(uint8_t out[CUT_KEY_BYTES], const struct cut_key *k);
+
+#endif
