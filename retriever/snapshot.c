@@ -27,7 +27,7 @@ static int str_order(const void *a, const void *b)
 static int add_overlay(void *arg, const struct occ *o)
 {
     struct loading *l = arg;
-    if (o->flags & OCC_DELETED)
+    if (o->flags & (OCC_DELETED | OCC_CLEAN))
         return 0;
     VEC_ROOM(l->overlay, l->noverlay, l->overlay_cap);
     l->overlay[l->noverlay++] = (struct str){arena_strn(&l->s->arena, o->path.p, o->path.n), o->path.n};

@@ -39,6 +39,8 @@ enum occ_flag {
     OCC_SYMLINK = 128,
     OCC_NOT_GENERATED = 256, /* the attributes say explicitly that it is not (-linguist-generated) */
     OCC_NOT_VENDORED = 512,
+    OCC_CLEAN = 1024,        /* a row of an overlay whose content equals HEAD's: there for its stat data (git's index could
+                                not prove it clean) or for other attributes. It is not a dirty file */
 };
 
 struct occ {
