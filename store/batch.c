@@ -133,6 +133,8 @@ int cut_batch_put(struct txn *t, struct cut_batch *b, uint32_t *ids, struct err 
     if (!added)
         return 0;
     int code = meta_put(t, "next.cut", next + b->n);
+    if (!code && added < b->n)
+        code = meta_put(t, "cuts.dead", meta_get(t, "cuts.dead") + b->n - added);
     if (code)
         return txn_err(t, code, e, "storing cuts");
     return b->segment.len ? segment_put(t, b->segment.data, b->segment.len, (uint32_t)next, e) : 0;

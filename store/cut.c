@@ -113,7 +113,9 @@ int cut_drop(struct txn *t, uint32_t cut, struct err *e)
         code = tab_del(t, T_CUT, val(id, 4));
     if (!code)
         code = tab_del(t, T_TEXT, val(id, 4));
-    return txn_err(t, code == MDB_NOTFOUND ? 0 : code, e, "dropping a cut");
+    if (!code || code == MDB_NOTFOUND)
+        code = meta_put(t, "cuts.dead", meta_get(t, "cuts.dead") + 1);
+    return txn_err(t, code, e, "dropping a cut");
 }
 
 /* -- quarantine --------------------------------------------------------------------------------------------------- */

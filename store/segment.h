@@ -11,7 +11,8 @@
 
 /* A segment opened over the map: valid while its transaction lives. */
 struct segment {
-    uint32_t id, ncuts, nchunks, nterms, nnames;
+    uint32_t id;                  /* never used again for another one */
+    uint32_t ncuts, nchunks, nterms, nnames;
     const uint32_t *cut;          /* [ncuts] cut ids, ascending */
     const uint32_t *first_chunk;  /* [ncuts + 1] chunk ordinal of each cut's first chunk */
     const uint16_t *chunk_words;  /* [nchunks] BM25 length, saturating */
@@ -20,7 +21,7 @@ struct segment {
     size_t size;
 };
 
-/* Reads the list of segments of a transaction; array on the heap, freed by the caller with free(). */
+/* Reads the list of segments of a transaction, in order of their first cut; array on the heap, freed by the caller with free(). */
 int segments_open(struct txn *t, struct segment **out, size_t *n, struct err *e);
 
 /* One posting: chunk ordinal within the segment, counts by field (see record_word; for other kinds only body). */
@@ -47,8 +48,11 @@ struct name_hit {
 };
 size_t segment_name_hits(const struct segment *s, uint32_t i, struct name_hit **out, size_t *cap);
 
-/* Background upkeep: merges small segments into larger ones and drops cuts for which keep returns false. Does at most one
- * merge; *did tells whether there was one. Reads in its own short transactions, builds outside, swaps in one write. */
+/* Background upkeep: merges small segments into larger ones, and writes those with many dead cuts anew without them. keep
+ * returns false for a cut only when its row is gone (cut_drop) and it can thus never come back; NULL looks the rows up, which
+ * is the usual way. Does at most one merge; *did tells whether there was one. Reads in its own short transactions, builds
+ * outside, swaps in one write. One call at a time. A search sees the same before and after, so the generation stays; ids of
+ * segments are never used again, so what is cached of a segment is cached under its id. */
 int segments_merge(struct store *s, bool (*keep)(void *arg, uint32_t cut), void *arg, bool *did, struct err *e);
 
 #endif

@@ -3,13 +3,13 @@
  * index.mdb, schema INDEX_SCHEMA. Integers in keys are big-endian, in values host order.
  *
  *   table      key                                   value
- *   meta       name                                  "schema" u32 · "generation" u64 · "next.cut" u32 · "next.view" u32 · …
+ *   meta       name                                  "schema" u32 · "generation" u64 · "next.cut" u64 · "next.view" u64 · …
  *   cutkey     oid[32] lang-hash u32 version u16     cut id u32                                        store/cut.h
- *   cut        cut id u32                            record (store/record.h) without its words
+ *   cut        cut id u32                            its key, record (store/record.h) without its words
  *   text       cut id u32                            raw size u32, zstd of the content, secrets masked
  *   quarantine oid[32] lang-hash u32 version u16     attempts, reason                                  store/cut.h
  *   segment    segment id u32                        terms of a range of cuts (store/segment.h)
- *   vector     vector segment id u32                 int8 vectors (store/vector.h), 64-byte aligned payload
+ *   vector     model u16, first number u32           int8 vectors (store/vector.h), 64-byte aligned payload
  *   vecof      model u16, cut id u32, variant u64    u32 vector numbers, one a chunk (variant 0) or one (a file's card)
  *   vechash    model u16, hash128 of the text        vector number u32
  *   view       view id u32                           struct view_head (store/view.h)
@@ -44,7 +44,7 @@ struct store;
 struct txn;
 
 /* Opens or creates both files in the home directory. ERR_BUSY when another process holds the home. *rebuilt (may be NULL)
- * tells that an index of another schema, or a damaged one, was set aside. ERR_VERSION for a newer state.mdb. */
+ * tells that an index of another schema, or a damaged one, was set aside (index.mdb.old: it goes at the next good start). ERR_VERSION for a newer state.mdb. */
 int store_open(struct store **out, const char *home, bool *rebuilt, struct err *e);
 void store_close(struct store *s);
 
