@@ -1,0 +1,18 @@
+/* Quoting text of sources in Markdown so that it can never become active: no HTML, image, link or autolink, no citation
+ * mark, no way out of a fence, no control or bidirectional character. What is replaced becomes U+FFFD, invalid UTF-8 too.
+ * For CommonMark and GFM. */
+#ifndef CODEASK_RETRIEVER_MARKDOWN_H
+#define CODEASK_RETRIEVER_MARKDOWN_H
+
+#include "base/buf.h"
+
+/* Running text within one paragraph: line ends become blanks, marks are escaped where they would mean something. */
+void md_text(struct buf *out, struct str s);
+/* A code span: `name`, with more backticks where the text has some. An empty text gives nothing. */
+void md_code(struct buf *out, struct str s);
+/* A fenced block of whole lines; language: the info string, kept only where it is letters, digits, + # - and NULL for none. */
+void md_fence(struct buf *out, const char *language, struct str s);
+/* Only the replacing of characters; tabs and LF stay, CR before LF goes, another CR is replaced. */
+void md_clean(struct buf *out, struct str s);
+
+#endif
