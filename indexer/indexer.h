@@ -27,9 +27,11 @@ typedef bool (*index_progress_cb)(void *arg, const struct index_progress *p);
 int indexer_open(struct indexer **out, struct store *s, const struct config *c, const char *program, struct err *e);
 void indexer_close(struct indexer *x);
 
-/* What lies at a directory, before anything is stored: finds the repository around dir (or the plain directory itself).
- * ERR_NO_REPOSITORY when there is none; ERR_DENIED for another owner's repository, the hint names `codeask repo add`;
- * ERR_UNSUPPORTED for a SHA-256 repository that this libgit2 cannot read. path: canonical root, freed by the caller. */
+/* What lies at a directory, before anything is stored: finds the repository around dir; where there is none, plain is set and
+ * path is the directory itself: whether that is indexed is the caller's to decide. ERR_NO_REPOSITORY when there is no such
+ * directory; ERR_DENIED for another owner's repository, the hint names `codeask repo add` (which passes any_owner);
+ * ERR_UNSUPPORTED for a SHA-256 repository; ERR_CORRUPT for a .git that cannot be opened. path: canonical root (the
+ * worktree's, or the bare repository's), freed by the caller. */
 struct repo_found {
     char *path;
     bool plain, bare, shallow, unborn;
@@ -41,6 +43,16 @@ int repo_find(struct repo_found *out, const char *dir, bool any_owner, struct er
  * the reconcile. */
 int index_run(struct indexer *x, const struct repo_row *repo, const char *ref, index_progress_cb cb, void *arg, struct err *e);
 int index_all_branches(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e);
+
+/* The name that a branch, tag or revision is stored under (ref_get): its full ref name, or the commit in hex; "HEAD" for NULL.
+ * Appends to out. ERR_NOT_FOUND. The dirty worktree over HEAD is "worktree", a plain directory "plain". */
+int repo_ref_name(struct buf *out, const struct repo_row *repo, const char *ref, struct err *e);
+/* Wall clock of the last run that brought this name up to date, 0 when there was none. The stored ref_row.reconciled_ns lags
+ * by up to a minute, so that looking costs no write. */
+int64_t index_reconciled_ns(struct indexer *x, uint32_t repo, const char *name);
+
+/* Dirty files of an overlay view: changed, added and deleted ones. */
+int index_dirty_files(struct txn *t, uint32_t view, uint32_t *n, struct err *e);
 
 /* Embeds what the view's files lack, most-referenced first, cards before chunks; ends when all is in, or by the callback. */
 int index_embed(struct indexer *x, struct model *m, uint32_t view, index_progress_cb cb, void *arg, struct err *e);

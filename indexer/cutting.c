@@ -1,0 +1,492 @@
+#include "indexer/cutting.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "indexer/cut.h"
+#include "indexer/files.h"
+#include "indexer/git.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_BYTES ((size_t)4 << 20) /* of source: a write transaction of some 2 MB, far below 50 ms */
+#define BATCH_MS 100.0                /* what a killed daemon has to do again, and how late a saved file may be seen */
+#define PROGRESS_MS 50.0
+#define FIND_ROWS 8192                /* look-ups a read transaction: about 10 ms */
+
+struct copy {
+    uint32_t item, of; /* same content, same language */
+};
+
+struct run {
+    struct cutting *c;
+    struct items *items;
+    uint32_t *todo;           /* [ntodo] items to read */
+    struct copy *copy;        /* items that get what another one gets */
+    size_t ntodo, ncopy, cap_copy;
+    const struct language *plain; /* the row for what no name tells: the first line decides */
+    atomic_bool stop;
+
+    pthread_mutex_t lock;     /* what follows, between the reader and the caller */
+    pthread_cond_t moved;
+    size_t submitted, received, read;
+    uint64_t read_bytes;
+    bool finished;            /* the reader has ended */
+    struct err failed;        /* of the reader: code 0 while all is well */
+    struct quarantine_row *refused;
+    size_t nrefused, cap_refused;
+};
+
+static struct cut_key key_of(const struct item *i)
+{
+    struct cut_key k = {.oid = i->oid, .version = language_version(i->lang)};
+    snprintf(k.language, sizeof k.language, "%s", i->lang->name);
+    return k;
+}
+
+static const struct language *plain_text(void)
+{
+    const struct language *l = languages;
+    while (l->name && l[1].name)
+        l++;
+    return l;
+}
+
+/* -- what is there already -------------------------------------------------------------------------------------------------- */
+
+static bool find(struct txn *t, struct item *i)
+{
+    struct cut_key k = key_of(i);
+    struct quarantine_row q;
+    struct record r;
+    i->cut = cut_find(t, &k);
+    if (i->cut != CUT_NONE) {
+        if (cut_get(t, i->cut, &r, NULL) == 0)
+            i->size = r.head->source_bytes;
+        return i->done = true;
+    }
+    if (quarantine_get(t, &k, &q) && q.attempts > 0) { /* 0: it could not be read; that is tried again */
+        i->flags |= OCC_QUARANTINED;
+        return i->done = true;
+    }
+    return false;
+}
+
+/* Looks up every item whose key is known. Returns the number that is not done. */
+static int find_all(struct run *r, size_t *left, struct err *e)
+{
+    struct txn *t = NULL;
+    int rc = 0;
+    *left = 0;
+    for (size_t n = 0; n < r->items->n; n++) {
+        struct item *i = &r->items->v[n];
+        if (i->done)
+            continue;
+        if (i->flags & OCC_SKIPPED && i->from == FROM_ODB) {
+            i->done = true;
+            continue;
+        }
+        if (i->from == FROM_ODB && !i->lang) {
+            const struct language *l = language_for(i->path, (struct str){"", 0});
+            i->lang = l != r->plain ? l : NULL;
+        }
+        if (i->lang) {
+            if (!t && (rc = store_read(&t, r->c->store, e)) != 0)
+                break;
+            find(t, i);
+        }
+        *left += !i->done;
+        if (t && n % FIND_ROWS == FIND_ROWS - 1) {
+            txn_end(t);
+            t = NULL;
+        }
+    }
+    txn_end(t);
+    return rc;
+}
+
+/* One of equal contents is enough. */
+static void list_todo(struct run *r, size_t left)
+{
+    size_t size = 64;
+    while (size < left * 2)
+        size *= 2;
+    uint32_t *seen = mem_zero(size, sizeof *seen);
+    r->todo = mem_zero(left + 1, sizeof *r->todo);
+    for (size_t n = 0; n < r->items->n; n++) {
+        const struct item *i = &r->items->v[n];
+        if (i->done)
+            continue;
+        if (i->from == FROM_ODB && i->lang) {
+            size_t at = hash64(i->oid.byte, GIT_ID_BYTES) & (size - 1);
+            const struct item *j = NULL;
+            for (; seen[at]; at = (at + 1) & (size - 1)) {
+                j = &r->items->v[seen[at] - 1];
+                if (j->lang == i->lang && oid_same(&j->oid, &i->oid))
+                    break;
+            }
+            if (seen[at]) {
+                VEC_ROOM(r->copy, r->ncopy, r->cap_copy);
+                r->copy[r->ncopy++] = (struct copy){(uint32_t)n, seen[at] - 1};
+                continue;
+            }
+            seen[at] = (uint32_t)n + 1;
+        }
+        r->todo[r->ntodo++] = (uint32_t)n;
+    }
+    free(seen);
+}
+
+/* -- the reader's thread ------------------------------------------------------------------------------------------------------ */
+
+static void refuse(struct run *r, struct item *i, uint32_t attempts, const struct err *why)
+{
+    i->flags |= OCC_QUARANTINED;
+    i->done = true;
+    if (oid_zero(&i->oid))
+        return; /* a file that could not be opened has no content to be known by: its row in the view tells */
+    if (!i->lang)
+        i->lang = language_for(i->path, (struct str){"", 0});
+    struct quarantine_row q = {.key = key_of(i), .attempts = attempts};
+    snprintf(q.reason, sizeof q.reason, "%.199s", why->message);
+    pthread_mutex_lock(&r->lock);
+    VEC_ROOM(r->refused, r->nrefused, r->cap_refused);
+    r->refused[r->nrefused++] = q;
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* 0 with bytes; ERR_LIMIT; anything else is a content that cannot be read. */
+static int read_blob(struct buf *out, const struct run *r, git_odb *odb, struct item *i, struct err *e)
+{
+    git_oid id = git_of(&i->oid);
+    git_odb_object *o = NULL;
+    size_t size;
+    git_object_t type;
+    int code = git_odb_read_header(&size, &type, odb, &id);
+    if (code == 0 && type != GIT_OBJECT_BLOB)
+        return err_set(e, ERR_CORRUPT, "the object is no file");
+    if (code == 0)
+        i->size = size;
+    if (code == 0 && size > r->c->max_bytes)
+        return err_set(e, ERR_LIMIT, "larger than max_file_bytes");
+    if (code == 0)
+        code = git_odb_read(&o, odb, &id);
+    if (code)
+        return git_fail(e, code, "the content cannot be read");
+    buf_add(out, git_odb_object_data(o), git_odb_object_size(o));
+    git_odb_object_free(o);
+    return 0;
+}
+
+static int read_file(struct buf *out, const struct run *r, git_repository *repo, struct item *i, struct err *e)
+{
+    struct stat st = {0};
+    int64_t now = clock_wall_ns();
+    int rc = files_read(out, &st, repo, r->c->root, i->path.p, r->c->max_bytes, e);
+    if (rc == 0 || rc == ERR_LIMIT)
+        item_stat(i, &st, now);
+    if (rc == 0) {
+        if (S_ISLNK(st.st_mode)) {
+            i->mode = MODE_LINK;
+            i->flags |= OCC_SYMLINK | OCC_SKIPPED;
+        } else if (i->mode == MODE_LINK) {
+            i->mode = MODE_FILE;
+            i->flags &= ~(uint32_t)(OCC_SYMLINK | OCC_SKIPPED);
+        }
+        i->oid = oid_hash(out->data, out->len);
+        i->size = out->len;
+    }
+    return rc;
+}
+
+/* A file too large to be read, of HEAD's size: is it HEAD's? Hashed once, for its stat data is kept. */
+static void hash_large(const struct run *r, struct item *i)
+{
+    struct buf path = BUF_INIT;
+    git_oid id;
+    buf_addf(&path, "%s/", r->c->root);
+    buf_add(&path, i->path.p, i->path.n);
+    if (git_odb_hashfile(&id, path.data, GIT_OBJECT_BLOB) == 0)
+        i->oid = oid_of(&id);
+    buf_release(&path);
+}
+
+/* Is the content of no interest, now that it is known? */
+static bool settled(struct item *i)
+{
+    if (i->from == FROM_FILE && i->head && oid_same(&i->oid, &i->head->oid)) {
+        i->cut = i->head->cut;
+        i->flags |= i->head->flags & (OCC_SKIPPED | OCC_QUARANTINED);
+        return i->done = true;
+    }
+    return i->flags & OCC_SKIPPED ? (i->done = true) : false;
+}
+
+static int read_one(struct run *r, size_t n, git_repository *repo, git_odb *odb, struct err *e)
+{
+    struct item *i = &r->items->v[n];
+    struct buf b = BUF_INIT;
+    struct err why = {0};
+    struct txn *t = NULL;
+    int rc = i->from == FROM_FILE ? read_file(&b, r, repo, i, &why) : read_blob(&b, r, odb, i, &why);
+    if (rc == ERR_LIMIT && i->from == FROM_FILE && i->head && i->head->size == i->size)
+        hash_large(r, i);
+    if (rc == ERR_LIMIT) {
+        i->flags |= OCC_SKIPPED;
+        i->done = true;
+        rc = 0;
+        goto out;
+    }
+    if (rc == ERR_NOT_FOUND && i->from == FROM_FILE) {
+        i->flags |= OCC_DELETED; /* it went away between the walk and now */
+        i->done = true;
+        rc = 0;
+        goto out;
+    }
+    if (rc) {
+        refuse(r, i, 0, &why);
+        rc = 0;
+        goto out;
+    }
+    if (settled(i))
+        goto out;
+    if (!i->lang) {
+        i->lang = language_for(i->path, (struct str){b.data ? b.data : "", b.len < 256 ? b.len : 256});
+        if ((rc = store_read(&t, r->c->store, e)) != 0)
+            goto out;
+        uint64_t size = i->size;
+        bool known = find(t, i);
+        i->size = size;
+        txn_end(t);
+        if (known)
+            goto out;
+    }
+    pthread_mutex_lock(&r->lock);
+    r->submitted++;
+    r->read_bytes += b.len;
+    pthread_cond_signal(&r->moved);
+    pthread_mutex_unlock(&r->lock);
+    rc = pool_submit(r->c->pool, n, i->lang, &b, e);
+    if (rc) {
+        pthread_mutex_lock(&r->lock);
+        r->submitted--;
+        pthread_mutex_unlock(&r->lock);
+    }
+out:
+    buf_release(&b);
+    return rc;
+}
+
+static void *reader(void *arg)
+{
+    struct run *r = arg;
+    git_repository *repo = NULL;
+    git_odb *odb = NULL;
+    struct err e = {0};
+    int rc = r->c->git ? repo_open(&repo, r->c->git, &e) : 0;
+    if (!rc && repo && git_repository_odb(&odb, repo) != 0)
+        rc = git_fail(&e, GIT_ERROR, "%s", r->c->git);
+    for (size_t k = 0; k < r->ntodo && !rc && !atomic_load(&r->stop); k++) {
+        rc = read_one(r, r->todo[k], repo, odb, &e);
+        pthread_mutex_lock(&r->lock);
+        r->read++;
+        pthread_mutex_unlock(&r->lock);
+    }
+    git_odb_free(odb);
+    git_repository_free(repo);
+    pthread_mutex_lock(&r->lock);
+    r->failed = rc ? e : (struct err){0};
+    r->finished = true;
+    pthread_cond_signal(&r->moved);
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+/* -- the calling thread ------------------------------------------------------------------------------------------------------- */
+
+struct batch {
+    struct cut_new *cut;
+    struct pool_result *from; /* owns what cut[] points at */
+    size_t n, cap, cap_from, bytes;
+    double since;
+};
+
+static void batch_clear(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        buf_release(&b->from[i].record);
+        buf_release(&b->from[i].text);
+    }
+    b->n = b->bytes = 0;
+}
+
+static void batch_release(struct batch *b)
+{
+    batch_clear(b);
+    free(b->cut);
+    free(b->from);
+}
+
+static int write_refused(struct run *r, struct txn *t, struct err *e)
+{
+    int rc = 0;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->nrefused && !rc; i++)
+        rc = quarantine_put(t, &r->refused[i], e);
+    r->nrefused = 0;
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+static int batch_write(struct run *r, struct batch *b, struct err *e)
+{
+    struct cut_batch *built = NULL;
+    struct txn *t = NULL;
+    uint32_t *ids = mem_zero(b->n + 1, sizeof *ids);
+    int rc = b->n ? cut_batch_build(&built, b->cut, b->n, e) : 0;
+    if (!rc)
+        rc = store_write(&t, r->c->store, e);
+    if (!rc && b->n)
+        rc = cut_batch_put(t, built, ids, e);
+    if (!rc)
+        rc = write_refused(r, t, e);
+    if (rc)
+        txn_end(t);
+    else
+        rc = txn_commit(t, e);
+    for (size_t i = 0; i < b->n && !rc; i++) {
+        struct item *item = &r->items->v[b->from[i].tag];
+        item->cut = ids[i];
+        item->done = true;
+    }
+    r->c->cuts_made += rc ? 0 : b->n;
+    cut_batch_free(built);
+    free(ids);
+    batch_clear(b);
+    return rc;
+}
+
+static void batch_add(struct run *r, struct batch *b, struct pool_result *got)
+{
+    struct item *i = &r->items->v[got->tag];
+    VEC_ROOM(b->cut, b->n, b->cap);
+    VEC_ROOM(b->from, b->n, b->cap_from);
+    if (!b->n)
+        b->since = clock_ms();
+    b->cut[b->n] = (struct cut_new){.key = key_of(i), .record = got->record.data, .record_len = got->record.len,
+                                    .text = got->text.data, .text_len = got->text.len};
+    b->bytes += got->text.len;
+    b->from[b->n++] = *got;
+}
+
+/* Waits until something is in flight; false when nothing will come any more. */
+static bool more(struct run *r)
+{
+    pthread_mutex_lock(&r->lock);
+    while (r->submitted == r->received && !r->finished)
+        pthread_cond_wait(&r->moved, &r->lock);
+    bool yes = r->submitted > r->received;
+    pthread_mutex_unlock(&r->lock);
+    return yes;
+}
+
+static bool tell(struct run *r, double *last, bool now)
+{
+    struct cutting *c = r->c;
+    double ms = clock_ms();
+    if (!c->cb || (!now && ms - *last < PROGRESS_MS))
+        return true;
+    *last = ms;
+    return c->cb(c->arg, c->progress);
+}
+
+static int collect(struct run *r, struct err *e)
+{
+    struct batch b = {0};
+    struct pool_result got;
+    double begun = clock_ms(), last = 0;
+    uint64_t before = r->items->n - r->ntodo;
+    int rc = 0;
+    while (more(r)) {
+        if (!pool_next(r->c->pool, &got))
+            continue; /* it is about to be submitted */
+        pthread_mutex_lock(&r->lock);
+        r->received++;
+        r->c->progress->files_done = before + r->read - (r->submitted - r->received);
+        pthread_mutex_unlock(&r->lock);
+        r->c->progress->bytes_done += r->items->v[got.tag].size;
+        r->c->progress->seconds = (clock_ms() - begun) / 1e3;
+        if (got.code) {
+            refuse(r, &r->items->v[got.tag], 2, &got.why);
+            r->c->progress->quarantined++;
+            log_line(LOG_WARN, "%s: quarantined: %s", r->items->v[got.tag].path.p, got.why.message);
+        }
+        if (got.code || rc) { /* after an error the rest is only drained */
+            buf_release(&got.record);
+            buf_release(&got.text);
+            continue;
+        }
+        batch_add(r, &b, &got);
+        if (b.bytes >= BATCH_BYTES || clock_ms() - b.since >= BATCH_MS)
+            rc = batch_write(r, &b, e);
+        if (!rc && !tell(r, &last, false))
+            rc = err_set(e, ERR_CANCELED, "indexing was stopped");
+        if (rc)
+            atomic_store(&r->stop, true);
+    }
+    if ((!rc || rc == ERR_CANCELED) && (b.n || r->nrefused)) {
+        int wrote = batch_write(r, &b, rc ? NULL : e);
+        rc = rc ? rc : wrote;
+    }
+    batch_release(&b);
+    return rc;
+}
+
+int cutting_run(struct cutting *c, struct items *items, struct err *e)
+{
+    struct run r = {.c = c, .items = items, .plain = plain_text()};
+    pthread_t thread;
+    size_t left;
+    pthread_mutex_init(&r.lock, NULL);
+    pthread_cond_init(&r.moved, NULL);
+    c->progress->stage = "indexing";
+    c->progress->files = items->n;
+    int rc = find_all(&r, &left, e);
+    if (rc || !left)
+        goto out;
+    if (!c->pool && (rc = indexer_pool(&c->pool, c->indexer, e)) != 0)
+        goto out;
+    list_todo(&r, left);
+    c->progress->files_done = items->n - r.ntodo;
+    if (pthread_create(&thread, NULL, reader, &r) != 0) {
+        rc = err_set(e, ERR_INTERNAL, "no thread to read with");
+        goto out;
+    }
+    rc = collect(&r, e);
+    pthread_join(thread, NULL);
+    if (!rc && r.failed.code) {
+        if (e)
+            *e = r.failed;
+        rc = r.failed.code;
+    }
+    for (size_t k = 0; k < r.ncopy && !rc; k++) {
+        struct item *i = &items->v[r.copy[k].item], *of = &items->v[r.copy[k].of];
+        i->cut = of->cut;
+        i->size = of->size;
+        i->flags |= of->flags & (OCC_QUARANTINED | OCC_SKIPPED);
+        i->done = true;
+    }
+out:
+    c->progress->files_done = items->n;
+    free(r.todo);
+    free(r.copy);
+    free(r.refused);
+    pthread_cond_destroy(&r.moved);
+    pthread_mutex_destroy(&r.lock);
+    return rc;
+}

@@ -1,0 +1,34 @@
+/* Files of a worktree or a plain directory, as stat(2) sees them. */
+#ifndef CODEASK_INDEXER_FILES_H
+#define CODEASK_INDEXER_FILES_H
+
+#include "indexer/gitindex.h"
+#include "indexer/items.h"
+#include "indexer/rules.h"
+
+#include <git2.h>
+
+/* One worktree, its submodules nested in it. */
+struct worktree {
+    const char *root;               /* absolute */
+    const struct gitindex *index;   /* NULL: a plain directory; every file that no rule hides is taken */
+    const struct items *tracked;    /* used instead where the index cannot be read: the files of HEAD */
+    struct str excludes[2];         /* text of the user's ignore file and of info/exclude; may be empty */
+};
+
+/* All visible files in path order, with stat data; FROM_FILE unless git's index proves the content, then done with its oid.
+ * Links are listed, not followed; FIFOs, sockets and devices are not there at all. A directory that cannot be read is listed
+ * in unreadable (paths, may be NULL). Levels live in out's arena. */
+int files_walk(struct items *out, struct items *unreadable, const struct worktree *w, struct err *e);
+
+/* Reads a worktree file as git would store it: line endings and `ident` undone, never a program run. path: NUL-terminated,
+ * under root; links give their target. st: of the moment of the read, zero mtime where it changed meanwhile. ERR_LIMIT past
+ * max, ERR_NOT_FOUND when it went away, ERR_DENIED when it may not be read. repo: NULL for plain bytes. */
+int files_read(struct buf *out, struct stat *st, git_repository *repo, const char *root, const char *path, size_t max, struct err *e);
+
+/* The stat data of an item, as it is stored with an occurrence. A file so young that its next change may not show is given
+ * mtime 0, which nothing equals: it is read once more. */
+void item_stat(struct item *i, const struct stat *st, int64_t now_ns);
+bool item_same_stat(const struct item *a, const struct item *b);
+
+#endif

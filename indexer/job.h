@@ -1,0 +1,68 @@
+/* One index_run on its way: what its parts (treeview.c, overlay.c, plain.c) share. Private to this room. */
+#ifndef CODEASK_INDEXER_JOB_H
+#define CODEASK_INDEXER_JOB_H
+
+#include "indexer/cutting.h"
+#include "indexer/git.h"
+#include "indexer/indexer.h"
+#include "indexer/items.h"
+
+#include <pthread.h>
+
+struct reconciled {
+    uint32_t repo;
+    char name[1024];
+    int64_t ns, stored_ns; /* stored: as the ref's row has it */
+};
+
+struct indexer {
+    struct store *store;
+    const struct config *config;
+    char *program;
+    struct pool *pool;       /* started with the first content to cut, kept until close: starting costs more than one file */
+    uint32_t first_view;     /* views before it were made by another cutter: never reused, replaced when their ref is run */
+    pthread_mutex_t run;     /* held by index_run: one write job at a time. Taken before seen. */
+    pthread_mutex_t seen;    /* guards reconciled */
+    struct reconciled *reconciled;
+    size_t nreconciled, cap_reconciled;
+};
+
+struct job {
+    struct indexer *x;
+    const struct repo_row *repo;
+    git_repository *git;     /* NULL for a plain directory */
+    index_progress_cb cb;
+    void *arg;
+    struct index_progress progress;
+    bool tidy;               /* a view was made: older ones may be in excess */
+};
+
+/* Fills in the cuts of items; see cutting_run. */
+int job_cut(struct job *j, struct items *items, struct err *e);
+
+/* The view of a tree: the stored one, or a new one as a difference to a full one. The ref is set with it. */
+int treeview_bring(struct job *j, const struct git_target *to, uint32_t *view, struct err *e);
+/* The dirty files over the tree view base (VIEW_NONE: HEAD is unborn), under the ref "worktree". */
+int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, struct err *e);
+int plain_bring(struct job *j, struct err *e);
+
+/* -- views.c: writing views in bounded transactions --------------------------------------------------------------------------- */
+
+struct change {
+    const struct item *item;
+    bool drop; /* the row itself, not a tombstone */
+};
+/* Adds rows to a view that no ref points at yet. */
+int view_fill(struct store *s, uint32_t view, const struct change *c, size_t n, struct err *e);
+/* The last step: sets head (its rows aside) and ref, drops or puts the last few rows, bumps; all in one transaction. */
+int view_publish(struct store *s, const struct view_head *head, const struct ref_row *ref, const struct change *c, size_t n, struct err *e);
+int view_make(struct store *s, const struct view_head *head, uint32_t *id, struct err *e);
+/* Drops a view, a bounded number of rows at a time. */
+int view_drop_all(struct store *s, uint32_t view, struct err *e);
+/* What is half made (by a killed run) or no longer needed: old tree views past VIEWS_KEPT that no ref and no view stands on.
+ * repo 0: of every repository, half-made ones only. */
+int views_tidy(struct store *s, uint32_t repo, struct err *e);
+#define VIEWS_KEPT 64      /* trees that a branch may be switched back to at no cost */
+#define CHANGES_AT_ONCE 2000 /* rows in one transaction: about 10 ms */
+
+#endif

@@ -1,0 +1,306 @@
+/* The dirty worktree as a difference to HEAD's tree view. A file that git's index proves unchanged costs one stat; one that it
+ * cannot prove is read once, and its stat data is kept in a row of the overlay, so that it is not read again. */
+#include "indexer/job.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "indexer/files.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLAGS_OF_CONTENT (OCC_SKIPPED | OCC_QUARANTINED | OCC_SYMLINK | OCC_SUBMODULE)
+#define FLAGS_OF_ATTRIBUTES (OCC_GENERATED | OCC_VENDORED | OCC_DOCUMENTATION | OCC_NOT_GENERATED | OCC_NOT_VENDORED)
+
+struct overlay {
+    struct job *j;
+    struct gitindex index;
+    bool has_index;
+    struct items base;  /* HEAD's tree view */
+    struct items old;   /* rows of the overlay as stored */
+    struct items files; /* the worktree */
+    struct items rows;  /* the overlay as it shall be */
+    uint32_t view, view_base;
+    struct oid commit;  /* as stored with the ref */
+    struct view_head head;
+    bool attributes_changed;
+};
+
+/* -- what is there ---------------------------------------------------------------------------------------------------------------- */
+
+static void read_excludes(struct buf out[2], git_repository *git)
+{
+    char path[PATH_MAX * 2];
+    git_config *c = NULL, *snapshot = NULL;
+    git_buf at = GIT_BUF_INIT;
+    if (git_repository_config(&c, git) == 0 && git_config_snapshot(&snapshot, c) == 0 &&
+        git_config_get_path(&at, snapshot, "core.excludesfile") == 0 && at.ptr) {
+        snprintf(path, sizeof path, "%s", at.ptr);
+    } else {
+        const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+        snprintf(path, sizeof path, "%s%s/git/ignore", xdg && *xdg ? xdg : home ? home : "", xdg && *xdg ? "" : "/.config");
+    }
+    git_buf_dispose(&at);
+    git_config_free(snapshot);
+    git_config_free(c);
+    if (file_exists(path))
+        file_read(&out[0], path, 1 << 20, NULL);
+    snprintf(path, sizeof path, "%sinfo/exclude", git_repository_commondir(git));
+    if (file_exists(path))
+        file_read(&out[1], path, 1 << 20, NULL);
+}
+
+static int load_rows(struct overlay *o, uint32_t base, struct err *e)
+{
+    struct store *s = o->j->x->store;
+    struct txn *t = NULL;
+    struct ref_row ref;
+    int rc = store_read(&t, s, e);
+    if (rc)
+        return rc;
+    if (base != VIEW_NONE) {
+        struct view_head h;
+        rc = view_get(t, base, &h, e);
+        o->head.files = h.files;
+        o->head.bytes = h.bytes;
+        if (!rc)
+            rc = items_of_view(&o->base, t, base, false, e);
+    }
+    if (!rc && ref_get(t, o->j->repo->id, "worktree", &ref, NULL) == 0 && ref.view >= o->j->x->first_view) {
+        struct view_head h;
+        o->view = ref.view;
+        o->commit = ref.commit;
+        rc = view_get(t, ref.view, &h, e);
+        o->view_base = h.base;
+        if (!rc)
+            rc = items_of_view(&o->old, t, ref.view, true, e);
+    }
+    txn_end(t);
+    return rc;
+}
+
+static int walk(struct overlay *o, struct err *e)
+{
+    char path[PATH_MAX * 2];
+    struct buf excludes[2] = {BUF_INIT, BUF_INIT};
+    struct items unreadable;
+    struct err why = {0};
+    items_init(&unreadable);
+    snprintf(path, sizeof path, "%sindex", git_repository_path(o->j->git));
+    o->has_index = gitindex_open(&o->index, path, &why) == 0;
+    if (!o->has_index)
+        log_err(LOG_WARN, "every file is compared by content", &why);
+    read_excludes(excludes, o->j->git);
+    struct worktree w = {.root = o->j->repo->path, .index = o->has_index ? &o->index : NULL, .tracked = &o->base};
+    for (int i = 0; i < 2; i++)
+        w.excludes[i] = (struct str){excludes[i].data ? excludes[i].data : "", excludes[i].len};
+    int rc = files_walk(&o->files, &unreadable, &w, e);
+    for (size_t i = 0; i < unreadable.n; i++)
+        log_line(LOG_WARN, "%s/%s: the directory cannot be read", o->j->repo->path, unreadable.v[i].path.p);
+    items_release(&unreadable);
+    buf_release(&excludes[0]);
+    buf_release(&excludes[1]);
+    return rc;
+}
+
+/* -- what differs ------------------------------------------------------------------------------------------------------------------ */
+
+static struct item *add_row(struct overlay *o, const struct item *from)
+{
+    struct item *i = items_add(&o->rows, from->path);
+    struct str own = i->path;
+    *i = *from;
+    i->path = own;
+    return i;
+}
+
+static bool is_attributes(struct str path)
+{
+    size_t n = sizeof ATTRIBUTES_FILE - 1;
+    return path.n >= n && memcmp(path.p + path.n - n, ATTRIBUTES_FILE, n) == 0 && (path.n == n || path.p[path.n - n - 1] == '/');
+}
+
+static void present(struct overlay *o, const struct item *base, const struct item *f)
+{
+    if (f->done && base && oid_same(&base->oid, &f->oid))
+        return;
+    struct item *i = add_row(o, f);
+    i->head = base;
+    i->flags |= f->flags & OCC_SUBMODULE ? 0 : level_flags(f->level, f->path);
+    const struct item *was = items_find(&o->old, f->path);
+    if (was && !(was->flags & OCC_DELETED) && item_same_stat(was, f)) {
+        i->oid = was->oid;
+        i->cut = was->cut;
+        /* left out for an attribute that is gone, or for a size that is allowed now: read it */
+        bool again = was->flags & OCC_SKIPPED && !(i->flags & OCC_SKIPPED) && !(was->flags & OCC_SYMLINK) &&
+                     f->size <= o->j->x->config->max_file_bytes;
+        i->flags |= again ? 0 : was->flags & FLAGS_OF_CONTENT;
+        i->cut = i->flags & OCC_SKIPPED ? CUT_NONE : i->cut;
+        i->head = again ? NULL : base;
+        i->done = !again;
+    } else if (!(f->flags & OCC_SUBMODULE)) {
+        i->done = false; /* staged, or not proved: its content is wanted */
+    }
+    o->attributes_changed |= is_attributes(f->path) && !(i->done && base && oid_same(&base->oid, &i->oid));
+}
+
+static int differ(void *arg, struct item *base, struct item *f)
+{
+    struct overlay *o = arg;
+    if (f) {
+        present(o, base, f);
+    } else if (base->mode != MODE_SUBMODULE && base->mode != 0040000 && !(o->has_index && gitindex_sparse(&o->index, base->path))) {
+        struct item *i = items_add(&o->rows, base->path);
+        i->flags = OCC_DELETED;
+        i->done = true;
+        i->head = base;
+        o->attributes_changed |= is_attributes(base->path);
+    }
+    return 0;
+}
+
+/* A changed .gitattributes says something else about files that did not change: those get rows too. */
+static int differ_attributes(void *arg, struct item *base, struct item *f)
+{
+    struct overlay *o = arg;
+    if (!base || !f || !f->done || !oid_same(&base->oid, &f->oid) || (f->flags & (OCC_SUBMODULE | OCC_SYMLINK)))
+        return 0;
+    uint32_t flags = level_flags(f->level, f->path);
+    bool binary = flags & OCC_SKIPPED, was_skipped = base->flags & OCC_SKIPPED;
+    if (((flags ^ base->flags) & FLAGS_OF_ATTRIBUTES) == 0 && binary == was_skipped)
+        return 0;
+    struct item *i = add_row(o, f);
+    i->flags |= flags;
+    i->done = binary || !was_skipped;
+    i->cut = binary ? CUT_NONE : base->cut;
+    i->flags |= base->flags & OCC_QUARANTINED;
+    i->head = i->done ? base : NULL; /* NULL: read it even though its content is known */
+    return 0;
+}
+
+/* Counts what is visible, names what equals HEAD, and drops what went away while it was read. */
+static void settle(struct overlay *o)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < o->rows.n; k++) {
+        struct item *i = &o->rows.v[k];
+        const struct item *base = i->head ? i->head : items_find(&o->base, i->path);
+        if (i->flags & OCC_DELETED) {
+            i->cut = CUT_NONE;
+            if (!base)
+                continue;
+            i->size = 0;
+            o->head.files--;
+            o->head.bytes -= base->size;
+        } else {
+            if (base && oid_same(&base->oid, &i->oid))
+                i->flags |= OCC_CLEAN;
+            o->head.files += !base;
+            o->head.bytes += i->size - (base ? base->size : 0);
+        }
+        o->rows.v[n++] = *i;
+    }
+    o->rows.n = n;
+}
+
+/* -- writing --------------------------------------------------------------------------------------------------------------------------- */
+
+struct changes {
+    struct change *v;
+    size_t n, cap;
+};
+
+static int row_changed(void *arg, struct item *old, struct item *now)
+{
+    struct changes *c = arg;
+    if (old && now && old->flags == now->flags && old->cut == now->cut && oid_same(&old->oid, &now->oid) &&
+        old->mode == now->mode && (old->mtime_ns == now->mtime_ns && old->ctime_ns == now->ctime_ns && old->ino == now->ino))
+        return 0;
+    VEC_ROOM(c->v, c->n, c->cap);
+    c->v[c->n++] = (struct change){now ? now : old, !now};
+    return 0;
+}
+
+static int write_rows(struct overlay *o, const struct git_target *head, uint32_t base, struct err *e)
+{
+    struct store *s = o->j->x->store;
+    struct changes c = {0};
+    struct items none = {0};
+    struct ref_row ref = {.repo = o->j->repo->id, .name = STR("worktree"), .commit = head->commit,
+                          .oid_len = head->unborn ? 0 : GIT_ID_BYTES, .reconciled_ns = clock_wall_ns()};
+    o->head.base = base;
+    o->head.repo = o->j->repo->id;
+    o->head.kind = VIEW_OVERLAY;
+    items_merge(&o->old, &o->rows, row_changed, &c);
+    int rc = 0;
+    if (o->view && o->view_base == base && oid_same(&o->commit, &head->commit) && !c.n)
+        goto out;
+    uint32_t before = o->view;
+    if (!o->view || c.n > CHANGES_AT_ONCE) { /* a new one beside it, so that nobody sees half of the change */
+        c.n = 0;
+        items_merge(&none, &o->rows, row_changed, &c);
+        o->j->tidy = true;
+        rc = view_make(s, &o->head, &o->head.id, e);
+        size_t last = c.n < CHANGES_AT_ONCE ? c.n : 0;
+        if (!rc)
+            rc = view_fill(s, o->head.id, c.v, c.n - last, e);
+        ref.view = o->head.id;
+        if (!rc)
+            rc = view_publish(s, &o->head, &ref, c.v + (c.n - last), last, e);
+        if (!rc && before)
+            rc = view_drop_all(s, before, e);
+    } else {
+        o->head.id = ref.view = o->view;
+        rc = view_publish(s, &o->head, &ref, c.v, c.n, e);
+    }
+out:
+    free(c.v);
+    return rc;
+}
+
+int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, struct err *e)
+{
+    struct overlay o = {.j = j};
+    items_init(&o.base);
+    items_init(&o.old);
+    items_init(&o.files);
+    items_init(&o.rows);
+    j->progress = (struct index_progress){.stage = "walking"};
+    int rc = load_rows(&o, base, e);
+    if (!rc)
+        rc = walk(&o, e);
+    if (!rc)
+        rc = items_merge(&o.base, &o.files, differ, &o);
+    if (!rc && o.attributes_changed) {
+        rc = items_merge(&o.base, &o.files, differ_attributes, &o);
+        items_sort(&o.rows);
+    }
+    if (!rc)
+        rc = job_cut(j, &o.rows, e);
+    if (!rc) {
+        settle(&o);
+        rc = write_rows(&o, head, base, e);
+    }
+    items_release(&o.rows);
+    items_release(&o.files);
+    items_release(&o.old);
+    items_release(&o.base);
+    gitindex_close(&o.index);
+    return rc;
+}
+
+static int count_dirty(void *arg, const struct occ *o)
+{
+    *(uint32_t *)arg += !(o->flags & OCC_CLEAN);
+    return 0;
+}
+
+int index_dirty_files(struct txn *t, uint32_t view, uint32_t *n, struct err *e)
+{
+    *n = 0;
+    return occ_rows(t, view, count_dirty, n, e);
+}

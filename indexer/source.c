@@ -1,0 +1,65 @@
+/* The bytes behind a citation, read again from where they come from. */
+#include "indexer/files.h"
+#include "indexer/git.h"
+#include "indexer/indexer.h"
+
+#include "base/hash.h"
+
+#include <string.h>
+
+#define SOURCE_MAX ((size_t)1 << 28) /* the most that max_file_bytes can be */
+
+static int read_object(struct buf *out, git_repository *r, const struct oid *oid, struct err *e)
+{
+    git_blob *b = NULL;
+    git_oid id = git_of(oid);
+    int code = git_blob_lookup(&b, r, &id);
+    if (code) {
+        int rc = git_fail(e, code, "a cited content");
+        return rc == ERR_NOT_FOUND ? rc : err_set(e, ERR_CORRUPT, "a cited content is damaged in the object database");
+    }
+    buf_add(out, git_blob_rawcontent(b), (size_t)git_blob_rawsize(b));
+    git_blob_free(b);
+    return 0;
+}
+
+static bool leads_out(struct str path)
+{
+    for (const char *p = path.p, *end = p + path.n; p < end;) {
+        const char *slash = memchr(p, '/', (size_t)(end - p));
+        size_t n = (size_t)((slash ? slash : end) - p);
+        if (!n || (n == 2 && p[0] == '.' && p[1] == '.') || memchr(p, 0, n))
+            return true;
+        p += n + (slash != NULL);
+    }
+    return !path.n;
+}
+
+static int read_file(struct buf *out, git_repository *r, const char *root, struct str path, const struct oid *oid, struct err *e)
+{
+    struct buf name = BUF_INIT, bytes = BUF_INIT;
+    struct stat st;
+    if (leads_out(path))
+        return err_set(e, ERR_USAGE, "not a path inside the repository");
+    buf_add(&name, path.p, path.n);
+    int rc = files_read(&bytes, &st, r, root, name.data, SOURCE_MAX, e);
+    struct oid now = oid_hash(bytes.data, bytes.len);
+    if (!rc && !oid_same(&now, oid))
+        rc = err_set(e, ERR_CORRUPT, "%s has changed since it was indexed", name.data);
+    if (!rc)
+        buf_add(out, bytes.data, bytes.len);
+    buf_release(&bytes);
+    buf_release(&name);
+    return rc;
+}
+
+int source_read(const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e)
+{
+    git_repository *r = NULL;
+    git_start();
+    int rc = repo->plain ? 0 : repo_open(&r, repo->path, e);
+    if (!rc)
+        rc = r && !overlay ? read_object(out, r, oid, e) : read_file(out, r, repo->path, path, oid, e);
+    git_repository_free(r);
+    return rc;
+}
