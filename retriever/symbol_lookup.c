@@ -1,0 +1,99 @@
+/* `codeask symbol`: where a name is defined, who calls it, what it calls, who mentions it. */
+#include "retriever/lookup.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define REFERENCES_MAX 20000 /* looked at before the limit is applied */
+#define SHOWN_LINES 8        /* of a definition in its snippet */
+#define CALLEES_OF 4         /* definitions whose calls are followed */
+
+/* One row a calling definition: further calls from the same one say nothing new. Calls from inside the definition itself
+ * (recursion) are not callers. */
+static void one_each(struct places *p, const struct places *defs)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct place *x = &p->v[i];
+        bool drop = false;
+        for (size_t d = 0; d < defs->n && d < 64 && !drop; d++)
+            drop = x->symbol != RECORD_NONE && defs->v[d].cut == x->cut && defs->v[d].symbol == x->symbol;
+        for (size_t k = kept; k-- > 0 && !drop && p->v[k].cut == x->cut && p->v[k].target == x->target;)
+            drop = x->symbol != RECORD_NONE && p->v[k].symbol == x->symbol;
+        if (!drop)
+            p->v[kept++] = *x;
+    }
+    p->n = kept;
+}
+
+static int fill(struct symbol_result *out, int list, struct lookup *l, const struct places *p, uint32_t limit, bool definitions,
+                struct err *e)
+{
+    size_t n = p->n < limit ? p->n : limit;
+    out->list[list] = arena_zero(l->arena, n ? n : 1, sizeof **out->list);
+    for (size_t i = 0; i < n; i++) {
+        const struct place *x = &p->v[i];
+        uint32_t last = x->end_line;
+        if (definitions && last > x->line + SHOWN_LINES - 1)
+            last = x->line + SHOWN_LINES - 1;
+        int rc = lookup_hit(&out->list[list][i], l, x, x->line, last, e);
+        if (rc)
+            return rc;
+        out->list[list][i].score = 1.0 / (1.0 + (x->order > 0 ? x->order : 0));
+        out->n[list]++;
+    }
+    return 0;
+}
+
+static void references(struct places *to, struct lookup *l, const struct str *name, size_t n, unsigned kinds)
+{
+    for (size_t i = 0; i < n; i++)
+        lookup_references(to, l, name[i], kinds, REFERENCES_MAX);
+}
+
+int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *name, unsigned want,
+                  const struct search_target *target, size_t ntargets, uint32_t limit, struct arena *arena, struct err *e)
+{
+    *out = (struct symbol_result){0};
+    struct lookup l;
+    struct places defs = {0}, callers = {0}, callees = {0}, refs = {0};
+    struct str spelled[LOOKUP_NAMES];
+    struct symbol_name asked = symbol_name_of(arena_str(arena, name));
+    if (!asked.last.n)
+        return err_set(e, ERR_USAGE, "no name to look for");
+    if (!limit || limit > SEARCH_LIMIT_MAX)
+        limit = limit ? SEARCH_LIMIT_MAX : 100;
+    int rc = lookup_open(&l, r, target, ntargets, arena, e);
+    if (rc)
+        return rc;
+    size_t n = lookup_definitions(&defs, spelled, &l, asked);
+    if (!n) { /* defined elsewhere (a library): who uses it is known all the same */
+        spelled[0] = asked.last;
+        n = 1;
+    }
+    out->matched = arena_strn(arena, spelled[0].p, spelled[0].n);
+    if (want & WANT_DEFINITIONS)
+        rc = fill(out, 0, &l, &defs, limit, true, e);
+    if (!rc && want & WANT_CALLERS) {
+        references(&callers, &l, spelled, n, 1u << REF_CALL);
+        one_each(&callers, &defs);
+        rc = fill(out, 1, &l, &callers, limit, false, e);
+    }
+    if (!rc && want & WANT_CALLEES) {
+        for (size_t i = 0; i < defs.n && i < CALLEES_OF; i++)
+            if (defs.v[i].kind != SYMBOL_PROTOTYPE)
+                lookup_callees(&callees, &l, &defs.v[i], limit);
+        rc = fill(out, 2, &l, &callees, limit, true, e);
+    }
+    if (!rc && want & WANT_REFERENCES) {
+        references(&refs, &l, spelled, n, ~0u);
+        rc = fill(out, 3, &l, &refs, limit, false, e);
+    }
+    places_release(&defs);
+    places_release(&callers);
+    places_release(&callees);
+    places_release(&refs);
+    lookup_close(&l);
+    return rc;
+}
