@@ -1,6 +1,6 @@
 /* The rows of methods[]: one row a request. The command line, the socket, the man page and the shell completion read the
- * same rows (later: MCP). This header and methods.c stand alone (base only), so that the client links no more than this;
- * the functions behind the rows are bound in service/dispatch.c.
+ * same rows (later: MCP). This header and methods.c stand alone (the library `methods`), so that the client links no more
+ * than this; the functions behind the rows are bound in service/dispatch.c.
  *
  * To add a request: a row in methods.c, a file service/method_<name>.c, a line in dispatch.c. */
 #ifndef CODEASK_SERVICE_METHODS_H
@@ -12,7 +12,7 @@
 enum flag_type { FLAG_BOOL, FLAG_INT, FLAG_STRING, FLAG_STRINGS /* may be repeated */, FLAG_DIR /* resolved by the client */ };
 
 struct method_flag {
-    const char *name;        /* "limit": --limit on the command line, "limit" in params */
+    const char *name;        /* "all-repos": --all-repos on the command line, "all_repos" in params */
     char letter;             /* 'C' for -C, or 0 */
     enum flag_type type;
     const char *argument;    /* "N", shown in help; NULL for FLAG_BOOL */
@@ -32,9 +32,22 @@ struct method {
 };
 
 extern const struct method methods[]; /* ended by a NULL name */
-const struct method *method_named(const char *name); /* NULL when unknown */
+/* By name, its words parted by ' ' or '.'; NULL when unknown. */
+const struct method *method_named(const char *name);
 
 /* The first message both ways on the socket: {"codeask":PROTOCOL_VERSION,"build":…} */
 #define PROTOCOL_VERSION 1
+
+/* What a build is called: VERSION+SECONDS, the seconds being the modification time of the daemon's binary, so that a rebuilt
+ * or newly installed one is the newer. "VERSION+0" where program cannot be looked at. */
+#define BUILD_MAX 64
+void build_name(char out[BUILD_MAX], const char *program);
+int build_compare(const char *a, const char *b); /* < 0: a is older */
+
+/* JSON-RPC's error codes, where a request is refused before a method sees it; errors of ERR_LIST are RPC_ERROR_BASE + code. */
+#define RPC_PARSE_ERROR (-32700)
+#define RPC_INVALID_REQUEST (-32600)
+#define RPC_ERROR_BASE (-32000)
+#define RPC_MESSAGE_MAX (16u << 20) /* bytes of one line, either way */
 
 #endif

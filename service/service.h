@@ -3,8 +3,10 @@
  *
  * A request's way: session_submit -> queue -> worker thread (method's run) -> events -> service_poll -> sink.
  * Sinks are called only from service_poll, on the thread that calls it. Event bytes are valid only in the callback. Each id
- * gets exactly one EVENT_DONE or EVENT_FAIL, last. A sink that returns false is full: that request stops producing until
- * session_resume (its worker waits; others go on). `wake` is called from any thread when service_poll has something to do. */
+ * gets exactly one EVENT_DONE or EVENT_FAIL, last. A sink that returns false has taken the event and is full now: nothing
+ * more is delivered for that request until session_resume; its worker waits once some events are queued, others go on.
+ * session_* and service_poll belong to one thread (the loop's); a sink may call session_* of its own session.
+ * `wake` is called from any thread, under a lock, when service_poll has something to do: it must only leave a note. */
 #ifndef CODEASK_SERVICE_SERVICE_H
 #define CODEASK_SERVICE_SERVICE_H
 
@@ -41,16 +43,17 @@ struct service_options {
     const struct paths *paths;
     const struct config *config;
     const char *program;         /* this binary, for the cut workers and the engine process */
-    bool autostarted;
     void (*wake)(void *arg);
     void *wake_arg;
 };
 
 int service_open(struct service **out, const struct service_options *o, struct err *e);
 void service_poll(struct service *s);                /* delivers events; call on the loop's thread */
-bool service_idle(const struct service *s);          /* nothing queued, running or still to embed */
-void service_drain(struct service *s);               /* takes no new requests; running ones end or checkpoint */
-void service_close(struct service *s);               /* drains, joins the threads, closes the store */
+bool service_idle(struct service *s);                /* nothing queued, running or still to embed */
+bool service_quiet(struct service *s);               /* no request is left; jobs may be */
+bool service_stop_asked(struct service *s);          /* a caller asked the program to end: drain, then close */
+void service_drain(struct service *s);               /* takes no new requests; jobs checkpoint and resume at the next start */
+void service_close(struct service *s);               /* drains, joins the threads, closes the store. Sessions first */
 
 int session_open(struct session **out, struct service *s, const struct caller *who, struct err *e);
 /* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */

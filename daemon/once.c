@@ -1,0 +1,71 @@
+#include "daemon/once.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct once {
+    pthread_mutex_t mu;
+    pthread_cond_t woken;
+    bool wake, over;
+    int status;
+};
+
+static void wake(void *arg)
+{
+    struct once *x = arg;
+    pthread_mutex_lock(&x->mu);
+    x->wake = true;
+    pthread_cond_signal(&x->woken);
+    pthread_mutex_unlock(&x->mu);
+}
+
+static bool on_event(void *arg, uint64_t id, enum event_kind kind, const char *json, size_t len)
+{
+    struct once *x = arg;
+    if (kind != EVENT_DONE && kind != EVENT_FAIL)
+        return true;
+    printf("%.*s\n", (int)len, json);
+    x->status = kind == EVENT_DONE ? 0 : 2;
+    x->over = true;
+    return true;
+}
+
+static int fail(const struct err *e)
+{
+    json_t *j = json_pack("{ss, ss, ss}", "code", err_name(e->code), "message", e->message, "hint", e->hint);
+    json_dumpf(j, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(j);
+    return 2;
+}
+
+int once_run(const struct service_options *o, const char *method, const char *params)
+{
+    struct once x = {.mu = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
+    struct service_options so = *o;
+    struct service *s;
+    struct session *c;
+    struct err e;
+    uint64_t id;
+    so.wake = wake;
+    so.wake_arg = &x;
+    if (service_open(&s, &so, &e))
+        return fail(&e);
+    if (session_open(&c, s, &(struct caller){.local = true}, &e) ||
+        session_submit(c, method, params, strlen(params), (struct sink){on_event, &x}, &id, &e)) {
+        x.status = fail(&e);
+        x.over = true;
+    }
+    while (!x.over) {
+        pthread_mutex_lock(&x.mu);
+        while (!x.wake)
+            pthread_cond_wait(&x.woken, &x.mu);
+        x.wake = false;
+        pthread_mutex_unlock(&x.mu);
+        service_poll(s);
+    }
+    service_close(s);
+    return x.status;
+}

@@ -1,0 +1,158 @@
+/* The inside of the request core: for the files of this room only.
+ *
+ * Threads
+ *   loop       calls session_* and service_poll (one thread)
+ *   workers    run methods, a request each
+ *   indexing   index jobs, one at a time            embedding   embed jobs, one at a time        (jobs.c)
+ *   clock      time-outs, and reconciles every ten seconds while somebody asks
+ * One lock, service.mu, guards every field marked [mu]. It is never held across a call into another room, a sink, or
+ * anything that waits. jobs.c has a second one for writing the job list (save_mu), taken before mu; models.c a third. */
+#ifndef CODEASK_SERVICE_CORE_H
+#define CODEASK_SERVICE_CORE_H
+
+#include "base/arena.h"
+#include "indexer/indexer.h"
+#include "retriever/retriever.h"
+#include "service/methods.h"
+#include "service/service.h"
+#include "store/store.h"
+
+#include <jansson.h>
+#include <pthread.h>
+
+#define SERVICE_WORKERS_MAX 8
+#define SERVICE_QUEUE_MAX 1024          /* requests alive; past it a submit is ERR_BUSY */
+#define REQUEST_EVENT_BYTES (256 << 10) /* undelivered bytes past which a worker waits */
+#define RECONCILE_NS 10000000000LL      /* an answer is current only with a reconcile younger than this */
+
+struct request;
+
+/* A method's run: 0 and *result (a new reference), an error, or RUN_PARKED after request_park: it is called again, from
+ * the start, once what it waits for is there. */
+#define RUN_PARKED 1
+typedef int (*method_run)(struct request *rq, json_t **result, struct err *e);
+struct binding {
+    const char *name; /* as on the socket: "repo.add" */
+    method_run run;
+};
+const struct binding *binding_named(const char *name); /* dispatch.c */
+
+struct event {
+    struct event *next;
+    enum event_kind kind;
+    size_t len;
+    char json[];
+};
+
+enum request_state { REQUEST_QUEUED, REQUEST_RUNNING, REQUEST_PARKED, REQUEST_ENDED };
+
+struct waitlist { /* requests parked on one thing [mu] */
+    struct request *first;
+};
+
+struct request {
+    struct service *s;
+    uint64_t id;
+    const struct binding *method;
+    const struct method *row;
+    json_t *params;             /* the worker's */
+    struct arena arena;         /* the worker's; lives as long as the request */
+    int64_t submitted_ns, deadline_ns /* 0: none */;
+    bool stop;                  /* written under mu with __atomic; the rooms below poll it */
+    /* [mu] from here */
+    struct request *prev, *next; /* all requests of the service */
+    struct session *session;     /* NULL: its session is gone, nothing is delivered any more */
+    struct sink sink;
+    enum request_state state;
+    bool terminal;               /* DONE or FAIL is queued or delivered */
+    bool full, ready;            /* the sink is full; in the service's ready list */
+    struct event *first, **last;
+    size_t event_bytes;
+    pthread_cond_t room;         /* a worker that waits for event_bytes to fall */
+    struct request *queue_next, *ready_next;
+    /* parking */
+    struct waitlist *on;
+    struct request *wait_next;
+    int milestone;               /* enum milestone (jobs.h) */
+    int64_t wait_until_ns;       /* 0: as long as it takes */
+    bool resumed;                /* what it waits for came before its worker had let go */
+    struct err wait_err;         /* code 0: reached; ERR_TIMEOUT: wait_until_ns passed */
+    uint32_t waited[16];         /* repositories that it has waited for: it does not wait twice */
+    unsigned nwaited;
+};
+
+struct session {
+    struct service *s;
+    struct caller who;
+    struct session *next;
+};
+
+/* What share of a view is embedded, remembered: counting it walks the view. */
+struct share {
+    uint32_t view;
+    uint16_t model;
+    uint64_t generation;
+    double share;
+    int64_t at_ns; /* 0: free */
+};
+#define SERVICE_SHARES 32
+
+struct jobs;
+struct models;
+
+struct service {
+    struct service_options o;
+    struct store *store;
+    struct indexer *indexer;
+    struct retriever *retriever;
+    struct engine *engine;
+    struct jobs *jobs;
+    struct models *models;
+    int64_t started_ns;
+    pthread_mutex_t mu;
+    pthread_cond_t work, tick;
+    pthread_t worker[SERVICE_WORKERS_MAX], clock;
+    unsigned nworkers;
+    bool clock_runs;
+    /* [mu] */
+    bool draining, closing, stop_asked;
+    struct share shares[SERVICE_SHARES]; /* by view % SERVICE_SHARES */
+    uint64_t next_id;
+    struct session *sessions;
+    struct request *requests;
+    unsigned nrequests;
+    struct request *queue_first, **queue_last;
+    struct request *ready_first, **ready_last;
+};
+
+/* request.c: what a method may call from its worker */
+void request_emit(struct request *rq, enum event_kind kind, json_t *object /* stolen */); /* PROGRESS replaces a waiting one */
+bool request_stopped(const struct request *rq);
+/* with mu held */
+void request_emit_locked(struct request *rq, enum event_kind kind, const char *json, size_t len);
+void request_fail_locked(struct request *rq, const struct err *why);
+void request_park_locked(struct request *rq, struct waitlist *on, int milestone, int64_t until_ns);
+void request_resume_locked(struct request *rq, const struct err *why /* NULL: reached */);
+void request_ready_locked(struct request *rq); /* service_poll is to look at it */
+void request_queue_locked(struct request *rq);
+void request_unpark_locked(struct request *rq);
+bool request_poll_one(struct request *rq); /* delivers; true when it is over and nobody holds it. Takes and drops mu */
+void request_free(struct request *rq);
+
+/* json.c */
+json_t *json_text(const char *p, size_t n);       /* invalid UTF-8 and NUL become U+FFFD */
+static inline json_t *json_cstr(const char *s)
+{
+    return s ? json_text(s, __builtin_strlen(s)) : json_null();
+}
+bool text_is_utf8(const char *p, size_t n);
+json_t *json_base64(const void *bytes, size_t n);
+char *json_line(json_t *object /* stolen */, size_t *len); /* compact; the caller frees */
+
+/* params.c: checked against the row before the method runs */
+int params_check(const struct method *row, json_t *params, struct err *e);
+const char *param_str(const struct request *rq, const char *name);         /* NULL when absent or empty */
+bool param_bool(const struct request *rq, const char *name);
+int64_t param_int(const struct request *rq, const char *name, int64_t otherwise);
+
+#endif

@@ -1,0 +1,623 @@
+#include "service/jobs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "service/models.h"
+#include "service/scope.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define USED_MAX 64
+#define USED_NS 120000000000LL /* a repository that nobody asked about for so long is not reconciled any more */
+#define STATE_JOBS "jobs"
+
+struct job {
+    struct job *next;
+    struct service *s;
+    uint64_t id;
+    struct repo_row repo;    /* its own copy */
+    char *repo_json;         /* the name, quoted */
+    char *ref;
+    bool all_branches, durable, running;
+    bool again;              /* embedding: the view moved on, or was put aside for an index job */
+    bool forgotten;          /* its repository is being removed */
+    struct waitlist waiting;
+    struct index_progress progress;
+    char stage[16];
+    int64_t began_ns;
+};
+
+struct jobs {
+    struct service *s;
+    pthread_mutex_t save_mu; /* before service.mu */
+    char *saved;
+    pthread_t index_thread, embed_thread;
+    bool index_runs, embed_runs;
+    /* [mu] of the service */
+    pthread_cond_t work, ended;
+    struct job *index, *embed;
+    uint64_t next_id;
+    bool busy;               /* an index job is cutting files: embedding waits for it */
+    struct used {
+        struct repo_row repo;
+        int64_t at_ns;
+    } used[USED_MAX];
+};
+
+static void row_copy(struct repo_row *to, const struct repo_row *from)
+{
+    *to = *from;
+    to->name = mem_str(from->name);
+    to->path = mem_str(from->path);
+}
+
+static bool same_ref(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+static struct job *job_new(struct service *s, const struct repo_row *repo, const char *ref, bool all)
+{
+    struct job *j = mem_zero(1, sizeof *j);
+    j->s = s;
+    j->id = ++s->jobs->next_id;
+    row_copy(&j->repo, repo);
+    j->ref = mem_str(ref);
+    j->all_branches = all;
+    json_t *name = json_cstr(repo->name);
+    j->repo_json = json_dumps(name, JSON_ENCODE_ANY);
+    json_decref(name);
+    snprintf(j->stage, sizeof j->stage, "queued");
+    return j;
+}
+
+static void job_free(struct job *j)
+{
+    repo_row_release(&j->repo);
+    free(j->repo_json);
+    free(j->ref);
+    free(j);
+}
+
+static void append(struct job **list, struct job *j)
+{
+    while (*list)
+        list = &(*list)->next;
+    *list = j;
+}
+
+static void unlink_job(struct job **list, struct job *j)
+{
+    while (*list && *list != j)
+        list = &(*list)->next;
+    if (*list)
+        *list = j->next;
+}
+
+/* Somebody waiting comes first, then the one that waits longest. */
+static struct job *pick(struct job *list)
+{
+    for (struct job *j = list; j; j = j->next)
+        if (j->waiting.first)
+            return j;
+    return list;
+}
+
+static void resume_all(struct job *j, enum milestone upto, const struct err *why)
+{
+    for (struct request *rq = j->waiting.first, *next; rq; rq = next) {
+        next = rq->wait_next;
+        if (why || rq->milestone <= (int)upto)
+            request_resume_locked(rq, why);
+    }
+}
+
+/* -- the list that outlives the program ----------------------------------------------------------------------------------- */
+
+static void save_list(json_t *all, const struct job *list, bool every)
+{
+    for (; list; list = list->next)
+        if ((every || list->durable) && !list->forgotten)
+            json_array_append_new(all, json_pack("{sI, sb, ss?}", "repo", (json_int_t)list->repo.id, "all",
+                                                 list->all_branches, "ref", list->ref));
+}
+
+static void jobs_save(struct jobs *x)
+{
+    struct err e;
+    size_t len;
+    json_t *all = json_array();
+    pthread_mutex_lock(&x->save_mu);
+    pthread_mutex_lock(&x->s->mu);
+    save_list(all, x->index, false);
+    save_list(all, x->embed, true);
+    pthread_mutex_unlock(&x->s->mu);
+    char *text = json_line(all, &len);
+    if (!x->saved || strcmp(text, x->saved)) {
+        if (state_put(x->s->store, STATE_JOBS, text, len, &e))
+            log_err(LOG_WARN, "the list of jobs", &e);
+        free(x->saved);
+        x->saved = text;
+    } else {
+        free(text);
+    }
+    pthread_mutex_unlock(&x->save_mu);
+}
+
+static void jobs_load(struct jobs *x)
+{
+    struct buf b = BUF_INIT;
+    struct repo_row *rows = NULL;
+    size_t n = 0, i;
+    struct err e;
+    if (state_get(x->s->store, STATE_JOBS, &b, &e) || state_repos(x->s->store, &rows, &n, &e)) {
+        buf_release(&b);
+        return;
+    }
+    json_t *all = json_loadb(b.data ? b.data : "", b.len, 0, NULL), *row;
+    buf_release(&b);
+    json_array_foreach(all, i, row)
+        for (size_t k = 0; k < n; k++)
+            if (rows[k].id == (uint32_t)json_integer_value(json_object_get(row, "repo"))) {
+                struct job_order o = {&rows[k], json_string_value(json_object_get(row, "ref")),
+                                      json_is_true(json_object_get(row, "all")), false, true};
+                jobs_index(x->s, &o, NULL, MILESTONE_INDEXED, 0, &e);
+            }
+    json_decref(all);
+    state_repos_free(rows, n);
+}
+
+/* -- progress ------------------------------------------------------------------------------------------------------------- */
+
+/* Shows the figures to all who wait. mu held. */
+static void show_locked(struct job *j)
+{
+    const struct index_progress *p = &j->progress;
+    char line[768];
+    if (!j->waiting.first)
+        return;
+    int n = snprintf(line, sizeof line,
+                     "{\"stage\":\"%s\",\"repo\":%.200s,\"files\":%llu,\"files_done\":%llu,\"bytes\":%llu,"
+                     "\"bytes_done\":%llu,\"texts\":%llu,\"texts_done\":%llu,\"quarantined\":%u,\"seconds\":%.2f}",
+                     j->stage, strlen(j->repo_json) <= 200 ? j->repo_json : "\"\"", (unsigned long long)p->files,
+                     (unsigned long long)p->files_done, (unsigned long long)p->bytes, (unsigned long long)p->bytes_done,
+                     (unsigned long long)p->texts, (unsigned long long)p->texts_done, p->quarantined, p->seconds);
+    for (struct request *rq = j->waiting.first; rq; rq = rq->wait_next)
+        request_emit_locked(rq, EVENT_PROGRESS, line, (size_t)n);
+}
+
+static void progress_locked(struct job *j, const struct index_progress *p)
+{
+    j->progress = *p;
+    snprintf(j->stage, sizeof j->stage, "%s", p->stage ? p->stage : "");
+    show_locked(j);
+}
+
+static bool on_index(void *arg, const struct index_progress *p)
+{
+    struct job *j = arg;
+    struct service *s = j->s;
+    pthread_mutex_lock(&s->mu);
+    progress_locked(j, p);
+    if (p->files > p->files_done && !strcmp(j->stage, "indexing"))
+        s->jobs->busy = true;
+    bool go = !s->draining && !j->forgotten;
+    pthread_mutex_unlock(&s->mu);
+    return go;
+}
+
+static bool on_embed(void *arg, const struct index_progress *p)
+{
+    struct job *j = arg;
+    struct service *s = j->s;
+    pthread_mutex_lock(&s->mu);
+    progress_locked(j, p);
+    if (s->jobs->busy)
+        j->again = true;
+    bool go = !s->draining && !j->forgotten && !j->again;
+    pthread_mutex_unlock(&s->mu);
+    return go;
+}
+
+/* -- indexing ------------------------------------------------------------------------------------------------------------- */
+
+/* The embed job of (repo, ref), made when there is none. mu held. */
+static struct job *embed_job(struct service *s, const struct repo_row *repo, const char *ref, bool all)
+{
+    for (struct job *j = s->jobs->embed; j; j = j->next)
+        if (j->repo.id == repo->id && same_ref(j->ref, ref) && (j->all_branches || !all) && !j->forgotten) {
+            j->again |= j->running;
+            return j;
+        }
+    struct job *j = job_new(s, repo, ref, all);
+    append(&s->jobs->embed, j);
+    pthread_cond_broadcast(&s->jobs->work);
+    return j;
+}
+
+static void stopping(struct err *e)
+{
+    err_set(e, ERR_UNAVAILABLE, "the daemon is stopping; indexing resumes where it stopped when it runs again");
+}
+
+static bool lacks_vectors(struct job *j)
+{
+    struct seen seen;
+    struct service *s = j->s;
+    if (!s->o.config->embed)
+        return false;
+    if (j->all_branches || view_lookup(&seen, s, &j->repo, j->ref, NULL))
+        return true;
+    return !models_number(s, NULL) || embedded_share(s, seen.view) < 1;
+}
+
+static void index_one(struct jobs *x, struct job *j)
+{
+    struct service *s = x->s;
+    struct err e = {0}, halt;
+    int rc = j->all_branches ? index_all_branches(s->indexer, &j->repo, on_index, j, &e)
+                             : index_run(s->indexer, &j->repo, j->ref, on_index, j, &e);
+    if (rc && rc != ERR_CANCELED)
+        log_err(LOG_WARN, j->repo.name, &e);
+    bool embed = !rc && lacks_vectors(j);
+    pthread_mutex_lock(&s->mu);
+    x->busy = false;
+    if (rc) {
+        if (rc == ERR_CANCELED && s->draining)
+            stopping(&halt);
+        else
+            halt = e;
+        resume_all(j, MILESTONE_EMBEDDED, &halt);
+    } else {
+        resume_all(j, embed ? MILESTONE_INDEXED : MILESTONE_EMBEDDED, NULL);
+        if (embed) {
+            struct job *then = embed_job(s, &j->repo, j->ref, j->all_branches);
+            for (struct request *rq = j->waiting.first, *next; rq; rq = next) { /* they go on waiting for the vectors */
+                next = rq->wait_next;
+                rq->on = &then->waiting;
+                rq->wait_next = then->waiting.first;
+                then->waiting.first = rq;
+            }
+            j->waiting.first = NULL;
+        }
+    }
+    if (!(rc == ERR_CANCELED && s->draining)) { /* else it stays for the next start */
+        unlink_job(&x->index, j);
+        job_free(j);
+    } else {
+        j->running = false;
+    }
+    pthread_cond_broadcast(&x->work);
+    pthread_cond_broadcast(&x->ended);
+    pthread_mutex_unlock(&s->mu);
+    jobs_save(x);
+}
+
+static void *index_main(void *arg)
+{
+    struct jobs *x = arg;
+    struct service *s = x->s;
+    pthread_mutex_lock(&s->mu);
+    while (!s->draining) {
+        struct job *j = pick(x->index);
+        if (!j) {
+            pthread_cond_wait(&x->work, &s->mu);
+            continue;
+        }
+        j->running = true;
+        j->began_ns = clock_ns();
+        pthread_mutex_unlock(&s->mu);
+        index_one(x, j);
+        pthread_mutex_lock(&s->mu);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+/* -- embedding ------------------------------------------------------------------------------------------------------------ */
+
+struct view_list {
+    uint32_t *view;
+    size_t n, cap;
+};
+
+static int each_ref(void *arg, const struct ref_row *r)
+{
+    struct view_list *l = arg;
+    VEC_ROOM(l->view, l->n, l->cap);
+    l->view[l->n++] = r->view;
+    return 0;
+}
+
+static int embed_views(struct job *j, struct model *m, struct err *e)
+{
+    struct service *s = j->s;
+    struct view_list l = {0};
+    struct seen seen;
+    int rc = view_lookup(&seen, s, &j->repo, j->ref, e);
+    if (!rc)
+        rc = index_embed(s->indexer, m, seen.view, on_embed, j, e);
+    if (rc || !j->all_branches)
+        return rc;
+    struct txn *t;
+    if ((rc = store_read(&t, s->store, e)))
+        return rc;
+    rc = refs_each(t, j->repo.id, each_ref, &l, e);
+    txn_end(t);
+    for (size_t i = 0; i < l.n && !rc; i++)
+        if (l.view[i] != seen.view)
+            rc = index_embed(s->indexer, m, l.view[i], on_embed, j, e);
+    free(l.view);
+    return rc;
+}
+
+static void embed_one(struct jobs *x, struct job *j)
+{
+    struct service *s = x->s;
+    struct embedder *m = NULL;
+    struct err e = {0};
+    int rc = models_embedder(&m, s, &e);
+    if (!rc)
+        rc = embed_views(j, m->model, &e);
+    models_drop(s, m);
+    if (rc && rc != ERR_CANCELED)
+        log_err(LOG_WARN, j->repo.name, &e);
+    pthread_mutex_lock(&s->mu);
+    j->running = false;
+    if (s->draining) {
+        stopping(&e);
+        resume_all(j, MILESTONE_EMBEDDED, &e);
+    } else if (j->again && !j->forgotten && (!rc || rc == ERR_CANCELED)) {
+        j->again = false; /* stays in the list: the view moved on while it was embedded */
+    } else {
+        resume_all(j, MILESTONE_EMBEDDED, rc ? &e : NULL);
+        unlink_job(&x->embed, j);
+        job_free(j);
+    }
+    pthread_cond_broadcast(&x->ended);
+    pthread_mutex_unlock(&s->mu);
+    jobs_save(x);
+}
+
+static void *embed_main(void *arg)
+{
+    struct jobs *x = arg;
+    struct service *s = x->s;
+    pthread_mutex_lock(&s->mu);
+    while (!s->draining) {
+        struct job *j = x->busy ? NULL : pick(x->embed);
+        if (!j) {
+            pthread_cond_wait(&x->work, &s->mu);
+            continue;
+        }
+        j->running = true;
+        j->again = false;
+        j->began_ns = clock_ns();
+        pthread_mutex_unlock(&s->mu);
+        embed_one(x, j);
+        pthread_mutex_lock(&s->mu);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+/* -- the calls ------------------------------------------------------------------------------------------------------------ */
+
+int jobs_open(struct jobs **out, struct service *s, struct err *e)
+{
+    struct jobs *x = mem_zero(1, sizeof *x);
+    x->s = s;
+    pthread_mutex_init(&x->save_mu, NULL);
+    pthread_cond_init(&x->work, NULL);
+    pthread_cond_init(&x->ended, NULL);
+    *out = x;
+    jobs_load(x);
+    x->index_runs = !pthread_create(&x->index_thread, NULL, index_main, x);
+    x->embed_runs = !pthread_create(&x->embed_thread, NULL, embed_main, x);
+    return x->index_runs && x->embed_runs ? 0 : err_set(e, ERR_LIMIT, "cannot start a thread");
+}
+
+void jobs_drain(struct service *s)
+{
+    struct jobs *x = s->jobs;
+    struct err e;
+    stopping(&e);
+    pthread_mutex_lock(&s->mu);
+    for (int k = 0; k < 2; k++)
+        for (struct job *j = k ? x->embed : x->index; j; j = j->next)
+            resume_all(j, MILESTONE_EMBEDDED, &e);
+    pthread_cond_broadcast(&x->work);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void jobs_close(struct jobs *x)
+{
+    if (!x)
+        return;
+    if (x->index_runs)
+        pthread_join(x->index_thread, NULL);
+    if (x->embed_runs)
+        pthread_join(x->embed_thread, NULL);
+    for (int k = 0; k < 2; k++)
+        for (struct job *j = k ? x->embed : x->index, *next; j; j = next) {
+            next = j->next;
+            job_free(j);
+        }
+    for (int i = 0; i < USED_MAX; i++)
+        repo_row_release(&x->used[i].repo);
+    free(x->saved);
+    pthread_cond_destroy(&x->ended);
+    pthread_cond_destroy(&x->work);
+    pthread_mutex_destroy(&x->save_mu);
+    free(x);
+}
+
+bool jobs_idle(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool idle = !s->jobs->index && !s->jobs->embed;
+    pthread_mutex_unlock(&s->mu);
+    return idle;
+}
+
+int jobs_index(struct service *s, const struct job_order *o, struct request *rq, enum milestone m, int64_t until_ns,
+               struct err *e)
+{
+    struct jobs *x = s->jobs;
+    int rc = 0;
+    bool save = false;
+    pthread_mutex_lock(&s->mu);
+    if (s->draining) {
+        stopping(e);
+        rc = ERR_UNAVAILABLE;
+    } else {
+        struct job *j = x->index;
+        while (j && (j->repo.id != o->repo->id || j->forgotten || !same_ref(j->ref, o->ref) ||
+                     j->all_branches != o->all_branches || (j->running && o->anew)))
+            j = j->next;
+        if (!j) {
+            j = job_new(s, o->repo, o->ref, o->all_branches);
+            append(&x->index, j);
+            pthread_cond_broadcast(&x->work);
+        }
+        save = o->durable && !j->durable;
+        j->durable |= o->durable;
+        if (rq) {
+            request_park_locked(rq, &j->waiting, m, until_ns);
+            rc = RUN_PARKED;
+            if (j->running)
+                show_locked(j);
+        }
+    }
+    pthread_mutex_unlock(&s->mu);
+    if (save)
+        jobs_save(x);
+    return rc;
+}
+
+void jobs_embed(struct service *s, const struct repo_row *repo, const char *ref)
+{
+    pthread_mutex_lock(&s->mu);
+    bool there = s->draining;
+    for (struct job *j = s->jobs->embed; j && !there; j = j->next)
+        there = j->repo.id == repo->id && same_ref(j->ref, ref);
+    for (struct job *j = s->jobs->index; j && !there; j = j->next) /* it sees to the vectors when it is done */
+        there = j->repo.id == repo->id && same_ref(j->ref, ref);
+    if (!there)
+        embed_job(s, repo, ref, false);
+    pthread_mutex_unlock(&s->mu);
+    if (!there)
+        jobs_save(s->jobs);
+}
+
+void jobs_forget(struct service *s, uint32_t repo)
+{
+    struct jobs *x = s->jobs;
+    struct err e;
+    err_set(&e, ERR_CANCELED, "the repository is being removed");
+    pthread_mutex_lock(&s->mu);
+    for (int i = 0; i < USED_MAX; i++)
+        if (x->used[i].repo.id == repo)
+            x->used[i].at_ns = 0;
+    for (bool running = true; running;) {
+        running = false;
+        for (int k = 0; k < 2; k++)
+            for (struct job **list = k ? &x->embed : &x->index, *j = *list, *next; j; j = next) {
+                next = j->next;
+                if (j->repo.id != repo)
+                    continue;
+                j->forgotten = true;
+                if (j->running) {
+                    running = true;
+                    continue;
+                }
+                resume_all(j, MILESTONE_EMBEDDED, &e);
+                unlink_job(list, j);
+                job_free(j);
+            }
+        if (running)
+            pthread_cond_wait(&x->ended, &s->mu);
+    }
+    pthread_mutex_unlock(&s->mu);
+    jobs_save(x);
+}
+
+/* -- what is asked about -------------------------------------------------------------------------------------------------- */
+
+void jobs_used(struct service *s, const struct repo_row *repo)
+{
+    struct jobs *x = s->jobs;
+    pthread_mutex_lock(&s->mu);
+    struct used *at = &x->used[0];
+    for (int i = 0; i < USED_MAX; i++) {
+        if (x->used[i].at_ns && x->used[i].repo.id == repo->id) {
+            at = &x->used[i];
+            break;
+        }
+        if (x->used[i].at_ns < at->at_ns)
+            at = &x->used[i];
+    }
+    if (!at->at_ns || at->repo.id != repo->id) {
+        repo_row_release(&at->repo);
+        row_copy(&at->repo, repo);
+    }
+    at->at_ns = clock_ns();
+    pthread_mutex_unlock(&s->mu);
+}
+
+void jobs_reconcile_used(struct service *s)
+{
+    struct repo_row row[USED_MAX];
+    int n = 0;
+    int64_t now = clock_ns();
+    pthread_mutex_lock(&s->mu);
+    for (int i = 0; i < USED_MAX; i++)
+        if (s->jobs->used[i].at_ns && now - s->jobs->used[i].at_ns < USED_NS)
+            row_copy(&row[n++], &s->jobs->used[i].repo);
+    pthread_mutex_unlock(&s->mu);
+    for (int i = 0; i < n; i++) {
+        struct seen seen;
+        struct err e;
+        if (!view_lookup(&seen, s, &row[i], NULL, &e) && clock_wall_ns() - seen.reconciled_ns >= RECONCILE_NS)
+            jobs_index(s, &(struct job_order){.repo = &row[i]}, NULL, MILESTONE_INDEXED, 0, &e);
+        repo_row_release(&row[i]);
+    }
+}
+
+/* -- figures -------------------------------------------------------------------------------------------------------------- */
+
+uint64_t jobs_pending_files(struct service *s, uint32_t repo)
+{
+    uint64_t n = 0;
+    pthread_mutex_lock(&s->mu);
+    for (struct job *j = s->jobs->index; j; j = j->next)
+        if (j->repo.id == repo && j->running && j->progress.files > j->progress.files_done)
+            n += j->progress.files - j->progress.files_done;
+    pthread_mutex_unlock(&s->mu);
+    return n;
+}
+
+json_t *jobs_json(struct service *s)
+{
+    json_t *all = json_array();
+    pthread_mutex_lock(&s->mu);
+    for (int k = 0; k < 2; k++)
+        for (struct job *j = k ? s->jobs->embed : s->jobs->index; j; j = j->next) {
+            const struct index_progress *p = &j->progress;
+            json_t *row = json_pack("{sI, so, ss, ss, sb, sI, sI, sI, sI, sI, sI}", "id", (json_int_t)j->id, "repo",
+                                    json_cstr(j->repo.name), "kind", k ? "embed" : "index", "stage", j->stage, "running",
+                                    j->running, "files", (json_int_t)p->files, "files_done", (json_int_t)p->files_done,
+                                    "bytes", (json_int_t)p->bytes, "bytes_done", (json_int_t)p->bytes_done, "texts",
+                                    (json_int_t)p->texts, "texts_done", (json_int_t)p->texts_done);
+            json_object_set_new(row, "ref", j->ref ? json_cstr(j->ref) : json_null());
+            json_object_set_new(row, "seconds",
+                                json_real(j->running ? (double)(clock_ns() - j->began_ns) / 1e9 : 0));
+            json_array_append_new(all, row);
+        }
+    pthread_mutex_unlock(&s->mu);
+    return all;
+}

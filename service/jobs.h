@@ -1,0 +1,43 @@
+/* The work that outlives a request: bringing repositories in, and embedding what they hold. Jobs are coalesced: several
+ * askers wait for one. Unfinished ones are listed in state.mdb and resume when the program runs again. */
+#ifndef CODEASK_SERVICE_JOBS_H
+#define CODEASK_SERVICE_JOBS_H
+
+#include "service/core.h"
+
+enum milestone {
+    MILESTONE_INDEXED,  /* words and symbols are in */
+    MILESTONE_EMBEDDED, /* vectors too, or none can be made */
+};
+
+struct job_order {
+    const struct repo_row *repo;
+    const char *ref;        /* NULL: HEAD and the worktree */
+    bool all_branches;
+    bool anew;              /* one that runs already will not do: it may have passed what changed since */
+    bool durable;           /* asked for, not a mere look whether something changed: resumes after a restart */
+};
+
+int jobs_open(struct jobs **out, struct service *s, struct err *e);
+void jobs_drain(struct service *s); /* running jobs checkpoint and end; queued ones stay in the list for the next start */
+void jobs_close(struct jobs *j);
+bool jobs_idle(struct service *s);
+
+/* Queues the job unless an equal one waits already. rq NULL: nobody waits. Else rq is parked on it (until_ns as in
+ * request_park_locked) and the method returns RUN_PARKED. ERR_UNAVAILABLE while draining. */
+int jobs_index(struct service *s, const struct job_order *o, struct request *rq, enum milestone m, int64_t until_ns,
+               struct err *e);
+/* Embeds the view of (repo, ref) in the background, unless all of it is in. */
+void jobs_embed(struct service *s, const struct repo_row *repo, const char *ref);
+/* A removed repository's jobs are dropped or stopped; returns once none of them runs. */
+void jobs_forget(struct service *s, uint32_t repo);
+
+/* Marks a repository as asked about; every ten seconds those of the last minutes are reconciled. */
+void jobs_used(struct service *s, const struct repo_row *repo);
+void jobs_reconcile_used(struct service *s);
+
+/* Files that running and queued jobs of a repository have yet to bring in. */
+uint64_t jobs_pending_files(struct service *s, uint32_t repo);
+json_t *jobs_json(struct service *s);
+
+#endif

@@ -1,0 +1,21 @@
+/* The functions behind the rows of methods[]; each in a file of its name. See method_run in core.h. */
+#ifndef CODEASK_SERVICE_METHOD_H
+#define CODEASK_SERVICE_METHOD_H
+
+#include "service/core.h"
+
+int method_ask(struct request *rq, json_t **result, struct err *e);
+int method_search(struct request *rq, json_t **result, struct err *e);
+int method_symbol(struct request *rq, json_t **result, struct err *e);
+int method_index(struct request *rq, json_t **result, struct err *e);
+int method_status(struct request *rq, json_t **result, struct err *e);
+int method_inspect(struct request *rq, json_t **result, struct err *e);
+int method_repo_add(struct request *rq, json_t **result, struct err *e);
+int method_repo_remove(struct request *rq, json_t **result, struct err *e);
+int method_repo_list(struct request *rq, json_t **result, struct err *e);
+int method_model_list(struct request *rq, json_t **result, struct err *e);
+int method_model_verify(struct request *rq, json_t **result, struct err *e);
+int method_model_use(struct request *rq, json_t **result, struct err *e);
+int method_stop(struct request *rq, json_t **result, struct err *e);
+
+#endif

@@ -1,0 +1,78 @@
+/* repo add, remove, list: what is known. */
+#include "service/method.h"
+
+#include "service/jobs.h"
+#include "service/scope.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *row_json(struct service *s, const struct repo_row *r)
+{
+    struct seen seen;
+    json_t *row = json_pack("{so, so, sb}", "repo", json_cstr(r->name), "path", json_cstr(r->path), "plain", r->plain);
+    bool in = !view_lookup(&seen, s, r, NULL, NULL);
+    json_object_set_new(row, "freshness", in ? freshness_json(s, r, &seen) : json_null());
+    if (in) {
+        json_object_set_new(row, "files", json_integer(seen.files));
+        json_object_set_new(row, "bytes", json_integer((json_int_t)seen.bytes));
+    }
+    return row;
+}
+
+int method_repo_add(struct request *rq, json_t **result, struct err *e)
+{
+    struct repo_row *row;
+    size_t n;
+    json_t *dir = json_object_get(rq->params, "dir");
+    if (!dir)
+        return err_set(e, ERR_USAGE, "dir is missing");
+    int rc = scope_repos(&row, &n, rq, &(struct scope_rules){.add = true, .add_plain = true, .any_owner = true}, e);
+    if (rc)
+        return rc;
+    struct job_order o = {.repo = row, .durable = true};
+    if ((rc = jobs_index(rq->s, &o, NULL, MILESTONE_INDEXED, 0, e)))
+        return rc;
+    *result = row_json(rq->s, row);
+    return 0;
+}
+
+int method_repo_remove(struct request *rq, json_t **result, struct err *e)
+{
+    struct service *s = rq->s;
+    struct repo_row *rows = NULL;
+    size_t n = 0, i = 0;
+    const char *name = param_str(rq, "name");
+    if (!name)
+        return err_set(e, ERR_USAGE, "the name is missing");
+    int rc = state_repos(s->store, &rows, &n, e);
+    if (rc)
+        return rc;
+    while (i < n && strcmp(rows[i].name, name) && strcmp(rows[i].path, name))
+        i++;
+    if (i == n) {
+        rc = err_set(e, ERR_NOT_FOUND, "no repository is called %.200s", name);
+        err_hint(e, "`codeask repo list` shows the names");
+    } else {
+        jobs_forget(s, rows[i].id);
+        if (!(rc = index_remove(s->indexer, rows[i].id, e)) && !(rc = state_repo_remove(s->store, rows[i].id, e)))
+            *result = json_pack("{so, so}", "repo", json_cstr(rows[i].name), "path", json_cstr(rows[i].path));
+    }
+    state_repos_free(rows, n);
+    return rc;
+}
+
+int method_repo_list(struct request *rq, json_t **result, struct err *e)
+{
+    struct repo_row *rows = NULL;
+    size_t n = 0;
+    int rc = state_repos(rq->s->store, &rows, &n, e);
+    if (rc)
+        return rc;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, row_json(rq->s, &rows[i]));
+    state_repos_free(rows, n);
+    *result = json_pack("{so}", "repos", list);
+    return 0;
+}

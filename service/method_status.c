@@ -1,0 +1,174 @@
+/* status: what runs, what is in, what it costs. */
+#include "service/method.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "service/jobs.h"
+#include "service/models.h"
+#include "service/scope.h"
+#include "store/cut.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define QUARANTINE_SHOWN 50
+
+/* Pages of a process: all that are resident, and those of files and shared memory among them (the mapped index). */
+static bool statm(pid_t pid, uint64_t *resident, uint64_t *shared)
+{
+    char path[64];
+    unsigned long long size, rss, shr;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    bool good = fscanf(f, "%llu %llu %llu", &size, &rss, &shr) == 3;
+    fclose(f);
+    if (!good)
+        return false;
+    *resident = rss * (uint64_t)sysconf(_SC_PAGESIZE);
+    *shared = shr * (uint64_t)sysconf(_SC_PAGESIZE);
+    return true;
+}
+
+/* The engine and the cut workers. */
+static uint64_t children_resident(unsigned *count)
+{
+    uint64_t sum = 0;
+    *count = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *de; d && (de = readdir(d));) {
+        char path[300], line[512];
+        int ppid = 0;
+        uint64_t r, sh;
+        if (de->d_name[0] < '0' || de->d_name[0] > '9')
+            continue;
+        snprintf(path, sizeof path, "/proc/%s/stat", de->d_name);
+        FILE *f = fopen(path, "re");
+        if (!f)
+            continue;
+        const char *after = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+        if (after && sscanf(after, ") %*c %d", &ppid) == 1 && ppid == getpid() && statm(atoi(de->d_name), &r, &sh)) {
+            sum += r;
+            ++*count;
+        }
+        fclose(f);
+    }
+    if (d)
+        closedir(d);
+    return sum;
+}
+
+static json_t *memory_json(void)
+{
+    uint64_t resident = 0, shared = 0;
+    unsigned children;
+    statm(getpid(), &resident, &shared);
+    uint64_t sum = children_resident(&children);
+    return json_pack("{sI, sI, sI, sI}", "resident", (json_int_t)resident, "mapped", (json_int_t)shared, "children",
+                     (json_int_t)children, "children_resident", (json_int_t)sum);
+}
+
+static void each_table(void *arg, const char *table, uint64_t bytes)
+{
+    json_object_set_new(arg, table, json_integer((json_int_t)bytes));
+}
+
+static int each_quarantine(void *arg, const struct quarantine_row *q)
+{
+    json_t *list = arg;
+    char hex[2 * OID_MAX + 1];
+    if (json_array_size(list) == QUARANTINE_SHOWN)
+        return 1;
+    hex_of(hex, q->key.oid.byte, 20);
+    json_array_append_new(list, json_pack("{ss, so, sI, so}", "blob", hex, "language",
+                                          json_text(q->key.language, strnlen(q->key.language, LANGUAGE_NAME_MAX)), "attempts",
+                                          (json_int_t)q->attempts, "reason", json_cstr(q->reason)));
+    return 0;
+}
+
+static int count_quarantined(void *arg, const struct occ *o)
+{
+    if (o->flags & OCC_QUARANTINED)
+        ++*(uint64_t *)arg;
+    return 0;
+}
+
+static json_t *repo_json(struct service *s, const struct repo_row *r)
+{
+    struct seen seen;
+    struct txn *t;
+    uint64_t quarantined = 0;
+    json_t *row = json_pack("{so, so}", "repo", json_cstr(r->name), "path", json_cstr(r->path));
+    bool in = !view_lookup(&seen, s, r, NULL, NULL);
+    if (in && !store_read(&t, s->store, NULL)) {
+        occ_each(t, seen.view, STR(""), count_quarantined, &quarantined, NULL);
+        txn_end(t);
+    }
+    json_object_set_new(row, "freshness", in ? freshness_json(s, r, &seen) : json_null());
+    json_object_set_new(row, "quarantined", json_integer((json_int_t)quarantined));
+    json_object_set_new(row, "bytes", json_integer(in ? (json_int_t)seen.bytes : 0));
+    json_object_set_new(row, "files", json_integer(in ? (json_int_t)seen.files : 0));
+    return row;
+}
+
+static json_t *repos_json(struct service *s)
+{
+    struct repo_row *rows = NULL;
+    size_t n = 0;
+    json_t *list = json_array();
+    if (state_repos(s->store, &rows, &n, NULL))
+        return list;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, repo_json(s, &rows[i]));
+    state_repos_free(rows, n);
+    return list;
+}
+
+static uint64_t file_bytes(const struct service *s, const char *name)
+{
+    char path[4200];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", s->o.paths->home, name);
+    return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+int method_status(struct request *rq, json_t **result, struct err *e)
+{
+    struct service *s = rq->s;
+    struct txn *t;
+    char provider[64];
+    json_t *models = models_json(s, provider), *tables = json_object(), *quarantine = json_array();
+    uint64_t generation = 0;
+    int rc = store_read(&t, s->store, e);
+    if (rc) {
+        json_decref(models);
+        json_decref(tables);
+        json_decref(quarantine);
+        return rc;
+    }
+    generation = txn_generation(t);
+    store_tables(t, each_table, tables, NULL);
+    quarantine_each(t, each_quarantine, quarantine, NULL);
+    txn_end(t);
+    pthread_mutex_lock(&s->mu);
+    unsigned requests = s->nrequests, sessions = 0;
+    for (struct session *c = s->sessions; c; c = c->next)
+        sessions++;
+    pthread_mutex_unlock(&s->mu);
+    *result = json_pack("{ss, sI, ss, so, so, so, so}", "version", CODEASK_VERSION, "pid", (json_int_t)getpid(), "provider",
+                        provider, "models", models, "repos", repos_json(s), "jobs", jobs_json(s), "memory", memory_json());
+    json_object_set_new(*result, "home", json_cstr(s->o.paths->home));
+    json_object_set_new(*result, "uptime_seconds", json_integer((clock_ns() - s->started_ns) / 1000000000));
+    json_object_set_new(*result, "clients", json_integer(sessions));
+    json_object_set_new(*result, "requests", json_integer(requests));
+    json_object_set_new(*result, "generation", json_integer((json_int_t)generation));
+    json_object_set_new(*result, "disk", json_pack("{sI, sI, so}", "index", (json_int_t)file_bytes(s, "index.mdb"), "state",
+                                                   (json_int_t)file_bytes(s, "state.mdb"), "tables", tables));
+    json_object_set_new(*result, "quarantine", quarantine);
+    return 0;
+}

@@ -1,0 +1,93 @@
+#include "service/methods.h"
+
+#include <string.h>
+
+/* Flags that several rows share. --json and the colour of the output concern the client alone; they never travel. */
+#define F_JSON {"json", 0, FLAG_BOOL, NULL, "print one JSON object instead of text"}
+#define F_DIR {"dir", 'C', FLAG_DIR, "DIR", "as if started in DIR"}
+#define F_LIMIT {"limit", 'n', FLAG_INT, "N", "at most N results"}
+#define F_REPO {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory (repeatable)"}
+#define F_ALL_REPOS {"all-repos", 0, FLAG_BOOL, NULL, "every known repository"}
+#define F_BRANCH {"branch", 0, FLAG_STRING, "REF", "this branch, tag or commit instead of the working tree"}
+#define F_TIMEOUT {"timeout", 0, FLAG_INT, "SECONDS", "give up after SECONDS (default: never)"}
+#define F_SCOPE F_DIR, F_REPO, F_ALL_REPOS, F_BRANCH
+#define F_FILTERS                                                                                                      \
+    {"path", 0, FLAG_STRING, "PREFIX", "only below this path of the repository"},                                      \
+        {"lang", 0, FLAG_STRING, "LANGUAGE", "only files in this language"},                                           \
+        {"kind", 0, FLAG_STRING, "KIND", "only this kind of definition (function, class, struct, …)"},                 \
+        {"unique-files", 0, FLAG_BOOL, NULL, "one result a file"},                                                     \
+        {"regex", 0, FLAG_BOOL, NULL, "the query is a regular expression"},                                            \
+        {"explain", 0, FLAG_BOOL, NULL, "show each signal's share of a score"}
+#define F_END {NULL, 0, FLAG_BOOL, NULL, NULL}
+
+static const struct method_flag query_flags[] = {F_SCOPE, F_FILTERS, F_LIMIT, F_TIMEOUT, F_JSON, F_END};
+static const struct method_flag symbol_flags[] = {
+    F_SCOPE,
+    {"callers", 0, FLAG_BOOL, NULL, "who calls it"},
+    {"callees", 0, FLAG_BOOL, NULL, "what it calls"},
+    {"references", 0, FLAG_BOOL, NULL, "every use of the name"},
+    F_LIMIT,
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
+static const struct method_flag index_flags[] = {
+    F_DIR,
+    F_REPO,
+    F_BRANCH,
+    {"all-branches", 0, FLAG_BOOL, NULL, "every local branch, and the working tree"},
+    {"no-wait", 0, FLAG_BOOL, NULL, "return at once; the work goes on in the background"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
+static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
+static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
+
+#define QUERY_DETAIL                                                                                                   \
+    "\"Quoted text\" inside the query is literal. A - reads standard input (a stack trace, a compiler error, a log) as "  \
+    "context; words beside it are the question.\n\n"                                                                   \
+    "A repository that was never seen before is indexed first: the answer comes as soon as its words and symbols are "  \
+    "in, and says how much is embedded."
+
+const struct method methods[] = {
+    {"ask", "QUESTION|-", "query…", "answer a question about the repository, with citations", QUERY_DETAIL, query_flags,
+     .starts_daemon = true},
+    {"search", "QUERY|-", "query…", "find the places in the code that fit a query best", QUERY_DETAIL, query_flags,
+     .starts_daemon = true},
+    {"symbol", "NAME", "name", "show where a name is defined and who uses it",
+     "Without --callers, --callees or --references the definitions are shown. Case and small slips in NAME are forgiven.",
+     symbol_flags, .starts_daemon = true},
+    {"index", NULL, "", "bring the index up to date",
+     "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
+     index_flags, .starts_daemon = true},
+    {"status", NULL, "", "show repositories, models, jobs and memory of the running daemon",
+     "Never starts the daemon: exit status 1 when none runs.", plain_flags},
+    {"doctor", NULL, "", "check the installation", "Never starts the daemon. Exit status 1 when a check failed.", plain_flags,
+     .local = true},
+    {"inspect", "FILE", "file", "show how a file is cut: language, chunks, symbols, secrets", NULL, dir_flags,
+     .starts_daemon = true},
+    {"repo add", "[DIR]", "dir", "make a repository or a plain directory known, and index it",
+     "Naming a repository that belongs to another user is the consent to read it. Its hooks, filters and configured "
+     "programs never run.",
+     plain_flags, .starts_daemon = true},
+    {"repo remove", "NAME", "name", "forget a repository and what was indexed of it", NULL, plain_flags, .starts_daemon = true},
+    {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true},
+    {"model list", NULL, "", "list the models that can be found", NULL, plain_flags},
+    {"model verify", "[NAME]", "name", "load a model and run it once", NULL, plain_flags},
+    {"model use", "NAME", "name", "choose the embedding model", NULL, plain_flags},
+    {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
+    {NULL},
+};
+
+const struct method *method_named(const char *name)
+{
+    for (const struct method *m = methods; m->name; m++) {
+        const char *a = m->name, *b = name;
+        while (*a && (*a == *b || (*a == ' ' && *b == '.')))
+            a++, b++;
+        if (!*a && !*b)
+            return m;
+    }
+    return NULL;
+}

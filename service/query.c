@@ -1,0 +1,85 @@
+/* What ask and search have in common: params in, search_request out. */
+#include "service/rows.h"
+
+#include "indexer/language.h"
+#include "service/jobs.h"
+#include "service/models.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_LIMIT 10
+
+int query_params(struct search_request *q, struct embedder **m, struct request *rq, const struct scope *sc, struct err *e)
+{
+    const char *lang = param_str(rq, "lang"), *kind = param_str(rq, "kind"), *path = param_str(rq, "path");
+    json_t *context = json_object_get(rq->params, "context");
+    *q = (struct search_request){
+        .text = param_str(rq, "query"),
+        .context = json_string_value(context),
+        .context_len = json_string_length(context),
+        .target = sc->target,
+        .ntargets = sc->n,
+        .kind = -1,
+        .limit = (uint32_t)param_int(rq, "limit", DEFAULT_LIMIT),
+        .unique_files = param_bool(rq, "unique_files"),
+        .regex = param_bool(rq, "regex"),
+        .explain = param_bool(rq, "explain"),
+        .stop = &rq->stop,
+    };
+    *m = NULL;
+    if (!q->text && !q->context_len) {
+        err_set(e, ERR_USAGE, "the question is empty");
+        return ERR_USAGE;
+    }
+    q->text = q->text ? q->text : "";
+    if (lang) {
+        const struct language *l = language_named(lang);
+        if (!l) {
+            err_set(e, ERR_USAGE, "no language is called %.80s", lang);
+            struct buf names = BUF_INIT;
+            for (l = languages; l->name; l++)
+                buf_addf(&names, "%s%s", names.len ? " " : "", l->name);
+            err_hint(e, "%s", names.data);
+            buf_release(&names);
+            return ERR_USAGE;
+        }
+        q->language = l->name;
+    }
+    if (kind && (q->kind = symbol_kind_of(kind)) < 0) {
+        err_set(e, ERR_USAGE, "no kind of definition is called %.80s", kind);
+        struct buf names = BUF_INIT;
+        for (int k = 0; k < SYMBOL_KIND_COUNT; k++)
+            buf_addf(&names, "%s%s", names.len ? " " : "", symbol_kind_name((enum symbol_kind)k));
+        err_hint(e, "%s", names.data);
+        buf_release(&names);
+        return ERR_USAGE;
+    }
+    while (path && path[0] == '.' && path[1] == '/')
+        path += 2;
+    q->path_prefix = path && *path && strcmp(path, ".") ? path : NULL;
+    if (q->regex || !rq->s->o.config->embed)
+        return 0;
+    if (models_embedder(m, rq->s, NULL))
+        return 0; /* query_note says why */
+    bool any = false;
+    for (size_t i = 0; i < sc->n; i++) {
+        double share = embedded_share(rq->s, sc->seen[i].view);
+        any |= share > 0;
+        if (share < 1)
+            jobs_embed(rq->s, &sc->repo[i], param_str(rq, "branch"));
+    }
+    if (any)
+        q->embedder = (*m)->model;
+    return 0;
+}
+
+const char *query_note(struct request *rq, const struct search_request *q, const struct scope *sc)
+{
+    if (q->embedder || q->regex)
+        return NULL;
+    char *trouble = models_trouble(rq->s);
+    const char *note = *trouble ? arena_fmt(&rq->arena, "answered from words and symbols alone: %s", trouble) : NULL;
+    free(trouble);
+    return note;
+}

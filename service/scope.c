@@ -1,0 +1,263 @@
+#include "service/scope.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "service/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a question waits for the look whether something changed. Past it the answer is made of what is in, and its
+ * freshness says how old that is: a large checkout must not hold up a user who can see the figure. */
+#define RECONCILE_WAIT_NS 3000000000LL
+
+/* -- views ---------------------------------------------------------------------------------------------------------------- */
+
+static int see(struct seen *out, struct txn *t, uint32_t repo, const char *name, struct err *e)
+{
+    struct ref_row r;
+    struct view_head h;
+    int rc = ref_get(t, repo, name, &r, e);
+    if (rc || (rc = view_get(t, r.view, &h, e)))
+        return rc;
+    *out = (struct seen){.view = r.view, .commit = r.commit, .oid_len = r.oid_len, .files = h.files, .bytes = h.bytes,
+                         .overlay = h.kind == VIEW_OVERLAY, .plain = h.kind == VIEW_PLAIN,
+                         .overlay_files = h.kind == VIEW_OVERLAY ? h.rows : 0, .reconciled_ns = r.reconciled_ns};
+    return 0;
+}
+
+int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo, const char *ref, struct err *e)
+{
+    struct txn *t = NULL;
+    struct buf name = BUF_INIT;
+    struct err own;
+    e = e ? e : &own;
+    int rc = ref ? repo_ref_name(&name, repo, ref, e) : 0;
+    if (!rc)
+        rc = store_read(&t, s->store, e);
+    if (rc)
+        goto out;
+    if (ref) {
+        rc = see(out, t, repo->id, name.data, e);
+    } else if (repo->plain) {
+        rc = see(out, t, repo->id, "plain", e);
+    } else {
+        struct seen head;
+        int no_head = see(&head, t, repo->id, "HEAD", e);
+        rc = see(out, t, repo->id, "worktree", e);
+        if (rc == ERR_NOT_FOUND && !no_head) { /* bare */
+            *out = head;
+            rc = 0;
+        } else if (!rc && !no_head && !out->oid_len) {
+            out->commit = head.commit;
+            out->oid_len = head.oid_len;
+        }
+    }
+out:
+    txn_end(t);
+    buf_release(&name);
+    return rc;
+}
+
+/* -- repositories --------------------------------------------------------------------------------------------------------- */
+
+static struct repo_row keep(struct arena *a, const struct repo_row *r)
+{
+    struct repo_row k = *r;
+    k.name = arena_str(a, r->name);
+    k.path = arena_str(a, r->path);
+    return k;
+}
+
+static const struct repo_row *row_named(const struct repo_row *rows, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}
+
+/* The known plain directory that holds path, the deepest. */
+static const struct repo_row *row_around(const struct repo_row *rows, size_t n, const char *path)
+{
+    const struct repo_row *best = NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(rows[i].path);
+        if (rows[i].plain && !strncmp(path, rows[i].path, len) && (!path[len] || path[len] == '/' || len == 1) &&
+            (!best || len > strlen(best->path)))
+            best = &rows[i];
+    }
+    return best;
+}
+
+static const struct repo_row *row_at(const struct repo_row *rows, size_t n, const char *path)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(rows[i].path, path))
+            return &rows[i];
+    return NULL;
+}
+
+static int around(struct repo_row *out, struct request *rq, const struct repo_row *rows, size_t n,
+                  const struct scope_rules *rules, struct err *e)
+{
+    struct service *s = rq->s;
+    struct arena *a = &rq->arena;
+    const char *dir = param_str(rq, "dir");
+    struct repo_found f = {0};
+    struct repo_row fresh;
+    if (!dir || *dir != '/')
+        return err_set(e, ERR_USAGE, "dir: an absolute path is wanted");
+    int rc = repo_find(&f, dir, rules->any_owner, e);
+    if (rc == ERR_DENIED) { /* `repo add` of it was the consent */
+        struct err own;
+        if (!repo_find(&f, dir, true, &own)) {
+            const struct repo_row *r = row_at(rows, n, f.path);
+            if (r) {
+                *out = keep(a, r);
+                rc = 0;
+            }
+            free(f.path);
+        }
+        return rc;
+    }
+    if (rc)
+        return rc;
+    const struct repo_row *r = f.plain ? row_around(rows, n, f.path) : row_at(rows, n, f.path);
+    if (f.plain && rules->add_plain && r && strcmp(r->path, f.path))
+        r = NULL; /* a directory inside a known one, named on purpose */
+    if (r) {
+        *out = keep(a, r);
+    } else if (!f.plain ? !rules->add : !rules->add_plain) {
+        rc = err_set(e, ERR_NO_REPOSITORY, "%s is %s", f.path,
+                     f.plain ? "in no git repository and was never indexed" : "not known yet");
+        err_hint(e, "to index this directory: codeask index -C %.200s", f.path);
+    } else if (!(rc = state_repo_add(s->store, f.path, f.plain, &fresh, e))) {
+        *out = keep(a, &fresh);
+        repo_row_release(&fresh);
+    }
+    free(f.path);
+    return rc;
+}
+
+int scope_repos(struct repo_row **rows, size_t *n, struct request *rq, const struct scope_rules *rules, struct err *e)
+{
+    struct repo_row *all = NULL;
+    size_t nall = 0;
+    json_t *names = json_object_get(rq->params, "repo");
+    int rc = state_repos(rq->s->store, &all, &nall, e);
+    if (rc)
+        return rc;
+    size_t want = json_is_array(names) ? json_array_size(names) : names ? 1 : 0;
+    if (param_bool(rq, "all_repos") || want) {
+        *rows = arena_zero(&rq->arena, nall + want + 1, sizeof **rows);
+        *n = 0;
+        if (!want)
+            for (size_t i = 0; i < nall; i++)
+                (*rows)[(*n)++] = keep(&rq->arena, &all[i]);
+        for (size_t i = 0; i < want && !rc; i++) {
+            const char *name = json_string_value(json_is_array(names) ? json_array_get(names, i) : names);
+            const struct repo_row *r = row_named(all, nall, name);
+            bool twice = false;
+            for (size_t k = 0; k < *n && r; k++)
+                twice |= (*rows)[k].id == r->id;
+            if (r && !twice) {
+                (*rows)[(*n)++] = keep(&rq->arena, r);
+            } else if (!r) {
+                rc = err_set(e, ERR_NOT_FOUND, "no repository is called %.200s", name);
+                err_hint(e, "`codeask repo list` shows the names");
+            }
+        }
+        if (!rc && !*n) {
+            rc = err_set(e, ERR_NO_REPOSITORY, "no repository is known yet");
+            err_hint(e, "run codeask in a repository, or: codeask repo add DIR");
+        }
+    } else {
+        *rows = arena_zero(&rq->arena, 1, sizeof **rows);
+        *n = 1;
+        rc = around(*rows, rq, all, nall, rules, e);
+    }
+    state_repos_free(all, nall);
+    return rc;
+}
+
+/* -- scope ---------------------------------------------------------------------------------------------------------------- */
+
+static bool has_waited(struct request *rq, uint32_t repo)
+{
+    for (unsigned i = 0; i < rq->nwaited; i++)
+        if (rq->waited[i] == repo)
+            return true;
+    return false;
+}
+
+/* Looks at one repository; RUN_PARKED while it is brought in. */
+static int bring_in(struct seen *seen, const char **note, struct request *rq, const struct repo_row *repo, const char *ref,
+                    struct err *e)
+{
+    struct service *s = rq->s;
+    int rc = view_lookup(seen, s, repo, ref, e);
+    bool missing = rc == ERR_NOT_FOUND;
+    if (rc && !missing)
+        return rc;
+    if (missing && ref) { /* a name that git does not know is the asker's mistake, not something to wait for */
+        struct buf name = BUF_INIT;
+        rc = repo_ref_name(&name, repo, ref, e);
+        buf_release(&name);
+        if (rc)
+            return rc;
+    }
+    bool stale = !missing && clock_wall_ns() - seen->reconciled_ns >= RECONCILE_NS;
+    if (has_waited(rq, repo->id)) {
+        if (missing) {
+            if (!rq->wait_err.code)
+                return err_set(e, ERR_INTERNAL, "%s was indexed and has no view", repo->name);
+            *e = rq->wait_err;
+            return e->code;
+        }
+        if (rq->wait_err.code && rq->wait_err.code != ERR_TIMEOUT)
+            *note = arena_fmt(&rq->arena, "%s could not be brought up to date: %s", repo->name, rq->wait_err.message);
+        else if (stale)
+            *note = arena_fmt(&rq->arena, "%s is still being brought up to date", repo->name);
+        return 0;
+    }
+    if ((!missing && !stale) || rq->nwaited == sizeof rq->waited / sizeof *rq->waited)
+        return missing ? err_set(e, ERR_NOT_FOUND, "%s is not indexed yet", repo->name) : 0;
+    rq->waited[rq->nwaited++] = repo->id;
+    struct job_order o = {.repo = repo, .ref = ref, .durable = missing};
+    return jobs_index(s, &o, rq, MILESTONE_INDEXED, missing ? 0 : clock_ns() + RECONCILE_WAIT_NS, e);
+}
+
+int scope_open(struct scope *out, struct request *rq, struct err *e)
+{
+    struct service *s = rq->s;
+    const char *ref = param_str(rq, "branch");
+    *out = (struct scope){0};
+    int rc = scope_repos(&out->repo, &out->n, rq, &(struct scope_rules){.add = true}, e);
+    if (rc)
+        return rc;
+    out->seen = arena_zero(&rq->arena, out->n, sizeof *out->seen);
+    out->target = arena_zero(&rq->arena, out->n, sizeof *out->target);
+    size_t n = 0;
+    bool many = out->n > 1;
+    for (size_t i = 0; i < out->n; i++) {
+        rc = bring_in(&out->seen[n], &out->note, rq, &out->repo[i], ref, e);
+        if (rc == RUN_PARKED)
+            return rc;
+        if (rc && !many)
+            return rc;
+        if (rc) { /* one of several: the others answer */
+            out->note = arena_fmt(&rq->arena, "%s is left out: %s", out->repo[i].name, e->message);
+            continue;
+        }
+        out->repo[n] = out->repo[i];
+        const struct seen *v = &out->seen[n];
+        out->target[n] = (struct search_target){.repo = &out->repo[n], .view = v->view, .commit = v->commit,
+                                                .oid_len = v->oid_len, .has_overlay = v->overlay};
+        if (!ref)
+            jobs_used(s, &out->repo[n]);
+        n++;
+    }
+    out->n = n;
+    return n ? 0 : rc;
+}

@@ -1,0 +1,52 @@
+/* What a request is about: repositories, and of each the view that is searched. */
+#ifndef CODEASK_SERVICE_SCOPE_H
+#define CODEASK_SERVICE_SCOPE_H
+
+#include "service/core.h"
+
+/* A view as the store has it now. */
+struct seen {
+    uint32_t view;
+    struct oid commit;
+    uint8_t oid_len;         /* 0: no commit */
+    bool overlay, plain;
+    uint32_t overlay_files;  /* rows stored under an overlay */
+    uint32_t files;          /* visible */
+    uint64_t bytes;
+    int64_t reconciled_ns;   /* wall clock */
+};
+
+struct scope {
+    struct repo_row *repo;         /* [n], in the request's arena */
+    struct seen *seen;             /* [n] */
+    struct search_target *target;  /* [n] */
+    size_t n;
+    const char *note;              /* what the answer has to say about itself; NULL */
+};
+
+/* The view of (repo, ref), ref as for index_run. ERR_NOT_FOUND when it was never indexed. */
+int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo, const char *ref, struct err *e);
+
+/* The repositories that params name (repo, all_repos, dir). A git repository that was never seen is made known when add is
+ * set; a plain directory only by `index` and `repo add` (add_plain). rows: [n] in the request's arena.
+ * ERR_NO_REPOSITORY, ERR_NOT_FOUND. */
+struct scope_rules {
+    bool add, add_plain, any_owner;
+};
+int scope_repos(struct repo_row **rows, size_t *n, struct request *rq, const struct scope_rules *rules, struct err *e);
+
+/* Repositories and views for a question: indexes what was never indexed and reconciles what was not looked at for ten
+ * seconds. RUN_PARKED while that goes on. */
+int scope_open(struct scope *out, struct request *rq, struct err *e);
+
+/* The F of the contract. */
+json_t *freshness_json(struct service *s, const struct repo_row *repo, const struct seen *seen);
+/* The same over all of a scope: sums, the lowest share, the oldest reconcile; commit null where there are several. */
+json_t *freshness_scope(struct service *s, const struct scope *sc);
+/* Share of a view's texts that have a vector, remembered for a moment: counting costs a walk over the view. */
+double embedded_share(struct service *s, uint32_t view);
+
+/* The note and freshness go into every answer. */
+void answer_stamp(json_t *answer, struct request *rq, const struct scope *sc);
+
+#endif

@@ -1,0 +1,268 @@
+/* Opening and closing, sessions, workers, the clock. */
+#include "service/core.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "service/jobs.h"
+#include "service/models.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- workers ---------------------------------------------------------------------------------------------------------- */
+
+static void run_one(struct request *rq)
+{
+    struct service *s = rq->s;
+    json_t *result = NULL;
+    struct err e = {0};
+    size_t len = 0;
+    char *json = NULL;
+    int rc = rq->method->run(rq, &result, &e);
+    if (rc == 0)
+        json = json_line(result ? result : json_object(), &len);
+    if (rc == 0 && len > RPC_MESSAGE_MAX - 4096) {
+        rc = err_set(&e, ERR_LIMIT, "the result is larger than a message may be (%u MiB)", RPC_MESSAGE_MAX >> 20);
+        err_hint(&e, "ask for less with --limit");
+    }
+    pthread_mutex_lock(&s->mu);
+    if (rc == RUN_PARKED && !rq->terminal) {
+        if (rq->resumed)
+            request_queue_locked(rq);
+        else
+            rq->state = REQUEST_PARKED;
+    } else {
+        request_unpark_locked(rq);
+        if (rc == 0)
+            request_emit_locked(rq, EVENT_DONE, json, len);
+        else if (!rq->terminal)
+            request_fail_locked(rq, &e);
+        rq->state = REQUEST_ENDED;
+        request_ready_locked(rq);
+    }
+    pthread_mutex_unlock(&s->mu);
+    free(json);
+}
+
+static void *worker_main(void *arg)
+{
+    struct service *s = arg;
+    pthread_mutex_lock(&s->mu);
+    for (;;) {
+        while (!s->queue_first && !s->closing)
+            pthread_cond_wait(&s->work, &s->mu);
+        if (s->closing)
+            break;
+        struct request *rq = s->queue_first;
+        s->queue_first = rq->queue_next;
+        if (!s->queue_first)
+            s->queue_last = &s->queue_first;
+        rq->state = REQUEST_RUNNING;
+        pthread_mutex_unlock(&s->mu);
+        run_one(rq);
+        pthread_mutex_lock(&s->mu);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+/* -- the clock -------------------------------------------------------------------------------------------------------- */
+
+static void wait_until(struct service *s, int64_t ns)
+{
+    struct timespec at = {ns / 1000000000, ns % 1000000000};
+    pthread_cond_timedwait(&s->tick, &s->mu, &at); /* the condition counts in CLOCK_MONOTONIC */
+}
+
+static void *clock_main(void *arg)
+{
+    struct service *s = arg;
+    int64_t sweep = clock_ns() + RECONCILE_NS;
+    pthread_mutex_lock(&s->mu);
+    while (!s->closing) {
+        int64_t now = clock_ns(), next = sweep;
+        for (struct request *rq = s->requests; rq; rq = rq->next) {
+            if (rq->terminal)
+                continue;
+            if (rq->deadline_ns && rq->deadline_ns <= now) {
+                struct err e;
+                err_set(&e, ERR_TIMEOUT, "no answer within the time given");
+                err_hint(&e, "indexing goes on in the background; see `codeask status`");
+                request_fail_locked(rq, &e);
+                continue;
+            }
+            if (rq->on && rq->wait_until_ns && rq->wait_until_ns <= now) {
+                struct err e;
+                err_set(&e, ERR_TIMEOUT, "not ready yet");
+                request_resume_locked(rq, &e);
+            }
+            if (rq->deadline_ns && rq->deadline_ns < next)
+                next = rq->deadline_ns;
+            if (rq->on && rq->wait_until_ns && rq->wait_until_ns < next)
+                next = rq->wait_until_ns;
+        }
+        if (sweep <= now) {
+            bool somebody = s->sessions != NULL;
+            sweep = now + RECONCILE_NS;
+            pthread_mutex_unlock(&s->mu);
+            if (somebody)
+                jobs_reconcile_used(s);
+            pthread_mutex_lock(&s->mu);
+            continue;
+        }
+        wait_until(s, next);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+/* -- the service ------------------------------------------------------------------------------------------------------ */
+
+int service_open(struct service **out, const struct service_options *o, struct err *e)
+{
+    struct service *s = mem_zero(1, sizeof *s);
+    bool rebuilt = false;
+    int rc;
+    s->o = *o;
+    s->started_ns = clock_ns();
+    s->queue_last = &s->queue_first;
+    s->ready_last = &s->ready_first;
+    pthread_mutex_init(&s->mu, NULL);
+    pthread_cond_init(&s->work, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->tick, &mono);
+    pthread_condattr_destroy(&mono);
+    *out = NULL;
+    if ((rc = paths_make(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
+        goto fail;
+    if (rebuilt)
+        log_line(LOG_WARN, "the index was of another version or damaged: it is built again");
+    if ((rc = indexer_open(&s->indexer, s->store, o->config, o->program, e)) ||
+        (rc = retriever_open(&s->retriever, s->store, e)) || (rc = models_open(&s->models, s, e)) ||
+        (rc = jobs_open(&s->jobs, s, e)))
+        goto fail;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned want = cores < 1 ? 2 : (unsigned)cores * 2;
+    if (want > SERVICE_WORKERS_MAX)
+        want = SERVICE_WORKERS_MAX;
+    while (s->nworkers < want && !pthread_create(&s->worker[s->nworkers], NULL, worker_main, s))
+        s->nworkers++;
+    s->clock_runs = !pthread_create(&s->clock, NULL, clock_main, s);
+    if (!s->nworkers || !s->clock_runs) {
+        rc = err_set(e, ERR_LIMIT, "cannot start a thread");
+        goto fail;
+    }
+    *out = s;
+    return 0;
+fail:
+    service_close(s);
+    return rc;
+}
+
+/* Takes the request at the head of the ready list. */
+static struct request *pop_ready(struct service *s)
+{
+    struct request *rq = s->ready_first;
+    if (rq) {
+        s->ready_first = rq->ready_next;
+        if (!s->ready_first)
+            s->ready_last = &s->ready_first;
+        rq->ready = false;
+    }
+    return rq;
+}
+
+void service_poll(struct service *s)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&s->mu);
+    for (struct request *rq = s->ready_first; rq; rq = rq->ready_next)
+        n++;
+    while (n--) { /* what becomes ready meanwhile waits for its own wake */
+        struct request *rq = pop_ready(s);
+        if (!rq)
+            break;
+        pthread_mutex_unlock(&s->mu);
+        bool over = request_poll_one(rq);
+        pthread_mutex_lock(&s->mu);
+        if (!over || rq->ready)
+            continue;
+        if (rq->prev)
+            rq->prev->next = rq->next;
+        else
+            s->requests = rq->next;
+        if (rq->next)
+            rq->next->prev = rq->prev;
+        s->nrequests--;
+        request_free(rq);
+    }
+    pthread_mutex_unlock(&s->mu);
+}
+
+bool service_quiet(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool quiet = !s->requests;
+    pthread_mutex_unlock(&s->mu);
+    return quiet;
+}
+
+bool service_idle(struct service *s)
+{
+    return service_quiet(s) && jobs_idle(s);
+}
+
+bool service_stop_asked(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool asked = s->stop_asked;
+    pthread_mutex_unlock(&s->mu);
+    return asked;
+}
+
+void service_drain(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->draining = true;
+    pthread_mutex_unlock(&s->mu);
+    if (s->jobs)
+        jobs_drain(s);
+}
+
+void service_close(struct service *s)
+{
+    if (!s)
+        return;
+    service_drain(s);
+    while (s->sessions)
+        session_close(s->sessions);
+    pthread_mutex_lock(&s->mu);
+    s->closing = true;
+    for (struct request *rq = s->requests; rq; rq = rq->next)
+        __atomic_store_n(&rq->stop, true, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&s->work);
+    pthread_cond_broadcast(&s->tick);
+    pthread_mutex_unlock(&s->mu);
+    for (unsigned i = 0; i < s->nworkers; i++)
+        pthread_join(s->worker[i], NULL);
+    if (s->clock_runs)
+        pthread_join(s->clock, NULL);
+    jobs_close(s->jobs);
+    while (s->requests) {
+        struct request *rq = s->requests;
+        s->requests = rq->next;
+        request_free(rq);
+    }
+    models_close(s->models);
+    retriever_close(s->retriever);
+    indexer_close(s->indexer);
+    store_close(s->store);
+    pthread_cond_destroy(&s->tick);
+    pthread_cond_destroy(&s->work);
+    pthread_mutex_destroy(&s->mu);
+    free(s);
+}
