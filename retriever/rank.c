@@ -1,5 +1,7 @@
 #include "retriever/rank.h"
 
+#include "retriever/exact.h"
+
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -36,7 +38,7 @@ static void mark_paths(struct ranking *r, struct arena *arena)
         }
 }
 
-static bool passes(const struct search_request *q, const struct snap_file *f)
+bool occurrence_passes(const struct search_request *q, const struct snap_file *f)
 {
     if (q->path_prefix) {
         size_t n = strlen(q->path_prefix);
@@ -50,7 +52,7 @@ static bool passes(const struct search_request *q, const struct snap_file *f)
     return true;
 }
 
-static float blame(const struct file_nature *is)
+float nature_blame(const struct file_nature *is)
 {
     return is->test + is->example + is->doc + is->config + is->generated + is->vendored + is->declaration + is->script;
 }
@@ -62,9 +64,9 @@ static uint32_t best_occurrence(const struct search_request *q, const struct sna
     for (uint32_t i = 0; i < c->nfiles; i++) {
         uint32_t number = s->by_cut[c->file + i];
         const struct snap_file *f = &s->file[number], *b = best == FILE_NONE ? NULL : &s->file[best];
-        if (!passes(q, f))
+        if (!occurrence_passes(q, f))
             continue;
-        if (!b || blame(&f->is) < blame(&b->is) || (blame(&f->is) == blame(&b->is) && f->path.n < b->path.n))
+        if (!b || nature_blame(&f->is) < nature_blame(&b->is) || (nature_blame(&f->is) == nature_blame(&b->is) && f->path.n < b->path.n))
             best = number;
     }
     return best;

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* memmem */
 #include "retriever/cache.h"
+#include "retriever/exact.h"
 #include "retriever/rank.h"
 
 #include "base/clock.h"
@@ -129,6 +130,67 @@ static size_t line_start(struct str text, uint32_t line, size_t at, uint32_t at_
     return at;
 }
 
+/* The chunk that holds a line, or the last one before it. */
+static uint32_t chunk_at(const struct record *r, uint32_t line)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < r->head->nchunks && r->chunk[i].start_line <= line; i++)
+        at = i;
+    return at;
+}
+
+static void name_hit(struct run *x, struct search_hit *h, const struct record *r)
+{
+    h->language = arena_strn(x->arena, r->head->language, strnlen(r->head->language, LANGUAGE_NAME_MAX));
+    h->crumb = "";
+    if (h->chunk < r->head->nchunks)
+        h->crumb = arena_strn(x->arena, r->strings + r->chunk[h->chunk].crumb, r->chunk[h->chunk].crumb_len);
+    if (h->symbol != RECORD_NONE) {
+        h->symbol_name = arena_strn(x->arena, r->strings + r->symbol[h->symbol].name, r->symbol[h->symbol].name_len);
+        h->kind = symbol_kind_name(r->symbol[h->symbol].kind);
+    }
+}
+
+static void place_hit(struct run *x, struct search_hit *h, uint32_t target, const struct snap_file *f)
+{
+    uint8_t oid_len = x->q->target[target].oid_len;
+    h->target = target;
+    h->path = (struct str){arena_strn(x->arena, f->path.p, f->path.n), f->path.n};
+    h->oid = f->oid;
+    h->oid_len = oid_len ? oid_len : 20;
+    h->uncommitted = f->uncommitted || !oid_len;
+    h->cut = f->cut;
+}
+
+static int exact_hits(struct run *x, struct search_result *out, struct err *e)
+{
+    struct exact_match *m;
+    size_t n;
+    struct buf text = BUF_INIT;
+    int rc = exact_find(&m, &n, x->snap, x->q, x->t, x->arena, e);
+    out->hit = arena_zero(x->arena, n, sizeof *out->hit);
+    for (size_t i = 0; i < n && !rc; i++) {
+        struct search_hit *h = &out->hit[out->n];
+        struct record r;
+        place_hit(x, h, m[i].target, &x->snap[m[i].target]->file[m[i].file]);
+        buf_clear(&text);
+        if ((rc = cut_get(x->t, h->cut, &r, e)) || (rc = cut_text(x->t, h->cut, &text, e)))
+            break;
+        if (x->q->unique_files && i && m[i].target == m[i - 1].target && m[i].file == m[i - 1].file)
+            continue;
+        h->chunk = chunk_at(&r, m[i].line);
+        h->symbol = h->chunk < r.head->nchunks ? r.chunk[h->chunk].symbol : RECORD_NONE;
+        h->start_line = m[i].line;
+        h->end_line = m[i].end_line;
+        h->snippet = (struct str){arena_strn(x->arena, text.data + m[i].start, m[i].end - m[i].start), m[i].end - m[i].start};
+        h->score = 1;
+        name_hit(x, h, &r);
+        out->n++;
+    }
+    buf_release(&text);
+    return rc;
+}
+
 /* The symbol a chunk is shown under: the asked-for definition, else the one it stands for. */
 static uint32_t shown_symbol(const struct rank_chunk *c, const struct record *r)
 {
@@ -159,7 +221,6 @@ static int fill_hit(struct run *x, const struct rank_chunk *c, struct search_hit
 {
     struct arena *a = x->arena;
     const struct rank_file *f = &x->ranking.file[c->file];
-    const struct search_target *target = &x->q->target[f->target];
     struct record r;
     int rc = cut_get(x->t, f->cut->cut, &r, e);
     if (rc)
@@ -182,25 +243,15 @@ static int fill_hit(struct run *x, const struct rank_chunk *c, struct search_hit
     *skip = !holds(lines, &x->query);
     if (!*skip) {
         *h = (struct search_hit){
-            .target = f->target,
-            .path = {arena_strn(a, f->file->path.p, f->file->path.n), f->file->path.n},
-            .oid = f->file->oid,
-            .oid_len = target->oid_len ? target->oid_len : 20,
-            .uncommitted = f->file->uncommitted || !target->oid_len,
-            .cut = f->cut->cut,
             .chunk = c->n,
             .start_line = chunk->start_line,
             .end_line = chunk->end_line,
             .symbol = symbol,
-            .language = arena_strn(a, r.head->language, strnlen(r.head->language, LANGUAGE_NAME_MAX)),
-            .crumb = arena_strn(a, r.strings + chunk->crumb, chunk->crumb_len),
             .snippet = {arena_strn(a, lines.p, lines.n), lines.n},
             .score = c->score,
         };
-        if (symbol != RECORD_NONE) {
-            h->symbol_name = arena_strn(a, r.strings + r.symbol[symbol].name, r.symbol[symbol].name_len);
-            h->kind = symbol_kind_name(r.symbol[symbol].kind);
-        }
+        place_hit(x, h, f->target, f->file);
+        name_hit(x, h, &r);
     }
     buf_release(&text);
     return 0;
@@ -268,15 +319,21 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
         return rc;
     }
     query_parse(&x.query, (struct str){q->text, len}, arena);
-    if (!x.query.nterms)
+    if (q->regex ? !len : !x.query.nterms)
         return err_set(e, ERR_USAGE, "the question has no word to look for");
     int rc = open_views(&x, e);
     if (rc)
         goto out;
-    embed_question(&x, out);
+    if (!q->regex)
+        embed_question(&x, out);
     double lexical = clock_ms();
     if ((rc = store_read(&x.t, r->store, e)) || (rc = segments_open(x.t, &x.seg, &x.nsegs, e)))
         goto out;
+    if (q->regex) {
+        rc = exact_hits(&x, out, e);
+        out->ms_total = clock_ms() - began;
+        goto out;
+    }
     universe_init(&x.u, x.snap, x.nsnaps, x.seg, x.nsegs, arena);
     lexical_run(&x.lex, &x.u, &x.query, arena);
     x.ndefs = names_find(&x.def, &x.u, &x.query, x.t, arena);
