@@ -44,7 +44,8 @@ struct store;
 struct txn;
 
 /* Opens or creates both files in the home directory. ERR_BUSY when another process holds the home. *rebuilt (may be NULL)
- * tells that an index of another schema, or a damaged one, was set aside (index.mdb.old: it goes at the next good start). ERR_VERSION for a newer state.mdb. */
+ * tells that an index of another schema, or a damaged one, was set aside (as index.mdb.old, which the next good start
+ * deletes). ERR_VERSION for a newer state.mdb, ERR_CORRUPT for a damaged one. */
 int store_open(struct store **out, const char *home, bool *rebuilt, struct err *e);
 void store_close(struct store *s);
 
