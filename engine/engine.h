@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define ENGINE_RESTARTS 3
+#define ENGINE_HANG_SECONDS 600
+#define ENGINE_FD 3 /* where the engine process finds its socket: `program --engine` calls engine_main(ENGINE_FD) */
 
 enum priority { PRIORITY_QUERY, PRIORITY_DOCUMENT };     /* a user waits; background */
 enum embed_kind { EMBED_QUERY, EMBED_DOCUMENT };         /* models may prefix or pool them differently */
@@ -25,7 +27,8 @@ struct engine_options {
     int threads;            /* compute threads; 0: all cores this process may run on */
     const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
     const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon"; NULL: the best */
-    size_t max_memory;      /* bytes for weights and scratch together; 0: no cap */
+    size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
+    int hang_seconds;       /* engine_spawn: an answer that takes longer ends the process; 0: ENGINE_HANG_SECONDS */
 };
 
 struct engine;
@@ -45,14 +48,18 @@ struct model_info {
 int engine_open(struct engine **out, const struct engine_options *o, struct err *e);
 /* Through a process: program is the path of the binary that understands `--engine`. Nothing is started before it is needed. */
 int engine_spawn(struct engine **out, const char *program, const struct engine_options *o, struct err *e);
-void engine_close(struct engine *en);
+void engine_close(struct engine *en); /* accepts NULL */
+/* The engine process's id, 0 while none runs or in process: for status, and for tests that kill it. */
+int engine_pid(struct engine *en);
+/* What computes, for status: "cpu avx512-vnni"; "" while no engine process runs. */
+void engine_provider(struct engine *en, char out[64]);
 /* The engine process's main: serves requests on the socket fd until it closes; returns the exit status. */
 int engine_main(int fd);
 
 /* path: a folder with model.safetensors, config.json and tokenizer.json or vocab.txt. Every offset, size, shape and value
  * is checked: ERR_FORMAT names the file and what is wrong. Blocks until the weights are repacked. */
 int model_open(struct model **out, struct engine *en, const char *path, struct err *e);
-void model_close(struct model *m);
+void model_close(struct model *m); /* accepts NULL; no model_embed may be in flight */
 const struct model_info *model_info(const struct model *m);
 
 /* out: [n, dim] row-major, unit length; used_tokens: [n] or NULL, tokens read of each text (max_tokens means it was cut).

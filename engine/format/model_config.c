@@ -47,8 +47,8 @@ static int read_bert(struct model_config *out, const char *name, const json_t *o
         int64_t most;
     } size[] = {
         {&b->hidden, "hidden_size", 8192},           {&b->layers, "num_hidden_layers", 128},
-        {&b->heads, "num_attention_heads", 128},     {&b->intermediate, "intermediate_size", 65536},
-        {&b->vocab, "vocab_size", 1000000},          {&b->max_position, "max_position_embeddings", 65536},
+        {&b->heads, "num_attention_heads", 128},     {&b->intermediate, "intermediate_size", 32768},
+        {&b->vocab, "vocab_size", 1000000},          {&b->max_position, "max_position_embeddings", 8192},
         {&b->type_vocab, "type_vocab_size", 64},
     };
     for (size_t i = 0; i < sizeof size / sizeof *size && !rc; i++)

@@ -1,0 +1,101 @@
+#include "engine/engine.h"
+
+#include "base/mem.h"
+#include "engine/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct engine {
+    const struct engine_kind *kind;
+    void *self;
+};
+
+struct model {
+    const struct engine_kind *kind;
+    void *self;
+    struct model_info info;
+};
+
+static int opened(struct engine **out, const struct engine_kind *kind, void *self, int rc)
+{
+    if (rc)
+        return rc;
+    *out = mem_zero(1, sizeof **out);
+    **out = (struct engine){kind, self};
+    return 0;
+}
+
+int engine_open(struct engine **out, const struct engine_options *o, struct err *e)
+{
+    void *self = NULL;
+    int rc = local_open(&self, o, e);
+    return opened(out, &engine_local, self, rc);
+}
+
+int engine_spawn(struct engine **out, const char *program, const struct engine_options *o, struct err *e)
+{
+    void *self = NULL;
+    int rc = client_open(&self, program, o, e);
+    return opened(out, &engine_client, self, rc);
+}
+
+void engine_close(struct engine *en)
+{
+    if (!en)
+        return;
+    en->kind->close(en->self);
+    free(en);
+}
+
+int engine_pid(struct engine *en)
+{
+    return en->kind->pid(en->self);
+}
+
+void engine_provider(struct engine *en, char out[64])
+{
+    en->kind->provider(en->self, out);
+}
+
+int model_open(struct model **out, struct engine *en, const char *path, struct err *e)
+{
+    struct model *m = mem_zero(1, sizeof *m);
+    m->kind = en->kind;
+    int rc = en->kind->model_open(&m->self, en->self, path, &m->info, e);
+    if (rc)
+        free(m);
+    else
+        *out = m;
+    return rc;
+}
+
+void model_close(struct model *m)
+{
+    if (!m)
+        return;
+    m->kind->model_close(m->self);
+    free(m);
+}
+
+const struct model_info *model_info(const struct model *m)
+{
+    return &m->info;
+}
+
+int model_embed_sized(struct model *m, enum embed_kind kind, const char *const *text, const size_t *len, size_t n,
+                      enum priority p, float *out, uint32_t *used, const volatile bool *stop, struct err *e)
+{
+    return m->kind->embed(m->self, kind, text, len, n, p, out, used, stop, e);
+}
+
+int model_embed(struct model *m, enum embed_kind kind, const char *const *text, size_t n, enum priority p, float *out,
+                uint32_t *used_tokens, const volatile bool *stop, struct err *e)
+{
+    size_t *len = mem_alloc(n * sizeof *len);
+    for (size_t i = 0; i < n; i++)
+        len[i] = strnlen(text[i], TEXT_MAX);
+    int rc = model_embed_sized(m, kind, text, len, n, p, out, used_tokens, stop, e);
+    free(len);
+    return rc;
+}

@@ -1,0 +1,285 @@
+/* Models in this process. */
+#define _GNU_SOURCE
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/batch.h"
+#include "engine/format/model_config.h"
+#include "engine/format/safetensors.h"
+#include "engine/format/sha256.h"
+#include "engine/model.h"
+#include "engine/run/forward.h"
+#include "engine/tokenizer/wordpiece.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE 2048             /* texts tokenized before they are queued */
+#define TOKENS_A_THREAD 4096   /* of a batch of documents: about .2 s of work, the most that a cancel waits */
+
+struct local {
+    const struct backend *backend;
+    void *device;
+    int threads;
+    size_t max_memory;
+};
+
+struct local_model {
+    struct local *en;
+    struct model_config config;
+    struct wordpiece *words;
+    struct encoder *encoder;
+    struct batcher *batcher;
+    pthread_mutex_t lock;              /* guards memory */
+    struct wordpiece_memory **memory;  /* not in use */
+    size_t nmemory, memory_cap;
+};
+
+int local_open(void **self, const struct engine_options *o, struct err *e)
+{
+    struct local *en = mem_zero(1, sizeof *en);
+    struct device_options d = {.isa = o ? o->isa : NULL};
+    const char *name = o ? o->backend : NULL;
+    cpu_set_t cores;
+    int rc = 0;
+    en->threads = o ? o->threads : 0;
+    en->max_memory = o ? o->max_memory : 0;
+    if (en->threads <= 0)
+        en->threads = sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
+    en->backend = backend_find(name);
+    if (!en->backend) {
+        rc = err_set(e, ERR_UNSUPPORTED, "no backend \"%.40s\" in this build", name ? name : "");
+        goto out;
+    }
+    rc = en->backend->open(&en->device, &d, e);
+    if (rc && !name && en->backend != &backend_cpu) {
+        if (e)
+            log_err(LOG_WARN, "computing on the CPU", e);
+        en->backend = &backend_cpu;
+        rc = en->backend->open(&en->device, &d, e);
+    }
+out:
+    if (rc)
+        free(en);
+    else
+        *self = en;
+    return rc;
+}
+
+static void close_local(void *self)
+{
+    struct local *en = self;
+    en->backend->close(en->device);
+    free(en);
+}
+
+static int no_pid(void *self)
+{
+    return 0;
+}
+
+static void provider(void *self, char out[64])
+{
+    struct local *en = self;
+    snprintf(out, 64, "%s", en->backend->info(en->device)->provider);
+}
+
+static bool find_tensor(void *self, const char *name, struct tensor_view *out)
+{
+    const struct st_tensor *t = safetensors_find(self, name);
+    if (!t || t->rank > 4 || (t->type != ST_F32 && t->type != ST_F16 && t->type != ST_BF16))
+        return false;
+    *out = (struct tensor_view){t->data, t->type == ST_F32 ? TYPE_F32 : t->type == ST_F16 ? TYPE_F16 : TYPE_BF16, t->rank, {0}};
+    memcpy(out->shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+    return true;
+}
+
+/* What a thread of its own does, so that the encoder's helpers inherit its niceness: they work on documents only, a query
+ * is computed by the thread that took it. */
+struct load {
+    struct local_model *m;
+    struct tensor_source from;
+    int rc;
+    struct err err;
+};
+
+static void *load_encoder(void *arg)
+{
+    struct load *l = arg;
+    struct local *en = l->m->en;
+    struct encoder_options o = {.threads = en->threads};
+    thread_be_nice();
+    l->rc = encoder_new(&l->m->encoder, en->backend, en->device, &l->m->config.bert, &l->from, &o, &l->err);
+    return NULL;
+}
+
+static int run(void *arg, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+{
+    return encoder_run(arg, token, offset, n, out, e);
+}
+
+static int load_weights(struct local_model *m, const char *path, struct model_info *info, struct err *e)
+{
+    struct safetensors *st = NULL;
+    struct buf name = BUF_INIT;
+    pthread_t thread;
+    size_t bytes;
+    buf_addf(&name, "%s/model.safetensors", path);
+    int rc = safetensors_open(&st, name.data, e);
+    if (rc)
+        goto out;
+    const void *file = safetensors_file(st, &bytes);
+    if (m->en->max_memory && bytes > m->en->max_memory) {
+        rc = err_set(e, ERR_MEMORY, "%s: %zu MB of weights, and the cap is %zu MB", name.data, bytes >> 20,
+                     m->en->max_memory >> 20);
+        err_hint(e, "raise engine_memory, or use a smaller model");
+    }
+    if (!rc)
+        rc = safetensors_finite(st, e);
+    if (!rc)
+        rc = sha256(info->hash, file, bytes, e);
+    if (rc)
+        goto out;
+    struct load l = {.m = m, .from = {find_tensor, st}};
+    int err = pthread_create(&thread, NULL, load_encoder, &l);
+    if (err) {
+        rc = err_errno(e, err, "cannot start a thread");
+        goto out;
+    }
+    pthread_join(thread, NULL);
+    rc = l.rc;
+    if (rc)
+        err_set(e, rc, "%s: %.400s", name.data, l.err.message);
+out:
+    safetensors_close(st);
+    buf_release(&name);
+    return rc;
+}
+
+static void close_model(void *model)
+{
+    struct local_model *m = model;
+    batcher_free(m->batcher);
+    encoder_free(m->encoder);
+    wordpiece_close(m->words);
+    for (size_t i = 0; i < m->nmemory; i++)
+        wordpiece_memory_free(m->memory[i]);
+    free(m->memory);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+static void describe(struct model_info *info, const struct local_model *m, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    size_t at = n;
+    while (at && path[at - 1] != '/')
+        at--;
+    snprintf(info->name, sizeof info->name, "%.*s", (int)(n - at), path + at);
+    snprintf(info->family, sizeof info->family, "%s", m->config.family);
+    info->dim = m->config.bert.hidden;
+    info->max_tokens = m->config.max_tokens;
+    info->bytes = encoder_bytes(m->encoder) + wordpiece_bytes(m->words);
+    provider(m->en, info->provider);
+}
+
+static int open_model(void **model, void *self, const char *path, struct model_info *info, struct err *e)
+{
+    struct local *en = self;
+    struct local_model *m = mem_zero(1, sizeof *m);
+    m->en = en;
+    pthread_mutex_init(&m->lock, NULL);
+    int rc = model_config_read(&m->config, path, e);
+    if (!rc)
+        rc = wordpiece_open(&m->words, path, e);
+    if (!rc && wordpiece_vocab(m->words) > m->config.bert.vocab)
+        rc = err_set(e, ERR_FORMAT, "%s: the tokenizer knows %u pieces and the model %u", path, wordpiece_vocab(m->words),
+                     m->config.bert.vocab);
+    if (!rc)
+        rc = load_weights(m, path, info, e);
+    if (!rc)
+        rc = batcher_new(&m->batcher, run, m->encoder, m->config.bert.hidden, (size_t)en->threads * TOKENS_A_THREAD, e);
+    if (rc) {
+        close_model(m);
+        return rc;
+    }
+    describe(info, m, path);
+    *model = m;
+    return 0;
+}
+
+static struct wordpiece_memory *take_memory(struct local_model *m)
+{
+    pthread_mutex_lock(&m->lock);
+    struct wordpiece_memory *w = m->nmemory ? m->memory[--m->nmemory] : NULL;
+    pthread_mutex_unlock(&m->lock);
+    return w ? w : wordpiece_memory_new();
+}
+
+static void give_memory(struct local_model *m, struct wordpiece_memory *w)
+{
+    pthread_mutex_lock(&m->lock);
+    VEC_ROOM(m->memory, m->nmemory, m->memory_cap);
+    m->memory[m->nmemory++] = w;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* Tokens of one slice: token grows, offset: [n + 1]. */
+struct slice {
+    uint32_t *token, *offset;
+    size_t cap;
+    struct buf text; /* prefix and text together */
+};
+
+static void tokenize(struct slice *s, const struct local_model *m, struct wordpiece_memory *memory, const char *prefix,
+                     const char *const *text, const size_t *len, size_t n)
+{
+    size_t max = m->config.max_tokens, at = 0, prefixed = strlen(prefix);
+    s->offset[0] = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *p = text[i];
+        size_t bytes = len[i] < TEXT_MAX ? len[i] : TEXT_MAX;
+        if (prefixed) {
+            buf_clear(&s->text);
+            buf_add(&s->text, prefix, prefixed);
+            buf_add(&s->text, p, bytes);
+            p = s->text.data;
+            bytes = s->text.len;
+        }
+        if (s->cap - at < max) {
+            s->cap = (at + max) * 2;
+            s->token = mem_grow(s->token, s->cap, sizeof *s->token);
+        }
+        at += wordpiece_encode(m->words, memory, p, bytes, s->token + at, max);
+        s->offset[i + 1] = (uint32_t)at;
+    }
+}
+
+static int embed(void *model, enum embed_kind kind, const char *const *text, const size_t *len, size_t n, enum priority p,
+                 float *out, uint32_t *used, const volatile bool *stop, struct err *e)
+{
+    struct local_model *m = model;
+    struct wordpiece_memory *memory = take_memory(m);
+    const char *prefix = kind == EMBED_QUERY ? m->config.query_prefix : m->config.document_prefix;
+    struct slice s = {.offset = mem_alloc(((n < SLICE ? n : SLICE) + 1) * sizeof(uint32_t))};
+    int rc = 0;
+    for (size_t at = 0; at < n && !rc; at += SLICE) {
+        size_t k = n - at < SLICE ? n - at : SLICE;
+        tokenize(&s, m, memory, prefix, text + at, len + at, k);
+        rc = batcher_embed(m->batcher, p, s.token, s.offset, k, out + at * m->config.bert.hidden, stop, e);
+        for (size_t i = 0; i < k && used; i++)
+            used[at + i] = s.offset[i + 1] - s.offset[i];
+    }
+    give_memory(m, memory);
+    free(s.token);
+    free(s.offset);
+    buf_release(&s.text);
+    return rc;
+}
+
+const struct engine_kind engine_local = {close_local, no_pid, provider, open_model, close_model, embed};

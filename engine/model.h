@@ -1,0 +1,30 @@
+/* Inside of the engine: a model in this process, and the two kinds behind engine.h. */
+#ifndef CODEASK_ENGINE_MODEL_H
+#define CODEASK_ENGINE_MODEL_H
+
+#include "engine/engine.h"
+
+#define TEXT_MAX (256u << 10) /* bytes of a text that are read: far beyond any model's max_tokens */
+
+/* The ways in which an engine does its work: in this process (local.c), through another (process/client.c). */
+struct engine_kind {
+    void (*close)(void *self);
+    int (*pid)(void *self);
+    void (*provider)(void *self, char out[64]);
+    int (*model_open)(void **model, void *self, const char *path, struct model_info *info, struct err *e);
+    void (*model_close)(void *model);
+    int (*embed)(void *model, enum embed_kind kind, const char *const *text, const size_t *len, size_t n, enum priority p,
+                 float *out, uint32_t *used, const volatile bool *stop, struct err *e);
+};
+
+int local_open(void **self, const struct engine_options *o, struct err *e);
+extern const struct engine_kind engine_local;
+
+int client_open(void **self, const char *program, const struct engine_options *o, struct err *e);
+extern const struct engine_kind engine_client;
+
+/* Texts with lengths, for the server, whose texts end without a NUL. As model_embed. */
+int model_embed_sized(struct model *m, enum embed_kind kind, const char *const *text, const size_t *len, size_t n,
+                      enum priority p, float *out, uint32_t *used, const volatile bool *stop, struct err *e);
+
+#endif

@@ -1,0 +1,65 @@
+/* Inside of engine/process: the daemon's end of the engine process. client.c starts it and carries requests, calls.c is
+ * engine.h on top of that. */
+#ifndef CODEASK_ENGINE_PROCESS_CLIENT_H
+#define CODEASK_ENGINE_PROCESS_CLIENT_H
+
+#include "engine/model.h"
+#include "engine/process/frames.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/* A request on its way; lives on the asker's stack, from call_send to call_wait. */
+struct call {
+    uint64_t id, generation;
+    int64_t sent;         /* clock_ns */
+    bool done;
+    int rc;               /* with err, when no answer came or the answer is FAIL */
+    struct err err;
+    enum frame_kind kind; /* of the answer */
+    struct buf answer;    /* its payload; the caller releases it */
+    pthread_cond_t finished;
+    struct call *link;
+};
+
+/* Lock order: start, then lock or write; lock and write are never held together. */
+struct client {
+    char *program;
+    struct frame_hello hello;
+    int64_t hang;               /* ns */
+    pthread_mutex_t start;      /* held while the process is started and models are opened in it */
+    pthread_mutex_t write;      /* guards fd: one frame at a time, and the descriptor stays this process's */
+    pthread_mutex_t lock;       /* guards all below */
+    pthread_cond_t slot_free, gone;
+    int fd;
+    uint64_t fd_generation;
+    pid_t pid;                  /* -1: none, or being reaped */
+    uint64_t generation;        /* of the process: counts starts */
+    bool alive, closing, reader_started;
+    pthread_t reader;
+    char provider[64];
+    struct call *calls;
+    uint64_t next_id;
+    uint32_t next_model;
+    unsigned documents;         /* frames of documents in flight */
+    int64_t death[ENGINE_RESTARTS]; /* when the last ones were, a ring */
+    unsigned deaths;
+};
+
+/* start is held: a process runs and has said READY. */
+int client_alive(struct client *c, struct err *e);
+/* Sends a frame of a new call_id; on success the call must be waited for. ERR_CRASHED: the process of that generation
+ * is gone. */
+int call_send(struct client *c, struct call *call, uint64_t generation, struct buf *frame, struct err *e);
+uint64_t call_id(struct client *c); /* a new id, for the frame */
+/* The answer of the wanted kind, else an error. *stop (may be NULL) cancels; the answer is waited for all the same. */
+int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const volatile bool *stop, struct err *e);
+void client_write(struct client *c, uint64_t generation, const struct buf *frame);
+
+/* calls.c: the models' part of engine_client. */
+int remote_model_open(void **model, void *self, const char *path, struct model_info *info, struct err *e);
+void remote_model_close(void *model);
+int remote_embed(void *model, enum embed_kind kind, const char *const *text, const size_t *len, size_t n, enum priority p,
+                 float *out, uint32_t *used, const volatile bool *stop, struct err *e);
+
+#endif
