@@ -217,6 +217,10 @@ int remote_embed(void *model, enum embed_kind kind, const char *const *text, con
         return 0;
     int rc = ready(m, &f.generation, &f.id, e);
     while (!rc && f.got < n) {
+        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) {
+            rc = err_set(e, ERR_CANCELED, "embedding was canceled");
+            break;
+        }
         while (!rc && f.sent < n && f.in_flight < WINDOW && (!documents || take_slot(m->c, !f.in_flight, stop))) {
             rc = send_next(&f, e);
             if (rc && documents)

@@ -1,0 +1,151 @@
+#include "engine/process/frames.h"
+
+#include "engine/model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct err e;
+
+static struct frame whole(const struct buf *b)
+{
+    struct frame f = {0};
+    for (size_t n = 0; n < b->len; n++) /* a piece of a frame is never a frame */
+        assert_int_equal(frame_read(&f, (uint8_t *)b->data, n, &e), 0);
+    assert_int_equal(frame_read(&f, (uint8_t *)b->data, b->len, &e), b->len);
+    return f;
+}
+
+static void frames_come_back(void **state)
+{
+    struct buf b = BUF_INIT;
+    struct frame f;
+    struct frame_hello hello = {"1.0", "cpu", "", 3, 1ull << 40}, hello2;
+    frame_put_hello(&b, 7, &hello);
+    f = whole(&b);
+    assert_int_equal(f.id, 7);
+    assert_int_equal(frame_get_hello(&hello2, &f, &e), 0);
+    assert_string_equal(hello2.build, "1.0");
+    assert_true(hello2.max_memory == 1ull << 40 && hello2.threads == 3);
+
+    buf_clear(&b);
+    struct frame_open open;
+    frame_put_open(&b, 8, 2, "/models/x");
+    f = whole(&b);
+    assert_int_equal(frame_get_open(&open, &f, &e), 0);
+    assert_string_equal(open.path, "/models/x");
+
+    buf_clear(&b);
+    const char *const text[] = {"one", "", "three\0x"};
+    const size_t len[] = {3, 0, 7};
+    struct frame_embed embed;
+    frame_put_embed(&b, 9, 2, EMBED_DOCUMENT, PRIORITY_QUERY, text, len, 3);
+    f = whole(&b);
+    assert_int_equal(frame_get_embed(&embed, &f, &e), 0);
+    assert_int_equal(embed.n, 3);
+    assert_int_equal(embed.kind, EMBED_DOCUMENT);
+    assert_int_equal(embed.priority, PRIORITY_QUERY);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(embed.len[i], len[i]);
+        assert_memory_equal(embed.text[i], text[i], len[i]);
+    }
+    frame_embed_release(&embed);
+
+    buf_clear(&b);
+    const uint32_t used[] = {4, 5};
+    const float rows[] = {1, 2, 3, 4, 5, 6};
+    struct frame_vectors v;
+    frame_put_vectors(&b, 9, 2, 3, used, rows);
+    f = whole(&b);
+    assert_int_equal(frame_get_vectors(&v, &f, &e), 0);
+    assert_int_equal(v.n, 2);
+    assert_memory_equal(v.rows, rows, sizeof rows);
+    assert_memory_equal(v.used, used, sizeof used);
+
+    buf_clear(&b);
+    struct model_info info = {.name = "m", .family = "bert", .dim = 384, .max_tokens = 256, .bytes = 9, .provider = "cpu"}, info2;
+    frame_put_opened(&b, 1, &info);
+    f = whole(&b);
+    assert_int_equal(frame_get_opened(&info2, &f, &e), 0);
+    assert_memory_equal(&info, &info2, sizeof info);
+
+    buf_clear(&b);
+    struct err out = {.code = ERR_LIMIT, .message = "too much", .hint = "less"}, in = {0};
+    frame_put_fail(&b, 1, &out);
+    f = whole(&b);
+    assert_int_equal(frame_get_fail(&f, &in), ERR_LIMIT);
+    assert_memory_equal(&in, &out, sizeof in);
+    buf_release(&b);
+}
+
+static void garbage_is_refused(void **state)
+{
+    struct frame f;
+    uint8_t head[FRAME_HEAD] = {0};
+    assert_int_equal(frame_read(&f, head, sizeof head, &e), ERR_FORMAT); /* kind 0 */
+    head[4] = FRAME_CANCEL;
+    assert_int_equal(frame_read(&f, head, sizeof head, &e), FRAME_HEAD);
+    head[6] = 1;
+    assert_int_equal(frame_read(&f, head, sizeof head, &e), ERR_FORMAT);
+    head[6] = 0;
+    head[3] = 0x7F; /* two gigabytes are not waited for */
+    assert_int_equal(frame_read(&f, head, sizeof head, &e), ERR_FORMAT);
+}
+
+/* Every payload with any 32-bit word of it replaced, and every truncation, reads as ERR_FORMAT or within its bounds. */
+static void counts_that_lie(void **state)
+{
+    static const uint32_t lie[] = {0, 1, 255, 256, 257, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x40000001, TEXT_MAX + 1};
+    const char *const text[] = {"one", "four"};
+    const size_t len[] = {3, 4};
+    const uint32_t used[] = {4, 5};
+    const float rows[] = {1, 2, 3, 4};
+    for (int kind = 0; kind < 2; kind++) {
+        struct buf b = BUF_INIT;
+        struct frame f;
+        if (kind)
+            frame_put_vectors(&b, 1, 2, 2, used, rows);
+        else
+            frame_put_embed(&b, 1, 1, EMBED_QUERY, PRIORITY_QUERY, text, len, 2);
+        assert_true(frame_read(&f, (uint8_t *)b.data, b.len, &e) > 0);
+        for (size_t at = 0; at + 4 <= f.len; at++)
+            for (size_t k = 0; k < sizeof lie / sizeof *lie; k++)
+                for (size_t cut = 0; cut <= 4; cut += 4) {
+                    size_t n = f.len - cut;
+                    uint8_t *p = malloc(n); /* exact, so that a sanitizer sees a byte too much */
+                    memcpy(p, f.payload, n);
+                    if (at + 4 <= n)
+                        memcpy(p + at, &lie[k], 4);
+                    struct frame g = {f.kind, 1, p, n};
+                    struct frame_embed m;
+                    struct frame_vectors v;
+                    volatile uint8_t sum = 0;
+                    if (kind && !frame_get_vectors(&v, &g, &e))
+                        for (size_t i = 0; i < (size_t)v.n * v.dim * 4; i++)
+                            sum += v.rows[i];
+                    if (!kind && !frame_get_embed(&m, &g, &e)) {
+                        for (uint32_t i = 0; i < m.n; i++)
+                            for (size_t c = 0; c < m.len[i]; c++)
+                                sum += (uint8_t)m.text[i][c];
+                        frame_embed_release(&m);
+                    }
+                    free(p);
+                }
+        buf_release(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_come_back),
+        cmocka_unit_test(garbage_is_refused),
+        cmocka_unit_test(counts_that_lie),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
