@@ -59,7 +59,7 @@ static const struct language *plain_text(void)
 
 /* -- what is there already -------------------------------------------------------------------------------------------------- */
 
-static bool find(struct txn *t, struct item *i)
+static bool find(struct txn *t, struct item *i, uint64_t max_bytes)
 {
     struct cut_key k = key_of(i);
     struct quarantine_row q;
@@ -68,6 +68,10 @@ static bool find(struct txn *t, struct item *i)
     if (i->cut != CUT_NONE) {
         if (cut_get(t, i->cut, &r, NULL) == 0)
             i->size = r.head->source_bytes;
+        if (i->size > max_bytes) { /* made when the limit was another one */
+            i->cut = CUT_NONE;
+            i->flags |= OCC_SKIPPED;
+        }
         return i->done = true;
     }
     if (quarantine_get(t, &k, &q) && q.attempts > 0) { /* 0: it could not be read; that is tried again */
@@ -98,7 +102,7 @@ static int find_all(struct run *r, size_t *left, struct err *e)
         if (i->lang) {
             if (!t && (rc = store_read(&t, r->c->store, e)) != 0)
                 break;
-            find(t, i);
+            find(t, i, r->c->max_bytes);
         }
         *left += !i->done;
         if (t && n % FIND_ROWS == FIND_ROWS - 1) {
@@ -260,7 +264,7 @@ static int read_one(struct run *r, size_t n, git_repository *repo, git_odb *odb,
         if ((rc = store_read(&t, r->c->store, e)) != 0)
             goto out;
         uint64_t size = i->size;
-        bool known = find(t, i);
+        bool known = find(t, i, r->c->max_bytes);
         i->size = size;
         txn_end(t);
         if (known)

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <git2/sys/repository.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,11 @@ static int clean(struct buf *b, git_repository *repo, const char *path, struct e
 {
     git_filter_list *filters = NULL;
     int code = git_filter_list_load(&filters, repo, NULL, path, GIT_FILTER_TO_ODB, GIT_FILTER_ALLOW_UNSAFE);
+    git_index *empty = NULL;
+    /* libgit2 looks into git's index for attributes, and cannot read every one (split, sparse, damaged) */
+    if (code && git_index_new(&empty) == 0 && git_repository_set_index(repo, empty) == 0)
+        code = git_filter_list_load(&filters, repo, NULL, path, GIT_FILTER_TO_ODB, GIT_FILTER_ALLOW_UNSAFE);
+    git_index_free(empty);
     if (code || !filters)
         return code ? git_fail(e, code, "%s", path) : 0;
     git_buf out = GIT_BUF_INIT;

@@ -197,13 +197,23 @@ static int run_ref(struct job *j, const char *ref, struct git_target *to, uint32
     return rc ? rc : note(j, to->name, begun, e);
 }
 
+/* A bare repository has no worktree; one whose core.worktree leads away from where it was added is treated like it. */
+static bool has_worktree(const struct job *j)
+{
+    const char *work = git_repository_workdir(j->git);
+    char *real = work ? realpath(work, NULL) : NULL;
+    bool yes = real && strcmp(real, j->repo->path) == 0;
+    free(real);
+    return yes;
+}
+
 static int run_head(struct job *j, struct err *e)
 {
     struct git_target head;
     uint32_t view;
     int64_t begun = clock_wall_ns();
     int rc = run_ref(j, NULL, &head, &view, e);
-    if (rc || git_repository_is_bare(j->git))
+    if (rc || !has_worktree(j))
         return rc;
     rc = overlay_bring(j, &head, view, e);
     return rc ? rc : note(j, "worktree", begun, e);

@@ -1,0 +1,108 @@
+/* Random edits, moves, deletions, checkouts, stashes and merges: after each the index shows what a fresh one shows. */
+#include "git_fixture.h"
+
+#define OPERATIONS 300
+#define FRESH_EVERY 10 /* a fresh index costs more than the operation; the last one is compared in any case */
+
+static uint64_t seed = 20240229;
+static uint32_t rnd(uint32_t n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+static const char *name(void)
+{
+    static char out[64];
+    static const char *const dir[] = {"", "d/", "d/e/", "src/", "x y/"}, *const ext[] = {".c", ".py", ".txt", "", ".h"};
+    snprintf(out, sizeof out, "%sf%u%s", dir[rnd(5)], rnd(12), ext[rnd(5)]);
+    return out;
+}
+
+/* Operations may fail (nothing to stash, no such file): then they are no operation. */
+static void step(void)
+{
+    char a[64], b[64];
+    snprintf(a, sizeof a, "%s", name());
+    snprintf(b, sizeof b, "%s", name());
+    switch (rnd(20)) {
+    case 0: case 1: case 2: case 3: case 4:
+        try_sh("cd r; mkdir -p \"$(dirname '%s')\"; echo 'int v%u;' > '%s'", a, rnd(1000), a);
+        break;
+    case 5: case 6:
+        try_sh("cd r; echo 'int w%u;' >> '%s'", rnd(1000), a);
+        break;
+    case 7:
+        try_sh("cd r; rm -f '%s'", a);
+        break;
+    case 8: case 9:
+        try_sh("cd r; test -f '%s'; mkdir -p \"$(dirname '%s')\"; mv '%s' '%s'", a, b, a, b);
+        break;
+    case 10: case 11:
+        try_sh("cd r; git add -A; git commit -qm x >/dev/null 2>&1");
+        break;
+    case 12:
+        try_sh("cd r; git checkout -q -f -B b%u >/dev/null 2>&1", rnd(4));
+        break;
+    case 13:
+        try_sh("cd r; git checkout -q b%u >/dev/null 2>&1", rnd(4));
+        break;
+    case 14:
+        try_sh("cd r; git stash -q -u >/dev/null 2>&1");
+        break;
+    case 15:
+        try_sh("cd r; git stash pop -q >/dev/null 2>&1");
+        break;
+    case 16:
+        try_sh("cd r; git merge -q b%u -m m >/dev/null 2>&1 || { git merge --abort || git reset -q --hard; } >/dev/null 2>&1", rnd(4));
+        break;
+    case 17:
+        try_sh("cd r; git reset -q --hard HEAD~1 >/dev/null 2>&1");
+        break;
+    case 18:
+        try_sh("cd r; printf '%s\\n' > .gitignore", rnd(2) ? "*.txt" : "d/");
+        break;
+    default:
+        if (rnd(2))
+            try_sh("cd r; printf '%s linguist-generated\\n' > .gitattributes", rnd(2) ? "*.h" : "d/**");
+        else
+            try_sh("cd r; printf '%s\\n' > .codeaskignore", rnd(2) ? "f3*" : "/src");
+    }
+}
+
+static void incremental_equals_fresh(void **state)
+{
+    struct fixture kept;
+    const char *count = getenv("CODEASK_TEST_OPERATIONS");
+    int n = count ? atoi(count) : OPERATIONS;
+    sh("git init -q r; cd r; mkdir d src; for i in 1 2 3 4 5 6 7 8; do echo \"int a$i;\" > f$i.c; echo \"int b$i;\" > d/f$i.h; done; git add .; git commit -qm 1");
+    struct repo_row r = add_repo("r");
+    for (int i = 0; i < n; i++) {
+        step();
+        run(&r);
+        if (i % FRESH_EVERY && i != n - 1)
+            continue;
+        char *got = show(&r, "worktree", true), *head = show(&r, "HEAD", true);
+        kept = fx;
+        sh("rm -rf fresh");
+        open_index("fresh");
+        struct repo_row again = add_repo("r");
+        run(&again);
+        char *want = show(&again, "worktree", true), *want_head = show(&again, "HEAD", true);
+        if (strcmp(got, want))
+            try_sh("cd r; git status --short; cat .gitignore .codeaskignore .gitattributes; ls -la . d src");
+        assert_string_equal(got, want);
+        assert_string_equal(head, want_head);
+        repo_row_release(&again);
+        free(got);
+        free(want);
+        free(head);
+        free(want_head);
+        close_index();
+        fx = kept;
+    }
+    repo_row_release(&r);
+}
+
+static const struct CMUnitTest tests[] = {GIT_TEST(incremental_equals_fresh)};
+GIT_TEST_MAIN(tests)
