@@ -23,6 +23,12 @@
  * bytes: n bytes, writable. ERR_LIMIT only when n exceeds 1 GiB; anything else that is odd still yields a record. */
 int cut(struct buf *out, const struct language *lang, char *bytes, size_t n, struct err *e);
 
+/* The same for many contents: keeps its parser, tables and memory between them. One thread at a time. */
+struct cutter;
+struct cutter *cutter_new(void);
+void cutter_free(struct cutter *c);
+int cutter_cut(struct cutter *c, struct buf *out, const struct language *lang, char *bytes, size_t n, struct err *e);
+
 /* The text of chunk c that is embedded: breadcrumb, signature, doc, first lines, within about 64 tokens; the same for equal
  * inputs, so vectors are shared. text: the masked content. Appends to out. */
 void chunk_embed_text(struct buf *out, const struct record *r, uint32_t chunk, struct str text);

@@ -13,9 +13,19 @@ struct language {
     const TSLanguage *(*grammar)(void);       /* NULL: cut by lines */
     const char *tags_scm;                     /* the query file's text, embedded at build time; NULL: cut by lines */
     uint16_t version;                         /* raised when the query changes: cuts of the old one are made anew */
+    uint8_t visibility;                       /* enum visibility: how the syntax says that a definition is public */
+    const struct language *(*refine)(struct str head); /* a suffix that two languages share: decides by content, or NULL */
 };
 
-/* By file name, then by the "#!" line in head (the first bytes of the content, may be empty). Never NULL: the last row is
+enum visibility {
+    PUBLIC_EXPORTED,       /* where an `export` stands around it, or a word like `pub` or `public` before it */
+    PUBLIC_UNLESS_PRIVATE, /* unless private, internal, static or local is said */
+    PUBLIC_UNDERSCORE,     /* unless the name begins with `_` */
+    PUBLIC_CAPITAL,        /* where the name begins with a capital */
+};
+
+/* By file name, then by the "#!" line in head (the first bytes of the content; may be empty; of a `.h` file up to 64 KiB
+ * are looked at to tell C from C++). Never NULL: the last row is
  * plain text. Case matters only where a row says so (.C is C++ by custom). Thread-safe. */
 const struct language *language_for(struct str path, struct str head);
 /* By name or a common alias ("c++", "js", "ts", "golang"), NULL when unknown. */

@@ -9,8 +9,11 @@
 
 #include <stdbool.h>
 
+#define POOL_WORKER_ARG "--cut-worker" /* the program's only argument in a worker; then it calls cut_worker_main */
+#define POOL_WORKER_FD 3               /* its end of the pipe */
+
 struct pool_options {
-    const char *program;      /* path of the binary that understands `--cut-worker` */
+    const char *program;      /* path of the binary that understands POOL_WORKER_ARG */
     int workers;              /* 0: one a core */
     size_t memory;            /* address space of a worker; 0: POOL_MEMORY */
     int cpu_seconds;          /* for one content; 0: POOL_CPU_SECONDS */
@@ -24,18 +27,24 @@ struct pool;
 
 struct pool_result {
     uint64_t tag;             /* the caller's */
-    int code;                 /* 0, or ERR_CRASHED, ERR_TIMEOUT, ERR_MEMORY, ERR_FORMAT (the worker's record failed record_check) */
+    int code;                 /* 0; blame: ERR_CRASHED, ERR_TIMEOUT, ERR_MEMORY, ERR_FORMAT (the worker's record failed
+                                 record_check), ERR_LIMIT; no blame, try again later: ERR_UNAVAILABLE (workers do not start,
+                                 or the system keeps killing them) */
     struct err why;
     struct buf record;        /* 8-byte aligned bytes; the receiver releases it */
     struct buf text;          /* the content, secrets masked; the receiver releases it */
 };
 
+/* Starts a thread that talks to the workers and is their parent. */
 int pool_open(struct pool **out, const struct pool_options *o, struct err *e);
-/* Gives a content to the next free worker; blocks while all queues are full (back-pressure). Takes the bytes over (buf is
- * emptied). One submitting thread. */
+/* Gives a content to the next free worker; blocks while all queues are full (back-pressure; finished ones do not count).
+ * Takes the bytes over (buf is emptied). One submitting thread. */
 int pool_submit(struct pool *p, uint64_t tag, const struct language *lang, struct buf *bytes, struct err *e);
 /* The next finished one, in any order; blocks until there is one; returns false when nothing is in flight. */
 bool pool_next(struct pool *p, struct pool_result *out);
+/* The same without waiting: false when none is finished. */
+bool pool_try_next(struct pool *p, struct pool_result *out);
+/* Ends the workers; what is in flight is dropped. */
 void pool_close(struct pool *p);
 /* The worker process's main: serves until its pipe closes; returns the exit status. */
 int cut_worker_main(int fd);

@@ -1,0 +1,18 @@
+# queries/<name>.scm -> one header of string constants: cmake -DOUT=queries.h -DDIR=queries -P embed_queries.cmake
+# A line `; include: <part>` is replaced by queries/parts/<part>.scm.
+file(GLOB files ${DIR}/*.scm)
+set(text "/* made by indexer/embed_queries.cmake from indexer/queries */\n")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} whole)
+  string(REGEX MATCHALL "include: [a-z_]+" parts "${whole}")
+  file(READ ${file} bytes HEX)
+  foreach(part ${parts})
+    string(REPLACE "include: " "" part "${part}")
+    file(READ ${DIR}/parts/${part}.scm more HEX)
+    string(APPEND bytes "0a${more}")
+  endforeach()
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND text "static const char query_${name}[] = {${bytes}0};\n")
+endforeach()
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,2 @@
+; C
+; include: c_family

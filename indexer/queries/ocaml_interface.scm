@@ -1,0 +1,1 @@
+; ocaml_interface

@@ -1,0 +1,4 @@
+; TypeScript with elements
+; include: ecma
+; include: typescript_common
+; include: jsx

@@ -1,0 +1,3 @@
+; TypeScript
+; include: ecma
+; include: typescript_common

@@ -1,0 +1,561 @@
+/* Definitions as the query found them become symbols: one per name, nested, with their wrappers, attributes and doc
+ * comments, of an exact kind. Everything is decided from byte positions, so no language is named here. */
+#include "indexer/cutter.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 200 /* a longer name is a sentence: a heading, a test's title */
+#define SCOPE_SEARCH 4096  /* types looked through for a receiver's type */
+#define CLIMB_MAX 64       /* enclosing definitions looked at: deeper nesting is hostile or data */
+
+static bool is_space(char ch)
+{
+    return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r' || ch == '\f';
+}
+
+static bool is_word(char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' ||
+           (unsigned char)ch >= 128;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct def *x = a, *y = b;
+    if (x->name != y->name)
+        return x->name < y->name ? -1 : 1;
+    return (x->pattern > y->pattern) - (x->pattern < y->pattern);
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct def *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    if (x->end != y->end)
+        return x->end > y->end ? -1 : 1;
+    return (x->name > y->name) - (x->name < y->name);
+}
+
+static int span_order(const void *a, const void *b)
+{
+    const struct span *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return (x->end < y->end) - (x->end > y->end); /* the outer one first */
+}
+
+static int ref_order(const void *a, const void *b)
+{
+    const struct ref *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return (x->kind > y->kind) - (x->kind < y->kind);
+}
+
+static void sort(void *v, uint32_t n, size_t size, int (*order)(const void *, const void *))
+{
+    for (uint32_t i = 1; i < n; i++) { /* matches come nearly in order: most often there is nothing to do */
+        if (order((char *)v + (i - 1) * size, (char *)v + i * size) > 0) {
+            qsort(v, n, size, order);
+            return;
+        }
+    }
+}
+
+/* A name is defined once; of several patterns the first in the query file wins. */
+static void drop_twins(struct cutter *c)
+{
+    sort(c->defs.v, c->defs.n, sizeof *c->defs.v, by_name);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->defs.n; i++)
+        if (!kept || c->defs.v[kept - 1].name != c->defs.v[i].name)
+            c->defs.v[kept++] = c->defs.v[i];
+    c->defs.n = kept;
+    sort(c->defs.v, c->defs.n, sizeof *c->defs.v, by_start);
+}
+
+/* Only white space in [a, b), with at most max line ends? */
+static bool only_gap(const struct cutter *c, uint32_t a, uint32_t b, int max)
+{
+    for (; a < b; a++) {
+        if (!is_space(c->text[a]))
+            return false;
+        if (c->text[a] == '\n' && --max < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool begins_line(const struct cutter *c, uint32_t at)
+{
+    while (at > 0 && (c->text[at - 1] == ' ' || c->text[at - 1] == '\t'))
+        at--;
+    return at == 0 || c->text[at - 1] == '\n';
+}
+
+/* The last of sorted spans that ends at or before at, or NULL; spans do not overlap. */
+static const struct span *last_before(const struct span *v, uint32_t n, uint32_t at)
+{
+    uint32_t lo = 0, hi = n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (v[mid].end <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? &v[lo - 1] : NULL;
+}
+
+/* Wrappers (export, decorators, template<>) end where the definition ends. Both lists are sorted by start. */
+static void add_wrappers(struct cutter *c)
+{
+    uint32_t next = 0;
+    c->stack.n = 0;
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i];
+        for (; next < c->wraps.n && c->wraps.v[next].start <= d->start; next++)
+            VEC_ADD(c->stack, next);
+        while (c->stack.n && (c->wraps.v[c->stack.v[c->stack.n - 1]].end & 0x7fffffffu) <= d->start)
+            c->stack.n--;
+        for (uint32_t s = c->stack.n; s > 0; s--) {
+            struct span w = c->wraps.v[c->stack.v[s - 1]];
+            bool public = w.end >> 31;
+            w.end &= 0x7fffffffu;
+            if (w.end < d->end) /* a closed one, deeper in the stack than an open one */
+                continue;
+            if (d->parent != RECORD_NONE && w.start <= c->defs.v[d->parent].start)
+                break; /* the parent's own */
+            if (i && c->defs.v[i - 1].start >= w.start && c->defs.v[i - 1].end <= d->start)
+                break; /* one of a group */
+            if (w.end > d->end + 2 && !only_gap(c, d->end, w.end, 1)) {
+                /* several names in one exported declaration are all exported */
+                if (public && w.end - w.start < 4000 && d->parent == RECORD_NONE && d->kind >= SYMBOL_CONSTANT)
+                    d->flags |= SYMBOL_PUBLIC;
+                break;
+            }
+            d->outer = w.start < d->outer ? w.start : d->outer;
+            d->outer_end = w.end > d->outer_end ? w.end : d->outer_end;
+            if (public)
+                d->flags |= SYMBOL_PUBLIC;
+        }
+    }
+}
+
+/* Comments and attributes right above, line by line upwards. The doc comment is the run of comments. */
+static void add_docs(struct cutter *c, struct def *d)
+{
+    uint32_t at = d->outer;
+    if (!begins_line(c, at))
+        return;
+    for (;;) {
+        const struct span *comment = last_before(c->comments.v, c->comments.n, at);
+        const struct span *attr = last_before(c->attrs.v, c->attrs.n, at);
+        if (attr && (!comment || attr->end > comment->end) && only_gap(c, attr->end, at, 2)) {
+            at = d->outer = attr->start;
+            continue;
+        }
+        if (!comment || !only_gap(c, comment->end, at, 1) || !begins_line(c, comment->start))
+            return;
+        if (!d->doc_end)
+            d->doc_end = comment->end;
+        at = d->outer = d->doc = comment->start;
+    }
+}
+
+/* Grammars differ in whether a comment holds its line end: no longer after this. Adjoining pieces stay apart. */
+static void trim_comments(struct cutter *c)
+{
+    for (uint32_t i = 0; i < c->comments.n; i++) {
+        struct span *s = &c->comments.v[i];
+        while (s->end > s->start && is_space(c->text[s->end - 1]))
+            s->end--;
+    }
+}
+
+/* Which definition a position stands in, for positions asked in ascending order. stack holds the open ones. */
+static uint32_t open_at(struct cutter *c, uint32_t *next, uint32_t at)
+{
+    for (; *next < c->defs.n && c->defs.v[*next].start <= at; (*next)++) {
+        while (c->stack.n && c->defs.v[c->stack.v[c->stack.n - 1]].end <= c->defs.v[*next].start)
+            c->stack.n--;
+        VEC_ADD(c->stack, *next);
+    }
+    while (c->stack.n && c->defs.v[c->stack.v[c->stack.n - 1]].end <= at)
+        c->stack.n--;
+    return c->stack.n ? c->stack.v[c->stack.n - 1] : RECORD_NONE;
+}
+
+static void nest(struct cutter *c)
+{
+    c->stack.n = 0;
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i];
+        while (c->stack.n && c->defs.v[c->stack.v[c->stack.n - 1]].end <= d->start)
+            c->stack.n--;
+        d->parent = c->stack.n ? c->stack.v[c->stack.n - 1] : RECORD_NONE;
+        /* int a, b: two names of one node are siblings */
+        while (d->parent != RECORD_NONE && c->defs.v[d->parent].start == d->start && c->defs.v[d->parent].end == d->end)
+            d->parent = c->defs.v[d->parent].parent;
+        VEC_ADD(c->stack, i);
+    }
+}
+
+static bool is_type(uint8_t kind)
+{
+    return kind == SYMBOL_CLASS || kind == SYMBOL_STRUCT || kind == SYMBOL_INTERFACE || kind == SYMBOL_ENUM ||
+           kind == SYMBOL_TYPE || kind == SYMBOL_IMPLEMENTATION;
+}
+
+static bool is_code(uint8_t kind)
+{
+    return kind == SYMBOL_FUNCTION || kind == SYMBOL_METHOD || kind == SYMBOL_TEST;
+}
+
+static bool contains_text(const char *p, uint32_t n, const char *what)
+{
+    return memmem(p, n, what, strlen(what)) != NULL;
+}
+
+/* Is a function that is named like a test one? Its class says so, the file imports a test library, or it asserts. */
+static bool is_test(const struct cutter *c, const struct def *d)
+{
+    if (c->evidence.n)
+        return true;
+    uint32_t climb = 0;
+    for (uint32_t p = d->parent; p != RECORD_NONE && climb < CLIMB_MAX; p = c->defs.v[p].parent, climb++) {
+        const struct def *parent = &c->defs.v[p];
+        if (is_type(parent->kind))
+            return contains_text(c->text + parent->name, parent->name_end - parent->name, "Test");
+    }
+    const struct span *last = last_before(c->inner_evidence.v, c->inner_evidence.n, d->end);
+    return last && last->start >= d->start;
+}
+
+/* Foo::bar, M.foo, Foo.prototype.bar: the qualifier becomes the scope. */
+static void split_qualified(struct cutter *c, struct def *d)
+{
+    static const char *const not_a_scope[] = {"exports", "module.exports", "this", "self", "window", "global", "globalThis"};
+    uint32_t cut = 0, cut_end = 0, depth = 0, n = d->name_end - d->name;
+    const char *p = c->text + d->name;
+    for (uint32_t i = 0; i < n; i++) {
+        if (n - i >= 8 && !memcmp(p + i, "operator", 8) && (i == 0 || !is_word(p[i - 1])) && (i + 8 == n || !is_word(p[i + 8])))
+            break;
+        if (p[i] == '<' || p[i] == '(' || p[i] == '[')
+            depth++;
+        else if ((p[i] == '>' || p[i] == ')' || p[i] == ']') && depth)
+            depth--;
+        else if (!depth && (p[i] == ':' || p[i] == '.' || p[i] == '#')) {
+            uint32_t end = i + (p[i] == ':' && i + 1 < n && p[i + 1] == ':' ? 2 : 1);
+            if (end < n) {
+                cut = i;
+                cut_end = end;
+            }
+            i = end - 1;
+        }
+    }
+    if (!cut_end)
+        return;
+    d->scope = d->name;
+    d->scope_end = d->name + cut;
+    d->name += cut_end;
+    uint32_t len = d->scope_end - d->scope;
+    if (len > 10 && !memcmp(c->text + d->scope_end - 10, ".prototype", 10))
+        d->scope_end -= 10;
+    for (size_t i = 0; i < sizeof not_a_scope / sizeof *not_a_scope; i++)
+        if (len == strlen(not_a_scope[i]) && !memcmp(c->text + d->scope, not_a_scope[i], len))
+            d->scope = d->scope_end = 0;
+}
+
+/* const x = require("x") is an import and defines nothing. */
+static void drop_imported(struct cutter *c)
+{
+    uint32_t next = 0;
+    c->stack.n = 0;
+    sort(c->refs.v, c->refs.n, sizeof *c->refs.v, ref_order);
+    for (uint32_t i = 0; i < c->refs.n; i++) {
+        uint32_t d = open_at(c, &next, c->refs.v[i].start);
+        if (c->refs.v[i].kind == REF_IMPORT && d != RECORD_NONE && c->defs.v[d].last_line == c->defs.v[d].line &&
+            (c->defs.v[d].kind == SYMBOL_CONSTANT || c->defs.v[d].kind == SYMBOL_VARIABLE))
+            c->defs.v[d].role = CAPTURE_NONE;
+    }
+}
+
+/* The exact kind, and whether it is kept: what is local to a function is not a symbol. */
+static bool settle(struct cutter *c, struct def *d)
+{
+    uint8_t parent = SYMBOL_KIND_COUNT;
+    bool local = d->role == CAPTURE_NONE;
+    uint32_t climb = 0;
+    for (uint32_t p = d->parent; p != RECORD_NONE && climb < CLIMB_MAX; p = c->defs.v[p].parent, climb++) {
+        if (parent == SYMBOL_KIND_COUNT)
+            parent = c->defs.v[p].kind;
+        if (is_type(c->defs.v[p].kind))
+            break; /* a class inside a function has members */
+        if (is_code(c->defs.v[p].kind)) {
+            local = true;
+            break;
+        }
+    }
+    if (d->role == CAPTURE_MAYBE_TEST)
+        d->kind = is_test(c, d) ? SYMBOL_TEST : SYMBOL_FUNCTION;
+    if (d->kind == SYMBOL_FUNCTION && (is_type(parent) || d->scope_end > d->scope))
+        d->kind = SYMBOL_METHOD;
+    if (local && (d->kind == SYMBOL_CONSTANT || d->kind == SYMBOL_VARIABLE || d->kind == SYMBOL_FIELD))
+        return false;
+    if ((d->kind == SYMBOL_CONSTANT || d->kind == SYMBOL_VARIABLE) && is_type(parent))
+        d->kind = SYMBOL_FIELD;
+    return true;
+}
+
+static void settle_all(struct cutter *c)
+{
+    VEC(uint32_t) moved = {NULL, 0, 0};
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->defs.n; i++) { /* a parent comes before its children, so its new index is known */
+        struct def d = c->defs.v[i];
+        if (d.parent != RECORD_NONE)
+            d.parent = moved.v[d.parent];
+        bool keep = settle(c, &d); /* parents are read at their new places: kept <= i */
+        VEC_ADD(moved, keep ? kept : d.parent);
+        if (keep)
+            c->defs.v[kept++] = d;
+    }
+    c->defs.n = kept;
+    free(moved.v);
+}
+
+/* Docstrings: each belongs to the innermost definition around it, when that has no doc comment. */
+static void add_docstrings(struct cutter *c)
+{
+    uint32_t next = 0;
+    c->stack.n = 0;
+    sort(c->docs.v, c->docs.n, sizeof *c->docs.v, span_order);
+    for (uint32_t i = 0; i < c->docs.n; i++) {
+        struct span s = c->docs.v[i];
+        uint32_t owner = open_at(c, &next, s.start);
+        c->comment_bytes += s.end - s.start;
+        if (owner == RECORD_NONE)
+            VEC_ADD(c->headers, s);
+        else if (!c->defs.v[owner].doc_end)
+            c->defs.v[owner].doc = s.start, c->defs.v[owner].doc_end = s.end;
+    }
+}
+
+/* A receiver's type that is defined in the same content is the parent. */
+static void find_receivers(struct cutter *c)
+{
+    c->stack.n = 0;
+    for (uint32_t i = 0; i < c->defs.n && c->stack.n < SCOPE_SEARCH; i++) {
+        const struct def *d = &c->defs.v[i];
+        if (is_type(d->kind) && d->kind != SYMBOL_IMPLEMENTATION && d->scope == d->scope_end)
+            VEC_ADD(c->stack, i);
+    }
+    for (uint32_t i = 0; i < c->defs.n && c->stack.n; i++) {
+        struct def *d = &c->defs.v[i];
+        uint32_t from = d->scope_end, len;
+        if (d->scope_end == d->scope)
+            continue;
+        while (from > d->scope && is_word(c->text[from - 1]))
+            from--;
+        len = d->scope_end - from;
+        for (uint32_t t = 0; len && t < c->stack.n; t++) {
+            const struct def *type = &c->defs.v[c->stack.v[t]];
+            if (type->name_end - type->name == len && !memcmp(c->text + type->name, c->text + from, len) &&
+                !(type->start >= d->start && type->end <= d->end)) {
+                d->parent = c->stack.v[t];
+                d->scope = d->scope_end = 0;
+                break;
+            }
+        }
+    }
+}
+
+/* Text of a name for the record: quotes and angle brackets off, one line, valid UTF-8, at most NAME_MAX_BYTES. */
+static uint32_t clean(char out[NAME_MAX_BYTES + 1], const char *p, uint32_t n)
+{
+    uint32_t plain = 0;
+    while (plain < n && is_word(p[plain]) && (unsigned char)p[plain] < 128)
+        plain++;
+    if (plain == n && n <= NAME_MAX_BYTES) { /* nearly always */
+        memcpy(out, p, n);
+        return n;
+    }
+    while (n && (is_space(*p) || strchr("\"'`", *p)))
+        p++, n--;
+    while (n && (is_space(p[n - 1]) || strchr("\"'`", p[n - 1])))
+        n--;
+    if (n > 2 && *p == '<' && p[n - 1] == '>')
+        p++, n -= 2;
+    uint32_t len = 0;
+    for (uint32_t i = 0; i < n && len < NAME_MAX_BYTES;) {
+        unsigned char ch = (unsigned char)p[i];
+        uint32_t width = ch < 128 ? 1 : ch >= 0xc2 && ch < 0xe0 ? 2 : (ch & 0xf0) == 0xe0 ? 3 : ch >= 0xf0 && ch < 0xf5 ? 4 : 0;
+        bool good = width && i + width <= n;
+        for (uint32_t k = 1; good && k < width; k++)
+            good = ((unsigned char)p[i + k] & 0xc0) == 0x80;
+        if (!good) {
+            out[len++] = '?';
+            i++;
+        } else if (is_space(*(p + i)) || ch < 32) {
+            if (len && out[len - 1] != ' ')
+                out[len++] = ' ';
+            i++;
+        } else if (len + width <= NAME_MAX_BYTES) {
+            memcpy(out + len, p + i, width);
+            len += width;
+            i += width;
+        } else {
+            break;
+        }
+    }
+    return len;
+}
+
+static void name_them(struct cutter *c)
+{
+    char text[NAME_MAX_BYTES + 1];
+    struct buf line = BUF_INIT;
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i];
+        d->name_len = clean(text, c->text + d->name, d->name_end - d->name);
+        d->name_at = cut_intern(c, text, d->name_len);
+    }
+    for (uint32_t i = 0; i < c->defs.n; i++) { /* "Outer › method": a parent may come later, so names first */
+        struct def *d = &c->defs.v[i];
+        uint32_t chain[6], depth = 0;
+        buf_clear(&line);
+        for (uint32_t p = d->parent; p != RECORD_NONE && depth < 6; p = c->defs.v[p].parent)
+            chain[depth++] = p;
+        while (depth > 0) {
+            const struct def *p = &c->defs.v[chain[--depth]];
+            buf_add(&line, c->strings.data + p->name_at, p->name_len);
+            buf_adds(&line, " › ");
+        }
+        if (d->scope_end > d->scope) {
+            buf_add(&line, text, clean(text, c->text + d->scope, d->scope_end - d->scope));
+            buf_adds(&line, " › ");
+        }
+        buf_add(&line, c->strings.data + d->name_at, d->name_len);
+        d->crumb_at = cut_intern(c, line.data ? line.data : "", (uint32_t)line.len);
+        d->crumb_len = (uint32_t)line.len;
+        buf_clear(&line);
+        cut_signature(&line, c, d);
+        d->sig_at = cut_intern(c, line.data ? line.data : "", (uint32_t)line.len);
+        d->sig_len = (uint32_t)line.len;
+    }
+    buf_release(&line);
+}
+
+static bool says(const char *p, uint32_t n, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = p; (at = memmem(at, (size_t)(p + n - at), word, len)); at++)
+        if ((at == p || !is_word(at[-1])) && (at + len == p + n || !is_word(at[len])))
+            return true;
+    return false;
+}
+
+static bool is_public(const struct cutter *c, const struct def *d)
+{
+    const char *name = c->strings.data + d->name_at, *head = c->text + d->head;
+    uint32_t n = d->name > d->head ? d->name - d->head : 0; /* words before the name */
+    if (n > 200)
+        n = 200;
+    switch ((enum visibility)c->lang->visibility) {
+    case PUBLIC_EXPORTED:
+        return says(head, n, "pub") || says(head, n, "public") || says(head, n, "export") || says(head, n, "open");
+    case PUBLIC_UNLESS_PRIVATE:
+        return !(says(head, n, "private") || says(head, n, "static") || says(head, n, "internal") || says(head, n, "local") ||
+                 says(head, n, "protected") || says(head, n, "defp"));
+    case PUBLIC_UNDERSCORE:
+        return d->name_len && name[0] != '_';
+    case PUBLIC_CAPITAL:
+        return d->name_len && ((name[0] >= 'A' && name[0] <= 'Z') || (unsigned char)name[0] >= 128);
+    }
+    return true;
+}
+
+/* References: the innermost definition around each; the same name of the same kind counts once in one definition. */
+static void settle_refs(struct cutter *c)
+{
+    char text[NAME_MAX_BYTES + 1];
+    uint32_t next = 0, kept = 0, size = 64;
+    while (size < c->refs.n * 2)
+        size *= 2;
+    uint32_t *seen = mem_zero(size, sizeof *seen);
+    c->stack.n = 0;
+    for (uint32_t i = 0; i < c->refs.n; i++) {
+        struct ref r = c->refs.v[i];
+        r.def = open_at(c, &next, r.start);
+        r.name_len = clean(text, c->text + r.start, r.end - r.start);
+        r.name_at = cut_intern(c, text, r.name_len);
+        if (!r.name_len)
+            continue;
+        uint32_t h = (r.name_at * 0x9E3779B1u) ^ (r.def * 0x85EBCA6Bu) ^ r.kind;
+        h ^= h >> 15;
+        bool again = false;
+        for (h &= size - 1; seen[h]; h = (h + 1) & (size - 1)) {
+            const struct ref *o = &c->refs.v[seen[h] - 1];
+            if (o->name_at == r.name_at && o->def == r.def && o->kind == r.kind) {
+                again = true;
+                break;
+            }
+        }
+        if (r.kind == REF_IMPORT)
+            c->nimports++;
+        if (r.kind == REF_EXPORT)
+            c->nexports++;
+        if (again)
+            continue;
+        c->refs.v[kept++] = r;
+        seen[h] = kept;
+    }
+    c->refs.n = kept;
+    free(seen);
+}
+
+void cut_symbols(struct cutter *c)
+{
+    sort(c->comments.v, c->comments.n, sizeof *c->comments.v, span_order);
+    sort(c->attrs.v, c->attrs.n, sizeof *c->attrs.v, span_order);
+    sort(c->wraps.v, c->wraps.n, sizeof *c->wraps.v, span_order);
+    sort(c->inner_evidence.v, c->inner_evidence.n, sizeof *c->inner_evidence.v, span_order);
+    trim_comments(c);
+    drop_twins(c);
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i];
+        d->outer = d->head = d->start;
+        while (d->end > d->start + 1 && is_space(c->text[d->end - 1])) /* layout grammars end at the next token */
+            d->end--;
+        d->outer_end = d->end;
+        d->last_line = cut_line_of(c, d->end ? d->end - 1 : 0);
+        if (d->qualified)
+            split_qualified(c, d);
+    }
+    sort(c->defs.v, c->defs.n, sizeof *c->defs.v, by_start);
+    nest(c);
+    add_wrappers(c);
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i];
+        d->head = d->outer; /* before attributes and comments: "export default" belongs to the signature */
+        add_docs(c, d);
+    }
+    drop_imported(c);
+    settle_all(c);
+    add_docstrings(c);
+    find_receivers(c);
+    name_them(c);
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i];
+        if (is_public(c, d))
+            d->flags |= SYMBOL_PUBLIC;
+        c->ntests += d->kind == SYMBOL_TEST;
+        c->nprototypes += d->kind == SYMBOL_PROTOTYPE;
+    }
+    settle_refs(c);
+}
