@@ -86,22 +86,59 @@ void places_sort(const struct lookup *l, struct places *p)
         qsort(p->v, p->n, sizeof *p->v, by_key);
 }
 
+void places_one_each(struct places *p, const struct places *defs)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct place *x = &p->v[i];
+        bool drop = false;
+        for (size_t d = 0; d < defs->n && d < 64 && !drop; d++)
+            drop = x->symbol != RECORD_NONE && defs->v[d].cut == x->cut && defs->v[d].symbol == x->symbol;
+        for (size_t k = kept; k-- > 0 && !drop && p->v[k].cut == x->cut && p->v[k].target == x->target;)
+            drop = x->symbol != RECORD_NONE && p->v[k].symbol == x->symbol;
+        if (!drop)
+            p->v[kept++] = *x;
+    }
+    p->n = kept;
+}
+
 /* -- lines ------------------------------------------------------------------------------------------------------------------ */
 int lookup_record(struct record *out, struct lookup *l, uint32_t cut, struct err *e)
 {
     return cut_get(l->t, cut, out, e);
 }
 
+static int load_text(struct lookup *l, uint32_t cut, struct err *e)
+{
+    if (l->text_cut == cut)
+        return 0;
+    buf_clear(&l->text);
+    l->text_cut = CUT_NONE;
+    int rc = cut_text(l->t, cut, &l->text, e);
+    if (!rc)
+        l->text_cut = cut;
+    return rc;
+}
+
+int lookup_bytes(struct str *out, uint32_t *line, struct lookup *l, uint32_t cut, uint32_t from, uint32_t to, struct err *e)
+{
+    int rc = load_text(l, cut, e);
+    if (rc)
+        return rc;
+    to = to > l->text.len ? (uint32_t)l->text.len : to;
+    from = from > to ? to : from;
+    *out = (struct str){l->text.data ? l->text.data + from : "", to - from};
+    *line = 1;
+    for (uint32_t i = 0; i < from; i++)
+        *line += l->text.data[i] == '\n';
+    return 0;
+}
+
 int lookup_lines(struct str *out, struct lookup *l, uint32_t cut, uint32_t first, uint32_t last, struct err *e)
 {
-    if (l->text_cut != cut) {
-        buf_clear(&l->text);
-        l->text_cut = CUT_NONE;
-        int rc = cut_text(l->t, cut, &l->text, e);
-        if (rc)
-            return rc;
-        l->text_cut = cut;
-    }
+    int rc = load_text(l, cut, e);
+    if (rc)
+        return rc;
     const char *p = l->text.data ? l->text.data : "", *end = p + l->text.len;
     for (uint32_t line = 1; line < first && p < end; line++) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));

@@ -57,12 +57,16 @@ size_t lookup_definitions(struct places *out, struct str *spelled, struct lookup
 void lookup_exact(struct places *out, struct lookup *l, struct str name, size_t most);
 /* References to a name, by kinds (bit mask of 1 << REF_…). */
 void lookup_references(struct places *out, struct lookup *l, struct str name, unsigned kinds, size_t most);
+/* One place a calling definition, in the order given; places inside one of defs (recursion) are dropped. */
+void places_one_each(struct places *p, const struct places *defs);
 /* What a definition calls, each resolved to the best definition in the same view; unknown and ambiguous names are left out. */
 void lookup_callees(struct places *out, struct lookup *l, const struct place *def, size_t most);
 
 int lookup_record(struct record *out, struct lookup *l, uint32_t cut, struct err *e);
 /* Lines [first, last] of a cut's masked text, without the last line end; borrowed until the next call. */
 int lookup_lines(struct str *out, struct lookup *l, uint32_t cut, uint32_t first, uint32_t last, struct err *e);
+/* Bytes [from, to) of the same, and the line that byte stands in. */
+int lookup_bytes(struct str *out, uint32_t *line, struct lookup *l, uint32_t cut, uint32_t from, uint32_t to, struct err *e);
 /* The hit of a place with the lines [first, last] as its snippet; everything copied to arena. */
 int lookup_hit(struct search_hit *out, struct lookup *l, const struct place *p, uint32_t first, uint32_t last, struct err *e);
 /* How far a file is from being the code itself: tests, examples, generated and vendored files come last. 0 … 1. */

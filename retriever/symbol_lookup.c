@@ -9,24 +9,6 @@
 #define SHOWN_LINES 8        /* of a definition in its snippet */
 #define CALLEES_OF 4         /* definitions whose calls are followed */
 
-/* One row a calling definition: further calls from the same one say nothing new. Calls from inside the definition itself
- * (recursion) are not callers. */
-static void one_each(struct places *p, const struct places *defs)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        const struct place *x = &p->v[i];
-        bool drop = false;
-        for (size_t d = 0; d < defs->n && d < 64 && !drop; d++)
-            drop = x->symbol != RECORD_NONE && defs->v[d].cut == x->cut && defs->v[d].symbol == x->symbol;
-        for (size_t k = kept; k-- > 0 && !drop && p->v[k].cut == x->cut && p->v[k].target == x->target;)
-            drop = x->symbol != RECORD_NONE && p->v[k].symbol == x->symbol;
-        if (!drop)
-            p->v[kept++] = *x;
-    }
-    p->n = kept;
-}
-
 static int fill(struct symbol_result *out, int list, struct lookup *l, const struct places *p, uint32_t limit, bool definitions,
                 struct err *e)
 {
@@ -77,7 +59,7 @@ int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *na
         rc = fill(out, 0, &l, &defs, limit, true, e);
     if (!rc && want & WANT_CALLERS) {
         references(&callers, &l, spelled, n, 1u << REF_CALL);
-        one_each(&callers, &defs);
+        places_one_each(&callers, &defs);
         rc = fill(out, 1, &l, &callers, limit, false, e);
     }
     if (!rc && want & WANT_CALLEES) {
