@@ -3,7 +3,7 @@
 
 add_library(codeask_flags INTERFACE)
 target_include_directories(codeask_flags INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_definitions(codeask_flags INTERFACE _POSIX_C_SOURCE=200809L _DEFAULT_SOURCE
+target_compile_definitions(codeask_flags INTERFACE _DEFAULT_SOURCE
     CODEASK_VERSION="${PROJECT_VERSION}")
 target_compile_options(codeask_flags INTERFACE -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes
     -Wmissing-prototypes -Wvla -Wno-unused-parameter -Wno-missing-field-initializers -fno-strict-aliasing

@@ -76,7 +76,7 @@ int json_int(int64_t *out, const json_t *object, const char *name, const char *k
     return 0;
 }
 
-const char *json_text(const json_t *object, const char *key, const char *fallback)
+const char *json_get_text(const json_t *object, const char *key, const char *fallback)
 {
     const json_t *v = json_object_get(object, key);
     return json_is_string(v) ? json_string_value(v) : fallback;

@@ -19,7 +19,7 @@ int json_file(json_t **out, const char *path, size_t max, int depth, size_t valu
 /* An integer member; ERR_FORMAT where it is missing, no integer or out of [least, most]. */
 int json_int(int64_t *out, const json_t *object, const char *name, const char *key, int64_t least, int64_t most, struct err *e);
 /* A text member, borrowed from the object; fallback where it is missing or null or no text. */
-const char *json_text(const json_t *object, const char *key, const char *fallback);
+const char *json_get_text(const json_t *object, const char *key, const char *fallback);
 bool json_yes(const json_t *object, const char *key, bool fallback);
 
 #endif

@@ -33,10 +33,10 @@ static int read_u32(uint32_t *out, const json_t *o, const char *name, const char
 static int read_bert(struct model_config *out, const char *name, const json_t *o, struct err *e)
 {
     struct bert_config *b = &out->bert;
-    const char *type = json_text(o, "model_type", "of no type");
+    const char *type = json_get_text(o, "model_type", "of no type");
     if (strcmp(type, "bert"))
         return err_set(e, ERR_UNSUPPORTED, "%s: the model is %.60s; only bert is supported", name, type);
-    const char *position = json_text(o, "position_embedding_type", "absolute");
+    const char *position = json_get_text(o, "position_embedding_type", "absolute");
     if (strcmp(position, "absolute"))
         return err_set(e, ERR_UNSUPPORTED, "%s: position_embedding_type %.60s", name, position);
     strcpy(out->family, "bert");
@@ -62,7 +62,7 @@ static int read_bert(struct model_config *out, const char *name, const json_t *o
     if (!(v >= 0 && v <= 0.1))
         return err_set(e, ERR_FORMAT, "%s: layer_norm_eps is out of bounds", name);
     b->norm_eps = (float)v;
-    const char *act = json_text(o, "hidden_act", "gelu");
+    const char *act = json_get_text(o, "hidden_act", "gelu");
     size_t i = 0;
     while (i < sizeof activations / sizeof *activations && strcmp(activations[i].name, act))
         i++;
@@ -107,7 +107,7 @@ static int read_pooling(struct model_config *out, const char *name, const json_t
 static int read_prefix(char *to, const json_t *prompts, const char *const *keys, const char *name, struct err *e)
 {
     for (; *keys; keys++) {
-        const char *s = json_text(prompts, *keys, NULL);
+        const char *s = json_get_text(prompts, *keys, NULL);
         if (!s)
             continue;
         if (strlen(s) > MODEL_PREFIX_MAX)

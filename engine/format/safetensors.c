@@ -53,7 +53,7 @@ static int read_tensor(struct safetensors *st, const char *name, const json_t *o
     struct st_tensor *t = &st->tensor[st->n];
     *t = (struct st_tensor){mem_str(name)};
     st->n++; /* owned from here on, whatever comes */
-    const char *dtype = json_text(o, "dtype", NULL);
+    const char *dtype = json_get_text(o, "dtype", NULL);
     const json_t *offsets = json_object_get(o, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     size_t type = 0;

@@ -20,7 +20,7 @@ static int unsupported(const char *name, const char *what, const char *is, const
 
 static const char *type_of(const json_t *object)
 {
-    return json_is_object(object) ? json_text(object, "type", "of no type") : "none";
+    return json_is_object(object) ? json_get_text(object, "type", "of no type") : "none";
 }
 
 static int find_special(uint32_t *id, const json_t *vocab, const char *name, const char *token, struct err *e)
@@ -44,8 +44,8 @@ static int around(const char **cls, const char **sep, const json_t *root, const 
         *sep = json_string_value(json_array_get(json_object_get(post, "sep"), 0));
     } else if (!strcmp(type_of(post), "TemplateProcessing") && json_array_size(single) == 3 &&
                json_object_get(json_array_get(single, 1), "Sequence")) {
-        *cls = json_text(json_object_get(json_array_get(single, 0), "SpecialToken"), "id", NULL);
-        *sep = json_text(json_object_get(json_array_get(single, 2), "SpecialToken"), "id", NULL);
+        *cls = json_get_text(json_object_get(json_array_get(single, 0), "SpecialToken"), "id", NULL);
+        *sep = json_get_text(json_object_get(json_array_get(single, 2), "SpecialToken"), "id", NULL);
     } else {
         return unsupported(name, "post_processor", type_of(post), "[CLS] A [SEP]", e);
     }
@@ -59,7 +59,7 @@ static int check_added(const json_t *root, const char *name, struct err *e)
     const json_t *t;
     json_array_foreach(json_object_get(root, "added_tokens"), i, t) {
         if (!json_yes(t, "special", false))
-            return err_set(e, ERR_UNSUPPORTED, "%s: the added token %.60s", name, json_text(t, "content", "?"));
+            return err_set(e, ERR_UNSUPPORTED, "%s: the added token %.60s", name, json_get_text(t, "content", "?"));
     }
     return 0;
 }
@@ -122,7 +122,7 @@ int wordpiece_from_json(struct wordpiece **out, const char *name, const void *by
     if (rc)
         goto out;
     const json_t *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab");
-    const char *prefix = json_text(model, "continuing_subword_prefix", "##");
+    const char *prefix = json_get_text(model, "continuing_subword_prefix", "##");
     rc = read_vocab(&keys, &nkeys, vocab, name, e);
     if (!rc)
         rc = around(&cls, &sep, root, name, e);
@@ -131,7 +131,7 @@ int wordpiece_from_json(struct wordpiece **out, const char *name, const void *by
     if (!rc)
         rc = find_special(&w->sep, vocab, name, sep, e);
     if (!rc)
-        rc = find_special(&w->unk, vocab, name, json_text(model, "unk_token", "[UNK]"), e);
+        rc = find_special(&w->unk, vocab, name, json_get_text(model, "unk_token", "[UNK]"), e);
     if (!rc && json_object_get(model, "max_input_chars_per_word"))
         rc = json_int(&chars, model, name, "max_input_chars_per_word", 1, WORDPIECE_CHARS_MAX, e);
     if (!rc && (!*prefix || strlen(prefix) > 16))
