@@ -1,0 +1,238 @@
+#include "cli/client.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GREETING_MS 10000   /* a daemon that does not greet within it hangs */
+#define STARTING_MS 15000   /* another client's daemon may be on its way */
+#define REPLACING_SECONDS 40
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+void client_close(struct client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    buf_release(&c->in);
+    c->taken = 0;
+}
+
+static int dial(struct client *c, const struct paths *p, struct err *e)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (strlen(p->socket) >= sizeof un.sun_path)
+        return err_set(e, ERR_LIMIT, "%s: too long for a socket", p->socket);
+    strcpy(un.sun_path, p->socket);
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        return err_errno(e, errno, "socket");
+    if (!connect(c->fd, (struct sockaddr *)&un, sizeof un))
+        return 0;
+    int why = errno;
+    client_close(c);
+    if (why == ENOENT || why == ECONNREFUSED || why == ENOTDIR)
+        return err_set(e, ERR_UNAVAILABLE, "codeaskd is not running");
+    return err_errno(e, why, "%s", p->socket);
+}
+
+/* The next line, NUL-terminated, in c->in until the next call. 1: the other end is closed. */
+static int next_line(char **line, struct client *c, int64_t until_ns, const volatile sig_atomic_t *interrupted, struct err *e)
+{
+    size_t scanned = 0;
+    buf_drop_front(&c->in, c->taken);
+    c->taken = 0;
+    for (;;) {
+        char *end = c->in.len > scanned ? memchr(c->in.data + scanned, '\n', c->in.len - scanned) : NULL;
+        if (end) {
+            *end = 0;
+            *line = c->in.data;
+            c->taken = (size_t)(end - c->in.data) + 1;
+            return 0;
+        }
+        scanned = c->in.len;
+        if (scanned > (size_t)RPC_MESSAGE_MAX + 4096)
+            return err_set(e, ERR_FORMAT, "the daemon sent a message of more than 16 MiB");
+        int64_t left = until_ns ? (until_ns - clock_ns()) / 1000000 : -1;
+        if (until_ns && left <= 0)
+            return err_set(e, ERR_TIMEOUT, "the daemon does not answer");
+        struct pollfd pf = {c->fd, POLLIN, 0};
+        int n = interrupted && *interrupted ? -1 : poll(&pf, 1, left < 0 || left > 200 ? 200 : (int)left);
+        if (interrupted && *interrupted)
+            return err_set(e, ERR_CANCELED, "interrupted");
+        if (n <= 0)
+            continue; /* a signal may have come between the look and the poll: look again five times a second */
+        ssize_t got = recv(c->fd, buf_room(&c->in, 65536), 65536, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno != ECONNRESET)
+            return err_errno(e, errno, "reading from the daemon");
+        if (got <= 0)
+            return 1;
+        c->in.len += (size_t)got;
+        c->in.data[c->in.len] = 0;
+    }
+}
+
+static int send_line(struct client *c, const char *text, struct err *e)
+{
+    size_t n = strlen(text), done = 0;
+    while (done < n) {
+        ssize_t put = send(c->fd, text + done, n - done, MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return errno == EPIPE || errno == ECONNRESET ? err_set(e, ERR_CRASHED, "the daemon closed the connection")
+                                                         : err_errno(e, errno, "writing to the daemon");
+        done += (size_t)put;
+    }
+    return 0;
+}
+
+/* Reads the daemon's greeting and sends ours. */
+static int greet(struct client *c, const char *mine, int *protocol, struct err *e)
+{
+    char *line, text[128];
+    int rc = next_line(&line, c, clock_ns() + GREETING_MS * 1000000LL, NULL, e);
+    if (rc == 1)
+        return err_set(e, ERR_CRASHED, "the daemon closed the connection");
+    if (rc)
+        return rc;
+    json_t *o = json_loads(line, 0, NULL), *v = json_object_get(o, "codeask");
+    const char *build = json_string_value(json_object_get(o, "build"));
+    if (!json_is_integer(v))
+        rc = err_set(e, ERR_VERSION, "what listens on the socket is not codeaskd");
+    *protocol = (int)json_integer_value(v);
+    snprintf(c->build, sizeof c->build, "%s", build ? build : "?");
+    c->pid = (int)json_integer_value(json_object_get(o, "pid"));
+    c->autostarted = json_is_true(json_object_get(o, "autostarted"));
+    json_decref(o);
+    if (rc)
+        return rc;
+    snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"}\n",
+             *protocol == PROTOCOL_VERSION - 1 ? PROTOCOL_VERSION - 1 : PROTOCOL_VERSION, mine);
+    return send_line(c, text, e);
+}
+
+int client_wait_end(struct client *c, int seconds, struct err *e)
+{
+    char *line;
+    int rc;
+    int64_t until = clock_ns() + seconds * 1000000000LL;
+    while (!(rc = next_line(&line, c, until, NULL, e)))
+        ;
+    return rc == 1 ? 0 : rc;
+}
+
+/* An older daemon that a client had started makes room: its unfinished work is in its list, the next one takes it up. */
+static int replace(struct client *c, struct err *e)
+{
+    json_t *result = NULL;
+    int rc = client_call(&result, c, "stop", NULL, NULL, NULL, NULL, e);
+    json_decref(result);
+    if (!rc || rc == ERR_CRASHED || rc == ERR_UNAVAILABLE)
+        rc = client_wait_end(c, REPLACING_SECONDS, e);
+    client_close(c);
+    return rc;
+}
+
+static int two_versions(struct client *c, const char *mine, struct err *e)
+{
+    err_set(e, ERR_VERSION, "codeask is build %s, the daemon that runs (pid %d) is build %s, and they speak different protocols",
+            mine, c->pid, c->build);
+    err_hint(e, build_compare(c->build, mine) < 0 ? "restart it: systemctl --user restart codeaskd, or codeask stop"
+                                                  : "install the client of the same version");
+    return ERR_VERSION;
+}
+
+/* One connection; 1: the daemon was asked to make room for ours. */
+static int meet(struct client *c, const struct paths *p, const char *mine, bool start, struct err *e)
+{
+    int protocol = 0;
+    int rc = dial(c, p, e);
+    if (rc || (rc = greet(c, mine, &protocol, e)))
+        return rc;
+    bool older = build_compare(c->build, mine) < 0;
+    if (older && c->autostarted && start)
+        return (rc = replace(c, e)) ? rc : 1;
+    if (protocol == PROTOCOL_VERSION || protocol == PROTOCOL_VERSION - 1)
+        return 0;
+    return two_versions(c, mine, e);
+}
+
+int client_open(struct client *c, const struct paths *p, bool start, struct err *e)
+{
+    char mine[BUILD_MAX], *program = NULL;
+    int64_t until = clock_ns() + STARTING_MS * 1000000LL;
+    *c = (struct client){.fd = -1};
+    int rc = daemon_program(&program, p, NULL);
+    build_name(mine, rc ? NULL : program);
+    free(program);
+    for (;;) {
+        rc = meet(c, p, mine, start, e);
+        if (rc <= 0 && rc != ERR_UNAVAILABLE && rc != ERR_CRASHED)
+            break; /* connected, or an error that waiting does not mend */
+        client_close(c);
+        if (!start)
+            break;
+        int why = daemon_start(p, e);
+        if (why && why != ERR_BUSY) {
+            rc = why;
+            break;
+        }
+        if (clock_ns() > until) {
+            rc = why ? why : err_set(e, ERR_UNAVAILABLE, "codeaskd started and cannot be reached");
+            break;
+        }
+        if (why)
+            pause_ms(50);
+    }
+    if (rc)
+        client_close(c);
+    return rc;
+}
+
+int client_call(json_t **result, struct client *c, const char *method, json_t *params, client_progress on, void *arg,
+                const volatile sig_atomic_t *interrupted, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    char *text = params ? json_dumps(params, JSON_COMPACT) : NULL, *line;
+    buf_addf(&b, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method, text ? text : "{}");
+    free(text);
+    int rc = b.len > RPC_MESSAGE_MAX ? err_set(e, ERR_LIMIT, "a request of more than 16 MiB") : send_line(c, b.data, e);
+    buf_release(&b);
+    bool over = false;
+    while (!rc && !over) {
+        rc = next_line(&line, c, 0, interrupted, e);
+        if (rc == 1)
+            rc = err_set(e, ERR_CRASHED, "the daemon ended before it answered");
+        if (rc)
+            break;
+        json_t *m = json_loads(line, JSON_ALLOW_NUL, NULL), *v;
+        if ((v = json_object_get(json_object_get(m, "params"), "progress"))) {
+            if (on)
+                on(arg, v);
+        } else if ((v = json_object_get(m, "result"))) {
+            *result = json_incref(v);
+            over = true;
+        } else if ((v = json_object_get(m, "error"))) {
+            json_t *data = json_object_get(v, "data");
+            rc = err_of_json(e, data ? data : v);
+        }
+        json_decref(m);
+    }
+    return rc;
+}

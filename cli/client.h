@@ -1,0 +1,46 @@
+/* The client's end of the socket. */
+#ifndef CODEASK_CLI_CLIENT_H
+#define CODEASK_CLI_CLIENT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "config/paths.h"
+#include "service/methods.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+
+struct client {
+    int fd;                 /* -1: not connected */
+    struct buf in;
+    size_t taken;           /* bytes of in that belong to the last line */
+    char build[BUILD_MAX];  /* the daemon's */
+    int pid;
+    bool autostarted;
+};
+
+/* Connects and greets. start: a daemon is started where none runs, and an older autostarted one is drained and replaced.
+ * ERR_UNAVAILABLE "not running" without start. ERR_VERSION when the two cannot speak to each other. */
+int client_open(struct client *c, const struct paths *p, bool start, struct err *e);
+void client_close(struct client *c);
+
+typedef void (*client_progress)(void *arg, json_t *progress);
+/* One request; params is borrowed. result: a new reference. ERR_CANCELED when *interrupted became non-zero.
+ * ERR_CRASHED when the connection ended before the answer. */
+int client_call(json_t **result, struct client *c, const char *method, json_t *params, client_progress on, void *arg,
+                const volatile sig_atomic_t *interrupted, struct err *e);
+/* Waits until the daemon has closed the connection: then it has ended. */
+int client_wait_end(struct client *c, int seconds, struct err *e);
+
+/* spawn.c: starts codeaskd, found beside this program, apart from this terminal; returns when it listens. ERR_BUSY: another
+ * one holds the home already. */
+int daemon_start(const struct paths *p, struct err *e);
+/* Runs `codeaskd --once` and gives its result. */
+int daemon_once(json_t **result, const struct paths *p, const char *method, json_t *params, struct err *e);
+/* Its path; the caller frees it. */
+int daemon_program(char **out, const struct paths *p, struct err *e);
+/* Fills e from {"code","message","hint"}; returns the code. */
+int err_of_json(struct err *e, json_t *object);
+
+#endif

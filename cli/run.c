@@ -1,0 +1,210 @@
+#include "cli/run.h"
+
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/show.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STDIN_MAX (1 << 20)
+#define EXIT_INTERRUPTED 130
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    interrupted = 1;
+}
+
+static void catch_interrupt(void)
+{
+    struct sigaction sa = {.sa_handler = on_interrupt}; /* no SA_RESTART: waits end */
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int put(const struct buf *b)
+{
+    if (b->len && fwrite(b->data, 1, b->len, stdout) != b->len)
+        return 2;
+    return fflush(stdout) ? 2 : 0;
+}
+
+/* Failures go where results go when a program reads them. */
+static int fail(const struct err *e, bool as_json)
+{
+    struct buf b = BUF_INIT;
+    if (as_json) {
+        json_t *o = json_pack("{s{ss, so, so}}", "error", "code", err_name(e->code), "message",
+                              json_clean(e->message, strlen(e->message)), "hint", json_clean(e->hint, strlen(e->hint)));
+        char *text = json_dumps(o, JSON_COMPACT);
+        buf_addf(&b, "%s\n", text);
+        put(&b);
+        free(text);
+        json_decref(o);
+    } else {
+        struct look l;
+        look_open(&l);
+        l.color = l.color && isatty(STDERR_FILENO);
+        show_error(&b, &l, e);
+        fputs(b.data, stderr);
+    }
+    buf_release(&b);
+    return 2;
+}
+
+/* The last STDIN_MAX bytes: a log ends with what went wrong. */
+static int read_stdin(json_t *params, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    bool cut = false;
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, buf_room(&b, 65536), 65536);
+        if (n < 0 && errno == EINTR && !interrupted)
+            continue;
+        if (n < 0) {
+            buf_release(&b);
+            return interrupted ? err_set(e, ERR_CANCELED, "interrupted") : err_errno(e, errno, "standard input");
+        }
+        if (!n)
+            break;
+        b.len += (size_t)n;
+        if (b.len > 4 * (size_t)STDIN_MAX) {
+            buf_drop_front(&b, b.len - STDIN_MAX);
+            cut = true;
+        }
+    }
+    if (b.len > STDIN_MAX) {
+        buf_drop_front(&b, b.len - STDIN_MAX);
+        cut = true;
+    }
+    if (cut)
+        fputs("codeask: only the last 1 MiB of standard input counts\n", stderr);
+    /* what is not UTF-8 grows threefold when it is replaced */
+    json_t *text = json_clean(b.data ? b.data : "", b.len);
+    while (json_string_length(text) > STDIN_MAX) {
+        json_decref(text);
+        buf_drop_front(&b, b.len / 2);
+        text = json_clean(b.data, b.len);
+    }
+    json_object_set_new(params, "context", text);
+    buf_release(&b);
+    return 0;
+}
+
+/* Sends the request; a daemon that makes room for a newer one, or dies, is asked again once. */
+static int ask_daemon(json_t **result, const struct command *c, const struct paths *p, struct client *cl, struct err *e)
+{
+    struct progress bar;
+    char method[64];
+    const char *name = c->row->name;
+    int rc = 0;
+    size_t n = 0;
+    for (; name[n] && n + 1 < sizeof method; n++)
+        method[n] = name[n] == ' ' ? '.' : name[n];
+    method[n] = 0;
+    progress_open(&bar);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        rc = client_open(cl, p, c->row->starts_daemon, e);
+        if (!rc)
+            rc = client_call(result, cl, method, c->params, progress_show, &bar, &interrupted, e);
+        progress_close(&bar);
+        if (!rc || !c->row->starts_daemon || (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE))
+            break;
+        client_close(cl);
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    }
+    return rc;
+}
+
+static int not_running(const struct command *c, struct err *e)
+{
+    fail(e, c->json);
+    return 1;
+}
+
+static int run_method(struct command *c, const struct paths *p, const struct look *l)
+{
+    struct client cl = {.fd = -1};
+    struct err e = {0};
+    struct buf out = BUF_INIT;
+    json_t *result = NULL;
+    int status = 2;
+    int rc = c->reads_stdin ? read_stdin(c->params, &e) : 0;
+    if (!rc)
+        rc = ask_daemon(&result, c, p, &cl, &e);
+    bool away = rc == ERR_UNAVAILABLE && cl.fd < 0 && !c->row->starts_daemon;
+    if (away && !strncmp(c->row->name, "model", 5)) {
+        char method[64];
+        snprintf(method, sizeof method, "model.%s", c->row->name + 6);
+        rc = daemon_once(&result, p, method, c->params, &e);
+        away = false;
+    }
+    if (!rc && !strcmp(c->row->name, "stop"))
+        rc = client_wait_end(&cl, 60, &e);
+    if (rc == ERR_CANCELED && interrupted) {
+        fputs("codeask: stopped waiting; indexing goes on in the background (codeask status)\n", stderr);
+        status = EXIT_INTERRUPTED;
+    } else if (away) {
+        status = not_running(c, &e);
+    } else if (rc) {
+        status = fail(&e, c->json);
+    } else if (c->json) {
+        char *text = json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        buf_addf(&out, "%s\n", text);
+        free(text);
+        status = result_status(c->row, result);
+    } else {
+        status = show_result(&out, l, c->row, result);
+    }
+    if (!rc && put(&out))
+        status = 2;
+    client_close(&cl);
+    json_decref(result);
+    buf_release(&out);
+    return status;
+}
+
+int cli_run(int argc, char **argv)
+{
+    struct command c = {0};
+    struct paths p = {0};
+    struct look l;
+    struct buf out = BUF_INIT;
+    struct err e = {0};
+    int status = 0;
+    setlocale(LC_CTYPE, ""); /* widths of characters */
+    look_open(&l);
+    catch_interrupt();
+    int rc = command_parse(&c, argc, argv, &e);
+    if (!rc && c.want == WANT_RUN)
+        rc = paths_open(&p, &e);
+    if (rc)
+        status = fail(&e, c.json);
+    else if (c.want == WANT_VERSION)
+        buf_addf(&out, "codeask %s\n", CODEASK_VERSION);
+    else if (c.want == WANT_HELP)
+        show_help(&out, &l, c.row);
+    else if (c.want == WANT_COMPLETION)
+        show_completion(&out, c.topic);
+    else if (!strcmp(c.row->name, "doctor"))
+        status = doctor(&out, &l, &p, c.json);
+    else
+        status = run_method(&c, &p, &l);
+    if (out.len && put(&out))
+        status = 2;
+    buf_release(&out);
+    paths_close(&p);
+    command_release(&c);
+    return status;
+}

@@ -1,0 +1,388 @@
+#include "cli/show.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define SNIPPET_LINES 9  /* of a search result */
+#define SYMBOL_LINES 3   /* of a definition or a use */
+
+const char *text_of(json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+int64_t int_of(json_t *o, const char *key)
+{
+    return json_integer_value(json_object_get(o, key));
+}
+
+void show_error(struct buf *out, const struct look *l, const struct err *e)
+{
+    buf_adds(out, style(l, STYLE_BAD));
+    buf_adds(out, "codeask: ");
+    buf_adds(out, style(l, STYLE_NONE));
+    put_cleans(out, e->message);
+    buf_addc(out, '\n');
+    if (e->hint[0]) {
+        buf_adds(out, "  ");
+        put_cleans(out, e->hint);
+        buf_addc(out, '\n');
+    }
+}
+
+void put_freshness(struct buf *out, json_t *f)
+{
+    const char *commit = text_of(f, "commit");
+    double embedded = json_number_value(json_object_get(f, "embedded"));
+    int64_t dirty = int_of(f, "overlay_files"), pending = int_of(f, "pending_files"), ago = int_of(f, "reconciled_ms_ago");
+    size_t from = out->len;
+    if (*commit)
+        buf_addf(out, "%.7s", commit);
+    if (dirty)
+        buf_addf(out, "%s+%lld uncommitted", *commit ? " " : "", (long long)dirty);
+    if (out->len > from)
+        buf_adds(out, " · ");
+    if (embedded >= 1)
+        buf_adds(out, "all embedded");
+    else
+        buf_addf(out, "%d%% embedded", (int)(embedded * 100));
+    if (pending)
+        buf_addf(out, " · %lld files pending", (long long)pending);
+    if (ago > 15000)
+        buf_addf(out, " · checked %lld s ago", (long long)(ago / 1000));
+}
+
+/* -- places --------------------------------------------------------------------------------------------------------------- */
+
+/* repo is named only where results come from several. */
+static bool many_repos(json_t *rows)
+{
+    size_t i;
+    json_t *row;
+    const char *first = text_of(json_array_get(rows, 0), "repo");
+    json_array_foreach(rows, i, row)
+        if (strcmp(first, text_of(row, "repo")))
+            return true;
+    return false;
+}
+
+static void put_place(struct buf *out, const struct look *l, json_t *row, bool repo, bool range)
+{
+    if (repo)
+        put_styled(out, l, STYLE_DIM, "%s:", text_of(row, "repo"));
+    put_styled(out, l, STYLE_PATH, "%s", text_of(row, "path"));
+    int64_t from = int_of(row, "start_line"), to = int_of(row, "end_line");
+    buf_addc(out, ':');
+    buf_adds(out, style(l, STYLE_LINE));
+    buf_addf(out, "%lld", (long long)from);
+    if (range && to > from)
+        buf_addf(out, "-%lld", (long long)to);
+    buf_adds(out, style(l, STYLE_NONE));
+}
+
+struct line {
+    const char *p;
+    size_t n;
+    int hits;
+};
+
+static bool has_word(const char *p, size_t n, const char *word, size_t len)
+{
+    for (size_t i = 0; i + len <= n; i++)
+        if (!strncasecmp(p + i, word, len))
+            return true;
+    return false;
+}
+
+/* How many of the query's words (3 letters at least) stand in the line. */
+static int count_words(const char *p, size_t n, const char *query)
+{
+    int hits = 0;
+    while (*query) {
+        while (*query && !isalnum((unsigned char)*query) && *query != '_')
+            query++;
+        size_t len = 0;
+        while (isalnum((unsigned char)query[len]) || query[len] == '_')
+            len++;
+        if (len >= 3)
+            hits += has_word(p, n, query, len);
+        query += len;
+    }
+    return hits;
+}
+
+static size_t split(struct line *v, size_t most, const char *text, const char *query)
+{
+    size_t n = 0;
+    while (*text && n < most) {
+        size_t len = strcspn(text, "\n");
+        v[n++] = (struct line){text, len, query ? count_words(text, len, query) : 0};
+        text += len + (text[len] == '\n');
+    }
+    return n;
+}
+
+static bool is_blank(const struct line *v)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (!isspace((unsigned char)v->p[i]))
+            return false;
+    return true;
+}
+
+/* Which lines of a snippet are shown: the first two (what it is), and the run of the rest that says most of the query. */
+static void choose(const struct line *v, size_t n, size_t most, size_t *head, size_t *from, size_t *to)
+{
+    *head = n <= most ? n : 2;
+    *from = *to = *head;
+    if (n <= most)
+        return;
+    size_t room = most - *head, best = 0;
+    int best_hits = -1;
+    for (size_t i = *head; i + room <= n; i++) {
+        int hits = 0;
+        for (size_t k = i; k < i + room; k++)
+            hits += v[k].hits;
+        if (hits > best_hits) {
+            best_hits = hits;
+            best = i;
+        }
+    }
+    *from = best;
+    *to = best + room;
+    if (best == *head) {
+        *head = *to;
+        *from = *to;
+    }
+}
+
+static void put_line(struct buf *out, const struct look *l, const char *language, const struct line *v, long long number,
+                     int digits, int *state)
+{
+    struct buf code = BUF_INIT;
+    put_code(&code, l, language, v->p, v->n, state);
+    int room = l->tty ? l->width - digits - 5 : 1 << 30, used = 0, w;
+    size_t cut = 0;
+    while (cut < code.len) {
+        size_t len = char_at(code.data + cut, code.len - cut, &w);
+        if (code.data[cut] == '\t')
+            w = 8 - used % 8;
+        if (used + w > room)
+            break;
+        used += w;
+        cut += len;
+    }
+    buf_adds(out, "  ");
+    buf_adds(out, style(l, v->hits ? STYLE_LINE : STYLE_DIM));
+    buf_addf(out, "%*lld", digits, number);
+    buf_adds(out, style(l, STYLE_NONE));
+    put_styled(out, l, STYLE_DIM, " │ ");
+    buf_add(out, code.data ? code.data : "", cut);
+    if (cut < code.len)
+        put_styled(out, l, STYLE_DIM, "…");
+    buf_adds(out, style(l, STYLE_NONE));
+    buf_addc(out, '\n');
+    buf_release(&code);
+}
+
+static void put_snippet(struct buf *out, const struct look *l, json_t *row, const char *query, size_t most)
+{
+    enum { LINES = 400 };
+    struct line v[LINES];
+    size_t n = split(v, LINES, text_of(row, "snippet"), query), head, from, to;
+    const char *language = text_of(row, "language");
+    long long first = (long long)int_of(row, "start_line");
+    int state = 0, digits = snprintf(NULL, 0, "%lld", first + (long long)n);
+    while (n && is_blank(&v[n - 1]))
+        n--;
+    choose(v, n, most, &head, &from, &to);
+    for (size_t i = 0; i < n; i++) {
+        if (i < head || (i >= from && i < to)) {
+            put_line(out, l, language, &v[i], first + (long long)i, digits, &state);
+        } else if (i == head) {
+            buf_adds(out, "  ");
+            put_styled(out, l, STYLE_DIM, "%*s ┆", digits, "");
+            buf_addc(out, '\n');
+        }
+    }
+}
+
+static void put_row(struct buf *out, const struct look *l, json_t *row, bool repo, const char *query, size_t lines)
+{
+    put_place(out, l, row, repo, false);
+    const char *symbol = text_of(row, "symbol"), *kind = text_of(row, "kind");
+    if (*symbol) {
+        buf_adds(out, "  ");
+        put_styled(out, l, STYLE_NAME, "%s", symbol);
+        if (*kind)
+            put_styled(out, l, STYLE_DIM, " (%s)", kind);
+    }
+    if (!*text_of(row, "commit") && json_object_get(row, "commit"))
+        put_styled(out, l, STYLE_WARN, "  uncommitted");
+    buf_addc(out, '\n');
+    put_snippet(out, l, row, query, lines);
+    const char *name;
+    json_t *share, *explain = json_object_get(row, "explain");
+    if (explain) {
+        buf_adds(out, "  ");
+        buf_adds(out, style(l, STYLE_DIM));
+        buf_addf(out, "score %.3f =", json_number_value(json_object_get(row, "score")));
+        json_object_foreach(explain, name, share)
+            buf_addf(out, " %s %.3f", name, json_number_value(share));
+        buf_adds(out, style(l, STYLE_NONE));
+        buf_addc(out, '\n');
+    }
+}
+
+static void put_note(struct buf *out, const struct look *l, json_t *r)
+{
+    if (!*text_of(r, "note"))
+        return;
+    put_styled(out, l, STYLE_WARN, "note: %s", text_of(r, "note"));
+    buf_addc(out, '\n');
+}
+
+/* -- methods -------------------------------------------------------------------------------------------------------------- */
+
+static void show_search(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *rows = json_object_get(r, "results"), *row;
+    bool repo = many_repos(rows);
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        if (i)
+            buf_addc(out, '\n');
+        put_row(out, l, row, repo, text_of(r, "query"), SNIPPET_LINES);
+    }
+    if (l->tty) {
+        struct buf f = BUF_INIT;
+        put_freshness(&f, json_object_get(r, "freshness"));
+        buf_addf(out, "%s", i ? "\n" : "");
+        put_styled(out, l, STYLE_DIM, "%zu result%s · %s · %.0f ms", i, i == 1 ? "" : "s", f.data ? f.data : "",
+                   json_number_value(json_object_get(r, "took_ms")));
+        buf_addc(out, '\n');
+        buf_release(&f);
+    }
+    put_note(out, l, r);
+}
+
+static void show_ask(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *cites = json_object_get(r, "citations"), *c;
+    const char *answer = text_of(r, "answer");
+    bool repo = many_repos(cites);
+    size_t i;
+    put_markdown(out, l, answer, strlen(answer));
+    json_array_foreach(cites, i, c) {
+        if (!i) {
+            buf_addc(out, '\n');
+            if (!l->color)
+                buf_adds(out, "Sources:\n");
+        }
+        put_styled(out, l, STYLE_CITE, "[%lld]", (long long)int_of(c, "n"));
+        buf_addc(out, ' ');
+        put_place(out, l, c, repo, true);
+        if (*text_of(c, "symbol"))
+            put_styled(out, l, STYLE_DIM, "  %s", text_of(c, "symbol"));
+        if (json_is_null(json_object_get(c, "commit")))
+            put_styled(out, l, STYLE_WARN, "  uncommitted");
+        buf_addc(out, '\n');
+    }
+    struct buf f = BUF_INIT;
+    put_freshness(&f, json_object_get(r, "freshness"));
+    buf_addc(out, '\n');
+    put_styled(out, l, STYLE_DIM, "%s · %s · %.0f ms", text_of(r, "mode"), f.data ? f.data : "",
+               json_number_value(json_object_get(json_object_get(r, "timings"), "total")));
+    buf_addc(out, '\n');
+    buf_release(&f);
+    put_note(out, l, r);
+}
+
+static const char *const lists[] = {"definitions", "callers", "callees", "references", NULL};
+
+static void show_symbol(struct buf *out, const struct look *l, json_t *r)
+{
+    if (*text_of(r, "asked"))
+        put_styled(out, l, STYLE_WARN, "%s is not defined; the nearest name is %s\n", text_of(r, "asked"), text_of(r, "symbol"));
+    bool several = json_object_size(r) > 3;
+    for (const char *const *name = lists; *name; name++) {
+        json_t *rows = json_object_get(r, *name), *row;
+        size_t i;
+        if (!rows)
+            continue;
+        if (several || strcmp(*name, "definitions")) {
+            put_styled(out, l, STYLE_HEADING, "%s of %s", *name, text_of(r, "symbol"));
+            buf_addf(out, " %s\n", json_array_size(rows) ? "" : "none");
+        }
+        bool repo = many_repos(rows);
+        json_array_foreach(rows, i, row)
+            put_row(out, l, row, repo, NULL, SYMBOL_LINES);
+    }
+    put_note(out, l, r);
+}
+
+static void show_index(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *rows = json_object_get(r, "repos"), *row;
+    size_t i;
+    bool waited = json_is_true(json_object_get(r, "waited"));
+    json_array_foreach(rows, i, row) {
+        char size[32];
+        put_styled(out, l, STYLE_NAME, "%s", text_of(row, "repo"));
+        if (waited) {
+            buf_addf(out, "  %lld files, %s  ", (long long)int_of(row, "files"), human_bytes(size, (double)int_of(row, "bytes")));
+            put_freshness(out, json_object_get(row, "freshness"));
+        } else {
+            buf_adds(out, "  is being indexed; `codeask status` shows how far it is");
+        }
+        buf_addc(out, '\n');
+    }
+    put_note(out, l, r);
+}
+
+int result_status(const struct method *row, json_t *r)
+{
+    if (!strcmp(row->name, "ask"))
+        return !strcmp(text_of(r, "mode"), "insufficient");
+    if (!strcmp(row->name, "search"))
+        return !json_array_size(json_object_get(r, "results"));
+    if (!strcmp(row->name, "symbol")) {
+        size_t n = 0;
+        for (const char *const *name = lists; *name; name++)
+            n += json_array_size(json_object_get(r, *name));
+        return !n;
+    }
+    return 0;
+}
+
+int show_result(struct buf *out, const struct look *l, const struct method *row, json_t *r)
+{
+    const char *name = row->name;
+    int status = result_status(row, r);
+    if (!strcmp(name, "ask"))
+        show_ask(out, l, r);
+    else if (!strcmp(name, "search"))
+        show_search(out, l, r);
+    else if (!strcmp(name, "symbol"))
+        show_symbol(out, l, r);
+    else if (!strcmp(name, "index"))
+        show_index(out, l, r);
+    else if (!strcmp(name, "status"))
+        show_status(out, l, r);
+    else if (!strcmp(name, "inspect"))
+        show_inspect(out, l, r);
+    else if (!strcmp(name, "repo list"))
+        show_repos(out, l, r);
+    else if (!strncmp(name, "model", 5))
+        show_models(out, l, r);
+    else if (!strcmp(name, "repo add"))
+        buf_addf(out, "%s  %s is being indexed\n", text_of(r, "repo"), text_of(r, "path"));
+    else if (!strcmp(name, "repo remove"))
+        buf_addf(out, "%s  %s is forgotten\n", text_of(r, "repo"), text_of(r, "path"));
+    else if (!strcmp(name, "stop"))
+        buf_addf(out, "stopped (pid %lld)\n", (long long)int_of(r, "pid"));
+    return status;
+}

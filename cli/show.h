@@ -1,0 +1,34 @@
+/* Results for people: what the daemon's JSON looks like on a terminal. */
+#ifndef CODEASK_CLI_SHOW_H
+#define CODEASK_CLI_SHOW_H
+
+#include "base/err.h"
+#include "cli/text.h"
+#include "service/methods.h"
+
+/* Appends the text of a method's result and returns the exit status: 0, or 1 where nothing was found. */
+int show_result(struct buf *out, const struct look *l, const struct method *row, json_t *result);
+/* The exit status alone, for --json. */
+int result_status(const struct method *row, json_t *result);
+void show_error(struct buf *out, const struct look *l, const struct err *e);
+
+/* show_status.c */
+void show_status(struct buf *out, const struct look *l, json_t *r);
+void show_inspect(struct buf *out, const struct look *l, json_t *r);
+void show_repos(struct buf *out, const struct look *l, json_t *r);
+void show_models(struct buf *out, const struct look *l, json_t *r);
+
+/* shared */
+const char *text_of(json_t *o, const char *key);  /* "" when absent */
+int64_t int_of(json_t *o, const char *key);
+void put_freshness(struct buf *out, json_t *freshness); /* "3f2a91c +2 uncommitted · 64% embedded" */
+
+/* help.c */
+void show_help(struct buf *out, const struct look *l, const struct method *row);
+/* complete.c: bash, zsh, fish, man; false for another topic */
+bool show_completion(struct buf *out, const char *topic);
+/* doctor.c: the exit status */
+struct paths;
+int doctor(struct buf *out, const struct look *l, const struct paths *p, bool as_json);
+
+#endif

@@ -1,0 +1,213 @@
+/* status, inspect, repo list, model …: tables. */
+#include "cli/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void pad(struct buf *out, size_t from, int to)
+{
+    for (int w = columns_of(out->data + from, out->len - from); w < to; w++)
+        buf_addc(out, ' ');
+}
+
+/* A cell of `width` columns, cut or filled. */
+static void cell(struct buf *out, const struct look *l, enum style s, const char *text, int width)
+{
+    size_t from = out->len;
+    put_styled(out, l, s, "%s", text);
+    pad(out, from, width);
+    buf_adds(out, "  ");
+}
+
+static int widest(json_t *rows, const char *key, int least, int most)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+        int w = columns_of(text_of(row, key), strlen(text_of(row, key)));
+        least = w > least ? w : least;
+    }
+    return least > most ? most : least;
+}
+
+static void field(struct buf *out, const struct look *l, const char *name)
+{
+    put_styled(out, l, STYLE_DIM, "%-9s", name);
+    buf_addc(out, ' ');
+}
+
+static void put_job(struct buf *out, const struct look *l, json_t *job)
+{
+    bool texts = !strcmp(text_of(job, "kind"), "embed");
+    int64_t all = int_of(job, texts ? "texts" : "files"), done = int_of(job, texts ? "texts_done" : "files_done");
+    char time[32];
+    buf_addf(out, "  %s ", texts ? "embedding" : "indexing");
+    put_styled(out, l, STYLE_NAME, "%s", text_of(job, "repo"));
+    if (*text_of(job, "ref"))
+        buf_addf(out, " %s", text_of(job, "ref"));
+    if (!json_is_true(json_object_get(job, "running"))) {
+        buf_adds(out, "  waits");
+    } else {
+        if (all)
+            buf_addf(out, "  %lld of %lld %s", (long long)done, (long long)all, texts ? "texts" : "files");
+        buf_addf(out, "  %s", human_time(time, json_number_value(json_object_get(job, "seconds"))));
+    }
+    buf_addc(out, '\n');
+}
+
+static void put_repo(struct buf *out, const struct look *l, json_t *row, int width)
+{
+    char size[32], text[32];
+    json_t *f = json_object_get(row, "freshness");
+    buf_adds(out, "  ");
+    cell(out, l, STYLE_NAME, text_of(row, "repo"), width);
+    snprintf(text, sizeof text, "%7lld", (long long)int_of(row, "files"));
+    cell(out, l, STYLE_NONE, text, 7);
+    cell(out, l, STYLE_NONE, human_bytes(size, (double)int_of(row, "bytes")), 7);
+    if (json_is_object(f))
+        put_freshness(out, f);
+    else
+        buf_adds(out, "not indexed yet");
+    if (int_of(row, "quarantined"))
+        put_styled(out, l, STYLE_WARN, " · %lld quarantined", (long long)int_of(row, "quarantined"));
+    buf_addc(out, '\n');
+}
+
+void show_repos(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *rows = json_object_get(r, "repos"), *row;
+    int width = widest(rows, "repo", 4, 40);
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        cell(out, l, STYLE_NAME, text_of(row, "repo"), width);
+        put_cleans(out, text_of(row, "path"));
+        if (json_is_true(json_object_get(row, "plain")))
+            put_styled(out, l, STYLE_DIM, "  (plain directory)");
+        buf_addc(out, '\n');
+    }
+}
+
+void show_status(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *repos = json_object_get(r, "repos"), *jobs = json_object_get(r, "jobs"), *memory = json_object_get(r, "memory"),
+           *disk = json_object_get(r, "disk"), *row;
+    char a[32], b[32], c[32];
+    size_t i;
+    field(out, l, "codeaskd");
+    buf_addf(out, "%s, pid %lld, up %s, %lld client%s\n", text_of(r, "version"), (long long)int_of(r, "pid"),
+             human_time(a, (double)int_of(r, "uptime_seconds")), (long long)int_of(r, "clients"),
+             int_of(r, "clients") == 1 ? "" : "s");
+    field(out, l, "home");
+    put_cleans(out, text_of(r, "home"));
+    buf_addc(out, '\n');
+    json_array_foreach(json_object_get(r, "models"), i, row) {
+        field(out, l, i ? "" : "model");
+        put_styled(out, l, STYLE_NAME, "%s", text_of(row, "name"));
+        if (!strcmp(text_of(row, "state"), "ready"))
+            buf_addf(out, "  %s, %lld dimensions, %s\n", text_of(row, "provider"), (long long)int_of(row, "dim"),
+                     human_bytes(a, (double)int_of(row, "bytes")));
+        else if (*text_of(row, "message"))
+            put_styled(out, l, STYLE_WARN, "  %s\n", text_of(row, "message"));
+        else
+            buf_adds(out, "  not needed yet\n");
+    }
+    field(out, l, "memory");
+    buf_addf(out, "%s, of that %s mapped files; %lld child process%s %s\n", human_bytes(a, (double)int_of(memory, "resident")),
+             human_bytes(b, (double)int_of(memory, "mapped")), (long long)int_of(memory, "children"),
+             int_of(memory, "children") == 1 ? "" : "es", human_bytes(c, (double)int_of(memory, "children_resident")));
+    field(out, l, "disk");
+    buf_addf(out, "index %s, state %s\n", human_bytes(a, (double)int_of(disk, "index")),
+             human_bytes(b, (double)int_of(disk, "state")));
+    if (json_array_size(repos))
+        put_styled(out, l, STYLE_HEADING, "repositories\n");
+    int width = widest(repos, "repo", 4, 40);
+    json_array_foreach(repos, i, row)
+        put_repo(out, l, row, width);
+    if (json_array_size(jobs))
+        put_styled(out, l, STYLE_HEADING, "jobs\n");
+    json_array_foreach(jobs, i, row)
+        put_job(out, l, row);
+    json_t *q = json_object_get(r, "quarantine");
+    if (json_array_size(q))
+        put_styled(out, l, STYLE_HEADING, "quarantined\n");
+    json_array_foreach(q, i, row) {
+        buf_addf(out, "  %.12s  %s  ", text_of(row, "blob"), text_of(row, "language"));
+        put_cleans(out, text_of(row, "reason"));
+        buf_addc(out, '\n');
+    }
+}
+
+void show_models(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *rows = json_object_get(r, "models"), *row;
+    char size[32];
+    size_t i;
+    if (json_object_get(r, "sha256")) { /* verify */
+        put_styled(out, l, STYLE_GOOD, "good");
+        buf_addf(out, "  %s  %s, %lld dimensions, %s, %s\n      sha256 %s\n", text_of(r, "name"), text_of(r, "family"),
+                 (long long)int_of(r, "dim"), human_bytes(size, (double)int_of(r, "bytes")), text_of(r, "provider"),
+                 text_of(r, "sha256"));
+        return;
+    }
+    if (!rows) {
+        buf_addf(out, "%s embeds from now on\n", text_of(r, "embed_model"));
+        return;
+    }
+    int width = widest(rows, "name", 4, 40);
+    json_array_foreach(rows, i, row) {
+        put_styled(out, l, STYLE_GOOD, json_is_true(json_object_get(row, "used")) ? "* " : "  ");
+        cell(out, l, STYLE_NAME, text_of(row, "name"), width);
+        put_cleans(out, text_of(row, "path"));
+        buf_addc(out, '\n');
+    }
+    if (!json_array_size(rows))
+        buf_adds(out, "no model was found\n");
+}
+
+void show_inspect(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *chunks = json_object_get(r, "chunks"), *symbols = json_object_get(r, "symbols"), *flags = json_object_get(r, "flags"),
+           *index = json_object_get(r, "index"), *row;
+    char size[32];
+    size_t i;
+    put_styled(out, l, STYLE_PATH, "%s", text_of(r, "file"));
+    buf_addf(out, "  %s, %lld lines, %s, %zu chunks, %zu symbols, %lld references, %zu secrets\n", text_of(r, "language"),
+             (long long)int_of(r, "lines"), human_bytes(size, (double)int_of(r, "bytes")), json_array_size(chunks),
+             json_array_size(symbols), (long long)int_of(r, "references"), json_array_size(json_object_get(r, "secrets")));
+    json_array_foreach(flags, i, row)
+        put_styled(out, l, STYLE_WARN, "%s%s", i ? ", " : "flags: ", json_string_value(row));
+    if (json_array_size(flags))
+        buf_addc(out, '\n');
+    if (index) {
+        buf_addf(out, "in %s: %s", text_of(index, "repo"), json_is_true(json_object_get(index, "indexed")) ? "indexed" : "not indexed");
+        json_array_foreach(json_object_get(index, "flags"), i, row)
+            buf_addf(out, ", %s", json_string_value(row));
+        buf_addc(out, '\n');
+    }
+    json_array_foreach(json_object_get(r, "secrets"), i, row)
+        put_styled(out, l, STYLE_BAD, "secret on line %lld (%lld bytes, masked)\n", (long long)int_of(row, "line"),
+                   (long long)int_of(row, "bytes"));
+    if (json_array_size(chunks))
+        put_styled(out, l, STYLE_HEADING, "chunks\n");
+    json_array_foreach(chunks, i, row) {
+        char lines[48];
+        snprintf(lines, sizeof lines, "%lld-%lld", (long long)int_of(row, "start_line"), (long long)int_of(row, "end_line"));
+        buf_adds(out, "  ");
+        cell(out, l, STYLE_LINE, lines, 11);
+        put_styled(out, l, STYLE_NAME, "%s", *text_of(row, "breadcrumb") ? text_of(row, "breadcrumb") : text_of(row, "symbol"));
+        if (*text_of(row, "kind"))
+            put_styled(out, l, STYLE_DIM, " (%s)", text_of(row, "kind"));
+        buf_addc(out, '\n');
+    }
+    if (json_array_size(symbols))
+        put_styled(out, l, STYLE_HEADING, "symbols\n");
+    json_array_foreach(symbols, i, row) {
+        char lines[48];
+        snprintf(lines, sizeof lines, "%lld-%lld", (long long)int_of(row, "start_line"), (long long)int_of(row, "end_line"));
+        buf_adds(out, "  ");
+        cell(out, l, STYLE_LINE, lines, 11);
+        cell(out, l, STYLE_DIM, text_of(row, "kind"), 14);
+        put_cleans(out, *text_of(row, "signature") ? text_of(row, "signature") : text_of(row, "name"));
+        buf_addc(out, '\n');
+    }
+}
