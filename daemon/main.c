@@ -182,9 +182,9 @@ out:
 int main(int argc, char **argv)
 {
     if (argc >= 2 && !strcmp(argv[1], "--engine"))
-        return engine_main(argc > 2 ? fd_of(argv[2]) : STDIN_FILENO);
-    if (argc >= 2 && !strcmp(argv[1], "--cut-worker"))
-        return cut_worker_main(argc > 2 ? fd_of(argv[2]) : STDIN_FILENO);
+        return engine_main(ENGINE_FD);
+    if (argc >= 2 && !strcmp(argv[1], POOL_WORKER_ARG))
+        return cut_worker_main(POOL_WORKER_FD);
     struct args a = {.ready_fd = -1};
     signal(SIGPIPE, SIG_IGN);
     int said = parse(&a, argc, argv);
