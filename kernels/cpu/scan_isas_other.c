@@ -1,0 +1,3 @@
+#include "kernels/cpu/scan.h"
+
+const struct scan *const scans[] = {&scan_scalar, NULL};
