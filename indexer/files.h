@@ -20,6 +20,8 @@ struct worktree {
  * Links are listed, not followed; FIFOs, sockets and devices are not there at all. A directory that cannot be read is listed
  * in unreadable (paths, may be NULL). Levels live in out's arena. */
 int files_walk(struct items *out, struct items *unreadable, const struct worktree *w, struct err *e);
+/* One regular file's bytes as they are; the other part of files_read. */
+int files_bytes(struct buf *out, struct stat *st, int fd, const char *path, size_t max, struct err *e);
 
 /* Reads a worktree file as git would store it: line endings and `ident` undone, never a program run. path: NUL-terminated,
  * under root; links give their target. st: of the moment of the read, zero mtime where it changed meanwhile. ERR_LIMIT past

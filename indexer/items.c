@@ -13,6 +13,9 @@ void items_init(struct items *l)
 
 void items_release(struct items *l)
 {
+    for (size_t i = 0; i < l->nparts; i++)
+        items_release(&l->part[i]);
+    free(l->part);
     free(l->v);
     arena_release(&l->mem);
     items_init(l);
@@ -50,6 +53,29 @@ struct item *items_find(const struct items *l, struct str path)
 {
     struct item key = {.path = path};
     return l->n ? bsearch(&key, l->v, l->n, sizeof *l->v, by_path) : NULL;
+}
+
+void items_join(struct items *out, struct items *part, size_t n)
+{
+    size_t at[ITEMS_PARTS] = {0}, total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += part[i].n;
+    out->v = mem_alloc((total + 1) * sizeof *out->v);
+    out->cap = total + 1;
+    while (out->n < total) {
+        size_t least = n;
+        for (size_t i = 0; i < n; i++)
+            if (at[i] < part[i].n && (least == n || by_path(&part[i].v[at[i]], &part[least].v[at[least]]) < 0))
+                least = i;
+        out->v[out->n++] = part[least].v[at[least]++];
+    }
+    for (size_t i = 0; i < n; i++) {
+        free(part[i].v);
+        part[i].v = NULL;
+        part[i].n = part[i].cap = 0;
+    }
+    out->part = part;
+    out->nparts = n;
 }
 
 static int add_row(void *arg, const struct occ *o)

@@ -8,6 +8,8 @@
 
 struct level;
 
+#define ITEMS_PARTS 8
+
 /* Modes as in git trees. */
 #define MODE_FILE 0100644u
 #define MODE_PROGRAM 0100755u
@@ -39,6 +41,8 @@ struct items {
     struct item *v;
     size_t n, cap;
     struct arena mem;
+    struct items *part;        /* [nparts] lists whose memory this one's items lie in as well, see items_join */
+    size_t nparts;
 };
 
 void items_init(struct items *l);
@@ -47,6 +51,9 @@ struct item *items_add(struct items *l, struct str path); /* zeroed; valid until
 int path_cmp(struct str a, struct str b);                 /* bytes, the shorter first */
 void items_sort(struct items *l);                         /* by path; a sorted list costs one pass */
 struct item *items_find(const struct items *l, struct str path); /* in a sorted list; NULL when absent */
+
+/* Moves the items of n <= ITEMS_PARTS sorted lists into out, which is empty; the array of lists is out's from then on. */
+void items_join(struct items *out, struct items *part, size_t n);
 
 /* Copies the visible rows of a view (own: only those stored under it, tombstones included), sorted. */
 int items_of_view(struct items *out, struct txn *t, uint32_t view, bool own, struct err *e);

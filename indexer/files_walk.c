@@ -1,0 +1,420 @@
+/* Walking a worktree: one stat a file, so the system's time is what it costs; directories are given out to a few threads. */
+#include "indexer/files.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "indexer/git.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILES_MAX 5000000
+#define THREADS_MAX 4   /* more do not help: they meet in the kernel's locks; at most ITEMS_PARTS */
+#define THREADS_FROM 64 /* directories waiting: below, starting a thread costs more than it saves */
+
+/* Two chains of rules: git's ignore files hide what is not tracked; .codeaskignore hides everything, and is kept with the
+ * attributes for the items. */
+struct rules {
+    const struct level *git, *own;
+};
+
+/* What is tracked, as seen from one repository: the outer one or a submodule. */
+struct module {
+    struct gitindex index;          /* of a submodule */
+    const struct gitindex *tracked; /* NULL: by list, or nothing is tracked */
+    const struct items *list;
+    size_t prefix;                  /* length of its path with the slash */
+    struct module *next;
+};
+
+struct task {
+    char *path; /* of a directory, with its slash; "" is the root */
+    size_t len;
+    struct rules rules;
+    const struct module *module;
+    bool only_tracked;
+};
+
+struct shared {
+    const struct worktree *w;
+    int root;
+    atomic_size_t files;
+    pthread_mutex_t lock;  /* what follows */
+    pthread_cond_t moved;
+    struct task *task;     /* [ntasks] a stack */
+    size_t ntasks, cap;
+    size_t busy;           /* tasks being worked on */
+    struct module *modules;
+    struct items *unreadable;
+    bool too_many;
+};
+
+/* One thread's part. */
+struct walk {
+    struct shared *s;
+    struct items *out;
+    const struct module *module;
+    size_t at;       /* in what is tracked: the first not before the entry at hand */
+    struct buf path; /* relative to the root */
+};
+
+struct name {
+    char *text;
+    size_t n;
+    unsigned char type; /* DT_* */
+};
+
+/* -- what is tracked --------------------------------------------------------------------------------------------------------- */
+
+static size_t tracked_count(const struct module *m)
+{
+    return m->tracked ? m->tracked->n : m->list ? m->list->n : 0;
+}
+
+static struct str tracked_path(const struct module *m, size_t i)
+{
+    return m->tracked ? m->tracked->v[i].path : m->list->v[i].path;
+}
+
+/* First tracked path that is not before path. */
+static size_t lower_bound(const struct module *m, struct str path)
+{
+    size_t lo = 0, hi = tracked_count(m);
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (path_cmp(tracked_path(m, mid), path) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Moves on to the first tracked path that is not before path; true when it is path itself, or for a directory (path ends in
+ * '/') lies in it. Paths come in order within a directory. */
+static bool tracked(struct walk *w, struct str path)
+{
+    const struct module *m = w->module;
+    path.p += m->prefix;
+    path.n -= m->prefix;
+    size_t n = tracked_count(m);
+    bool dir = path.n && path.p[path.n - 1] == '/';
+    for (int steps = 0; w->at < n && path_cmp(tracked_path(m, w->at), path) < 0; steps++) {
+        if (steps == 16) { /* a directory lies between */
+            w->at = lower_bound(m, path);
+            break;
+        }
+        w->at++;
+    }
+    if (w->at == n)
+        return false;
+    struct str p = tracked_path(m, w->at);
+    return dir ? p.n >= path.n && memcmp(p.p, path.p, path.n) == 0 : p.n == path.n && memcmp(p.p, path.p, p.n) == 0;
+}
+
+static bool is_git(const struct module *m)
+{
+    return m->tracked || m->list;
+}
+
+/* -- one directory ------------------------------------------------------------------------------------------------------------- */
+
+static void push(struct walk *w, struct rules rules, const struct module *m, bool only_tracked)
+{
+    struct shared *s = w->s;
+    struct task t = {mem_strn(w->path.data, w->path.len), w->path.len, rules, m, only_tracked};
+    pthread_mutex_lock(&s->lock);
+    VEC_ROOM(s->task, s->ntasks, s->cap);
+    s->task[s->ntasks++] = t;
+    pthread_cond_signal(&s->moved);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* git's order: a directory as if its name ended in '/', which is the byte order of whole paths. */
+static int by_name(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    size_t n = x->n < y->n ? x->n : y->n;
+    int c = memcmp(x->text, y->text, n);
+    if (c)
+        return c;
+    unsigned char cx = n < x->n ? (unsigned char)x->text[n] : x->type == DT_DIR ? '/' : 0;
+    unsigned char cy = n < y->n ? (unsigned char)y->text[n] : y->type == DT_DIR ? '/' : 0;
+    return cx - cy;
+}
+
+static const struct level *read_level(struct walk *w, int fd, const struct level *up, const char *const *file,
+                                      void (*const *add)(struct level *, struct arena *, struct str), int n)
+{
+    struct level *own = NULL;
+    struct buf b = BUF_INIT;
+    for (int i = 0; i < n; i++) {
+        struct stat st;
+        int f = file[i] ? openat(fd, file[i], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+        if (f < 0)
+            continue;
+        if (files_bytes(&b, &st, f, file[i], RULES_MAX_BYTES, NULL) == 0) {
+            if (!own)
+                own = level_new(&w->out->mem, (struct str){w->path.data ? w->path.data : "", w->path.len}, up);
+            add[i](own, &w->out->mem, (struct str){b.data, b.len});
+        }
+        close(f);
+    }
+    buf_release(&b);
+    return own ? own : up;
+}
+
+static void file(struct walk *w, struct rules rules, int fd, const char *name, bool is_tracked)
+{
+    struct str path = {w->path.data, w->path.len};
+    const struct gitindex_entry *entry = is_tracked && w->module->tracked ? &w->module->tracked->v[w->at] : NULL;
+    if (entry && entry->mode == MODE_SUBMODULE)
+        entry = NULL; /* a file stands where a submodule was */
+    if (level_ignores(rules.own, path, false) || (!is_tracked && level_ignores(rules.git, path, false)))
+        return;
+    struct stat st;
+    if (path.n >= PATH_MAX || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
+        return;
+    if (atomic_fetch_add(&w->s->files, 1) >= FILES_MAX) {
+        w->s->too_many = true;
+        return;
+    }
+    struct item *i = items_add(w->out, path);
+    i->level = rules.own;
+    i->from = FROM_FILE;
+    i->mode = S_ISLNK(st.st_mode) ? MODE_LINK : st.st_mode & 0100 ? MODE_PROGRAM : MODE_FILE;
+    if (S_ISLNK(st.st_mode))
+        i->flags = OCC_SYMLINK | OCC_SKIPPED;
+    item_stat(i, &st, 0);
+    if (entry && gitindex_same(w->module->tracked, entry, &st) && (entry->mode == MODE_LINK) == (i->mode == MODE_LINK)) {
+        i->oid = entry->oid;
+        i->done = true;
+    }
+}
+
+/* A checked-out submodule: a worktree of its own under its path. Not entered where its repository cannot be opened. */
+static void submodule(struct walk *w, struct rules rules, const struct gitindex_entry *entry)
+{
+    char at[PATH_MAX * 2];
+    git_repository *r = NULL;
+    struct item *i = items_add(w->out, (struct str){w->path.data, w->path.len - 1});
+    i->oid = entry->oid;
+    i->mode = MODE_SUBMODULE;
+    i->flags = OCC_SUBMODULE | OCC_SKIPPED;
+    i->done = true;
+    snprintf(at, sizeof at, "%s/%s", w->s->w->root, w->path.data);
+    if (git_repository_open_ext(&r, at, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) != 0)
+        return;
+    struct module *m = mem_zero(1, sizeof *m);
+    snprintf(at, sizeof at, "%sindex", git_repository_path(r));
+    git_repository_free(r);
+    if (gitindex_open(&m->index, at, NULL) != 0) {
+        free(m);
+        return;
+    }
+    m->tracked = &m->index;
+    m->prefix = w->path.len;
+    pthread_mutex_lock(&w->s->lock);
+    m->next = w->s->modules;
+    w->s->modules = m;
+    pthread_mutex_unlock(&w->s->lock);
+    rules.git = NULL; /* the outer ignore files do not reach into it */
+    push(w, rules, m, false);
+}
+
+static void enter(struct walk *w, struct rules rules, bool only_tracked, int fd, const char *name)
+{
+    struct str path = {w->path.data, w->path.len};
+    const struct module *m = w->module;
+    if (path.n >= PATH_MAX - 2 || level_ignores(rules.own, path, true))
+        return;
+    /* by search: the walk is at "path/", which may lie behind the index's "path" */
+    const struct gitindex_entry *module =
+        m->tracked ? gitindex_find(m->tracked, (struct str){path.p + m->prefix, path.n - m->prefix}) : NULL;
+    buf_addc(&w->path, '/');
+    path = (struct str){w->path.data, w->path.len - 1};
+    if (module && module->mode == MODE_SUBMODULE) {
+        submodule(w, rules, module);
+        return;
+    }
+    bool has_tracked = is_git(m) && tracked(w, (struct str){w->path.data, w->path.len});
+    if (!has_tracked) {
+        char dotgit[NAME_MAX + 8];
+        struct stat st;
+        snprintf(dotgit, sizeof dotgit, "%s/.git", name);
+        if (only_tracked || level_ignores(rules.git, path, true))
+            return;
+        if (is_git(m) && fstatat(fd, dotgit, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            return; /* another repository that is not part of this one */
+    } else if (level_ignores(rules.git, path, true)) {
+        only_tracked = true;
+    }
+    push(w, rules, m, only_tracked);
+}
+
+static size_t names_of(struct name **out, struct arena *mem, DIR *d, bool seen[3])
+{
+    static const char *const rule_files[3] = {".gitignore", IGNORE_FILE, ATTRIBUTES_FILE};
+    size_t n = 0, cap = 0;
+    *out = NULL;
+    for (struct dirent *de; (de = readdir(d)) != NULL;) {
+        const char *s = de->d_name;
+        if (strcmp(s, ".") == 0 || strcmp(s, "..") == 0 || strcasecmp(s, ".git") == 0)
+            continue;
+        unsigned char type = de->d_type;
+        struct stat st;
+        if (type == DT_UNKNOWN && fstatat(dirfd(d), s, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG : S_ISLNK(st.st_mode) ? DT_LNK : DT_FIFO;
+        if (type != DT_DIR && type != DT_REG && type != DT_LNK)
+            continue;
+        for (int i = 0; i < 3; i++)
+            seen[i] |= type == DT_REG && strcmp(s, rule_files[i]) == 0;
+        VEC_ROOM(*out, n, cap);
+        size_t len = strlen(s);
+        (*out)[n++] = (struct name){arena_strn(mem, s, len), len, type};
+    }
+    if (n)
+        qsort(*out, n, sizeof **out, by_name);
+    return n;
+}
+
+static void entries(struct walk *w, const struct task *t, DIR *d, int fd)
+{
+    static void (*const add[])(struct level *, struct arena *, struct str) = {level_ignore, level_ignore, level_attributes};
+    struct arena mem;
+    struct name *name;
+    struct rules rules = t->rules;
+    bool seen[3] = {0};
+    arena_init(&mem);
+    size_t n = names_of(&name, &mem, d, seen), keep = w->path.len;
+    const char *const git_files[] = {seen[0] ? ".gitignore" : NULL};
+    const char *const own_files[] = {seen[1] ? IGNORE_FILE : NULL, seen[2] ? ATTRIBUTES_FILE : NULL};
+    rules.git = read_level(w, fd, rules.git, git_files, add, 1);
+    rules.own = read_level(w, fd, rules.own, own_files, add + 1, 2);
+    for (size_t i = 0; i < n; i++) {
+        buf_add(&w->path, name[i].text, name[i].n);
+        if (name[i].type == DT_DIR) {
+            enter(w, rules, t->only_tracked, fd, name[i].text);
+        } else {
+            bool is_tracked = is_git(w->module) && tracked(w, (struct str){w->path.data, w->path.len});
+            if (is_tracked || !t->only_tracked)
+                file(w, rules, fd, name[i].text, is_tracked);
+        }
+        w->path.len = keep;
+        w->path.data[keep] = 0;
+    }
+    free(name);
+    arena_release(&mem);
+}
+
+static void directory(struct walk *w, const struct task *t)
+{
+    buf_clear(&w->path);
+    buf_add(&w->path, t->path, t->len);
+    w->module = t->module;
+    w->at = is_git(t->module) ? lower_bound(t->module, (struct str){t->path + t->module->prefix, t->len - t->module->prefix}) : 0;
+    int fd = openat(w->s->root, t->len ? t->path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d) {
+        entries(w, t, d, fd);
+        closedir(d);
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    pthread_mutex_lock(&w->s->lock);
+    if (w->s->unreadable)
+        items_add(w->s->unreadable, (struct str){t->path, t->len});
+    pthread_mutex_unlock(&w->s->lock);
+}
+
+/* -- threads ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Works until nothing is left; alone: returns when so many directories wait that help is worth it. */
+static void work(struct walk *w, bool alone)
+{
+    struct shared *s = w->s;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        while (!s->ntasks && s->busy)
+            pthread_cond_wait(&s->moved, &s->lock);
+        if (!s->ntasks || (alone && s->ntasks >= THREADS_FROM))
+            break;
+        struct task t = s->task[--s->ntasks];
+        s->busy++;
+        pthread_mutex_unlock(&s->lock);
+        directory(w, &t);
+        free(t.path);
+        pthread_mutex_lock(&s->lock);
+        s->busy--;
+    }
+    pthread_cond_broadcast(&s->moved);
+    pthread_mutex_unlock(&s->lock);
+    if (!alone)
+        items_sort(w->out);
+}
+
+static void *helper(void *arg)
+{
+    work(arg, false);
+    return NULL;
+}
+
+static void walk_all(struct shared *s, struct items *part, size_t n)
+{
+    struct walk w[ITEMS_PARTS] = {0};
+    pthread_t thread[ITEMS_PARTS];
+    size_t helpers = 0;
+    for (size_t i = 0; i < n; i++)
+        w[i] = (struct walk){.s = s, .out = &part[i]};
+    work(&w[0], true);
+    while (s->ntasks && helpers + 1 < n && pthread_create(&thread[helpers], NULL, helper, &w[helpers + 1]) == 0)
+        helpers++;
+    work(&w[0], false);
+    for (size_t i = 0; i < helpers; i++)
+        pthread_join(thread[i], NULL);
+    for (size_t i = 0; i < n; i++)
+        buf_release(&w[i].path);
+}
+
+int files_walk(struct items *out, struct items *unreadable, const struct worktree *wt, struct err *e)
+{
+    struct shared s = {.w = wt, .unreadable = unreadable};
+    struct module top = {.tracked = wt->index, .list = wt->index ? NULL : wt->tracked};
+    s.root = open(wt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s.root < 0)
+        return err_set(e, errno == EACCES ? ERR_DENIED : ERR_NO_REPOSITORY, "%s: %s", wt->root, strerror(errno));
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t n = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (size_t)cores;
+    struct items *part = mem_zero(n, sizeof *part);
+    for (size_t i = 0; i < n; i++)
+        items_init(&part[i]);
+    pthread_mutex_init(&s.lock, NULL);
+    pthread_cond_init(&s.moved, NULL);
+    struct level *git = level_new(&part[0].mem, (struct str){"", 0}, NULL);
+    for (int i = 0; i < 2; i++)
+        level_ignore(git, &part[0].mem, wt->excludes[i]);
+    VEC_ROOM(s.task, s.ntasks, s.cap);
+    s.task[s.ntasks++] = (struct task){.path = mem_str(""), .rules = {git, NULL}, .module = &top};
+    walk_all(&s, part, n);
+    items_join(out, part, n);
+    while (s.modules) {
+        struct module *m = s.modules;
+        s.modules = m->next;
+        gitindex_close(&m->index);
+        free(m);
+    }
+    free(s.task);
+    pthread_cond_destroy(&s.moved);
+    pthread_mutex_destroy(&s.lock);
+    close(s.root);
+    return s.too_many ? err_set(e, ERR_LIMIT, "%s has more than %d files", wt->root, FILES_MAX) : 0;
+}
