@@ -210,7 +210,16 @@ static void put_snippet(struct buf *out, const struct look *l, json_t *row, cons
     }
 }
 
-static void put_row(struct buf *out, const struct look *l, json_t *row, bool repo, const char *query, size_t lines)
+/* What marks a place as not committed; in a directory without git nothing is. */
+static void put_uncommitted(struct buf *out, const struct look *l, json_t *row, json_t *answer)
+{
+    json_t *f = json_object_get(answer, "freshness");
+    if (json_is_null(json_object_get(row, "commit")) && json_is_true(json_object_get(f, "dirty")))
+        put_styled(out, l, STYLE_WARN, "  uncommitted");
+}
+
+static void put_row(struct buf *out, const struct look *l, json_t *row, json_t *answer, bool repo, const char *query,
+                    size_t lines)
 {
     put_place(out, l, row, repo, false);
     const char *symbol = text_of(row, "symbol"), *kind = text_of(row, "kind");
@@ -220,8 +229,7 @@ static void put_row(struct buf *out, const struct look *l, json_t *row, bool rep
         if (*kind)
             put_styled(out, l, STYLE_DIM, " (%s)", kind);
     }
-    if (!*text_of(row, "commit") && json_object_get(row, "commit"))
-        put_styled(out, l, STYLE_WARN, "  uncommitted");
+    put_uncommitted(out, l, row, answer);
     buf_addc(out, '\n');
     put_snippet(out, l, row, query, lines);
     const char *name;
@@ -255,7 +263,7 @@ static void show_search(struct buf *out, const struct look *l, json_t *r)
     json_array_foreach(rows, i, row) {
         if (i)
             buf_addc(out, '\n');
-        put_row(out, l, row, repo, text_of(r, "query"), SNIPPET_LINES);
+        put_row(out, l, row, r, repo, text_of(r, "query"), SNIPPET_LINES);
     }
     if (l->tty) {
         struct buf f = BUF_INIT;
@@ -287,8 +295,7 @@ static void show_ask(struct buf *out, const struct look *l, json_t *r)
         put_place(out, l, c, repo, true);
         if (*text_of(c, "symbol"))
             put_styled(out, l, STYLE_DIM, "  %s", text_of(c, "symbol"));
-        if (json_is_null(json_object_get(c, "commit")))
-            put_styled(out, l, STYLE_WARN, "  uncommitted");
+        put_uncommitted(out, l, c, r);
         buf_addc(out, '\n');
     }
     struct buf f = BUF_INIT;
@@ -319,7 +326,7 @@ static void show_symbol(struct buf *out, const struct look *l, json_t *r)
         }
         bool repo = many_repos(rows);
         json_array_foreach(rows, i, row)
-            put_row(out, l, row, repo, NULL, SYMBOL_LINES);
+            put_row(out, l, row, r, repo, NULL, SYMBOL_LINES);
     }
     put_note(out, l, r);
 }
@@ -333,7 +340,8 @@ static void show_index(struct buf *out, const struct look *l, json_t *r)
         char size[32];
         put_styled(out, l, STYLE_NAME, "%s", text_of(row, "repo"));
         if (waited) {
-            buf_addf(out, "  %lld files, %s  ", (long long)int_of(row, "files"), human_bytes(size, (double)int_of(row, "bytes")));
+            buf_addf(out, "  %lld file%s, %s  ", (long long)int_of(row, "files"), int_of(row, "files") == 1 ? "" : "s",
+                     human_bytes(size, (double)int_of(row, "bytes")));
             put_freshness(out, json_object_get(row, "freshness"));
         } else {
             buf_adds(out, "  is being indexed; `codeask status` shows how far it is");

@@ -367,6 +367,7 @@ static void embed_one(struct jobs *x, struct job *j)
     if (rc && rc != ERR_CANCELED)
         log_err(LOG_WARN, j->repo.name, &e);
     pthread_mutex_lock(&s->mu);
+    memset(s->shares, 0, sizeof s->shares); /* the figures are exact again */
     j->running = false;
     if (s->draining) {
         stopping(&e);

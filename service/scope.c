@@ -22,8 +22,8 @@ static int see(struct seen *out, struct txn *t, uint32_t repo, const char *name,
         return rc;
     *out = (struct seen){.view = r.view, .commit = r.commit, .oid_len = r.oid_len, .files = h.files, .bytes = h.bytes,
                          .overlay = h.kind == VIEW_OVERLAY, .plain = h.kind == VIEW_PLAIN,
-                         .overlay_files = h.kind == VIEW_OVERLAY ? h.rows : 0, .reconciled_ns = r.reconciled_ns};
-    return 0;
+                         .reconciled_ns = r.reconciled_ns};
+    return out->overlay && h.rows ? index_dirty_files(t, r.view, &out->overlay_files, e) : 0;
 }
 
 int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo, const char *ref, struct err *e)
@@ -31,6 +31,7 @@ int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo
     struct txn *t = NULL;
     struct buf name = BUF_INIT;
     struct err own;
+    const char *found = NULL;
     e = e ? e : &own;
     int rc = ref ? repo_ref_name(&name, repo, ref, e) : 0;
     if (!rc)
@@ -38,15 +39,16 @@ int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo
     if (rc)
         goto out;
     if (ref) {
-        rc = see(out, t, repo->id, name.data, e);
+        rc = see(out, t, repo->id, found = name.data, e);
     } else if (repo->plain) {
-        rc = see(out, t, repo->id, "plain", e);
+        rc = see(out, t, repo->id, found = "plain", e);
     } else {
         struct seen head;
         int no_head = see(&head, t, repo->id, "HEAD", e);
-        rc = see(out, t, repo->id, "worktree", e);
+        rc = see(out, t, repo->id, found = "worktree", e);
         if (rc == ERR_NOT_FOUND && !no_head) { /* bare */
             *out = head;
+            found = "HEAD";
             rc = 0;
         } else if (!rc && !no_head && !out->oid_len) {
             out->commit = head.commit;
@@ -55,6 +57,10 @@ int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo
     }
 out:
     txn_end(t);
+    if (!rc) { /* the stored time lags */
+        int64_t ns = index_reconciled_ns(s->indexer, repo->id, found);
+        out->reconciled_ns = ns > out->reconciled_ns ? ns : out->reconciled_ns;
+    }
     buf_release(&name);
     return rc;
 }
