@@ -425,7 +425,12 @@ static int collect(struct run *r, struct err *e)
         pthread_mutex_unlock(&r->lock);
         r->c->progress->bytes_done += r->items->v[got.tag].size;
         r->c->progress->seconds = (clock_ms() - begun) / 1e3;
-        if (got.code) {
+        if (got.code == ERR_UNAVAILABLE) { /* nobody's fault: the run ends, the next one tries again */
+            atomic_store(&r->stop, true);
+            if (!rc && e)
+                *e = got.why;
+            rc = rc ? rc : ERR_UNAVAILABLE;
+        } else if (got.code) {
             refuse(r, &r->items->v[got.tag], 2, &got.why);
             r->c->progress->quarantined++;
             log_line(LOG_WARN, "%s: quarantined: %s", r->items->v[got.tag].path.p, got.why.message);
@@ -443,7 +448,7 @@ static int collect(struct run *r, struct err *e)
         if (rc)
             atomic_store(&r->stop, true);
     }
-    if ((!rc || rc == ERR_CANCELED) && (b.n || r->nrefused)) {
+    if ((!rc || rc == ERR_CANCELED || rc == ERR_UNAVAILABLE) && (b.n || r->nrefused)) {
         int wrote = batch_write(r, &b, rc ? NULL : e);
         rc = rc ? rc : wrote;
     }

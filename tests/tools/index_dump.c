@@ -78,8 +78,8 @@ static int show(struct store *s, const struct repo_row *repo, const char *name, 
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "--cut-worker") == 0)
-        return cut_worker_main(atoi(argv[2]));
+    if (argc == 2 && strcmp(argv[1], POOL_WORKER_ARG) == 0)
+        return cut_worker_main(POOL_WORKER_FD);
     struct store *s = NULL;
     struct indexer *x = NULL;
     struct config c;

@@ -205,8 +205,8 @@ __attribute__((unused)) static void run(const struct repo_row *repo)
 #define GIT_TEST_MAIN(tests)                                                                                           \
     int main(int argc, char **argv)                                                                                    \
     {                                                                                                                  \
-        if (argc > 1 && strcmp(argv[1], "--cut-worker") == 0)                                                          \
-            return cut_worker_main(argc > 2 ? atoi(argv[2]) : 0);                                                      \
+        if (argc > 1 && strcmp(argv[1], POOL_WORKER_ARG) == 0)                                                         \
+            return cut_worker_main(POOL_WORKER_FD);                                                                    \
         return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);                                               \
     }
 #define GIT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
