@@ -12,11 +12,14 @@
 #define CALLERS 4
 #define CALLEES 6
 #define HEIRS 4
-#define FURTHER 6
+#define FURTHER 5
 #define NEAREST 3
 #define SECOND_SHARE .62   /* of the lead's score: a hit as good as that is worth its lines */
-#define DOC_RANK 8         /* "how do I …" leads with documentation that is at least so well placed */
+#define DOC_SHARE .3       /* "how do I …" leads with documentation that is at least so good beside the best hit */
+#define FURTHER_SHARE .35
+#define SMALL 4            /* lines: a field or constant is shown with what stands around it */
 #define REGION_LINES 1500
+#define REAL .3f           /* files nearer than this are the code itself, not its tests or examples */
 
 struct part *parts_add(struct parts *p, enum part_kind kind)
 {
@@ -95,6 +98,21 @@ static bool is_prose(const struct answer_work *w, const struct search_hit *h)
     return file != FILE_NONE && s->file[file].is.doc >= .5f;
 }
 
+/* A change log says that something became so, not how it is done. */
+static bool is_history(struct str path)
+{
+    static const char *const stems[] = {"history", "changelog", "changes", "news", "releases", "release-notes", "release_notes", "upgrade"};
+    size_t at = path.n;
+    while (at && path.p[at - 1] != '/')
+        at--;
+    const char *dot = memchr(path.p + at, '.', path.n - at);
+    struct str stem = {path.p + at, (dot ? (size_t)(dot - path.p) : path.n) - at};
+    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++)
+        if (str_fold_equal(stem, str_of(stems[i])))
+            return true;
+    return false;
+}
+
 /* Lines of a definition's head: up to the one that opens its body. */
 static uint32_t head_lines(const struct str *line, uint32_t n)
 {
@@ -108,6 +126,11 @@ static uint32_t head_lines(const struct str *line, uint32_t n)
     return 1;
 }
 
+static bool small_kind(int kind)
+{
+    return kind == SYMBOL_FIELD || kind == SYMBOL_CONSTANT || kind == SYMBOL_VARIABLE || kind == SYMBOL_TYPE || kind == SYMBOL_PROTOTYPE;
+}
+
 int part_describe(struct part *p, struct answer_work *w, struct search_hit *h, unsigned most, struct err *e)
 {
     struct record r;
@@ -118,12 +141,16 @@ int part_describe(struct part *p, struct answer_work *w, struct search_hit *h, u
     p->hit = h;
     p->prose = is_prose(w, h);
     p->title = title_of(&r, h->symbol, w->arena);
-    uint32_t from = h->start_line, to = h->end_line, doc_from = 0, doc_to = 0;
+    uint32_t from = h->start_line, to = h->end_line, doc_from = 0, doc_to = 0, head = 0;
     if (h->symbol < r.head->nsymbols && !p->prose) {
         const struct record_symbol *s = &r.symbol[h->symbol];
         p->at = from = s->start_line;
         to = s->end_line - s->start_line > 120 && h->end_line >= from ? h->end_line : s->end_line;
-        if (s->doc_end > s->doc_start) {
+        if (to - from < SMALL && h->start_line <= from && h->end_line >= to && small_kind(s->kind)) {
+            head = from - h->start_line;
+            from = h->start_line;
+            to = h->end_line;
+        } else if (s->doc_end > s->doc_start) {
             struct str doc;
             struct buf plain = BUF_INIT;
             if ((rc = lookup_bytes(&doc, &doc_from, w->l, h->cut, s->doc_start, s->doc_end, e)))
@@ -145,7 +172,11 @@ int part_describe(struct part *p, struct answer_work *w, struct search_hit *h, u
     bool *keep = arena_zero(w->arena, n, sizeof *keep), *hide = arena_zero(w->arena, n, sizeof *hide);
     for (uint32_t i = 0; i < n; i++) /* shown as text already */
         hide[i] = p->doc.n && from + i >= doc_from && from + i <= doc_to && from + i > from;
-    lines_choose(keep, hide, line, n, 0, p->prose ? 1 : head_lines(line, n), w->query, p->prose ? PROSE_LINES : most);
+    uint32_t heads = head >= n ? 1 : head_lines(line + head, n - head);
+    if (p->prose)
+        lines_window(keep, line, n, w->query, PROSE_LINES);
+    else
+        lines_choose(keep, hide, line, n, head, head + heads, w->query, most);
     struct buf code = BUF_INIT;
     lines_join(&code, line, keep, n);
     p->code = (struct str){arena_strn(w->arena, code.data ? code.data : "", code.len), code.len};
@@ -197,13 +228,20 @@ static bool has_heirs(int kind)
 static int add_places(struct answer_work *w, const struct places *p, enum part_kind kind, size_t most, struct err *e)
 {
     size_t added = 0;
-    bool real = p->n && p->v[0].order < .3f; /* tests are shown only where nothing else is */
+    bool real = p->n && p->v[0].order < REAL; /* tests are shown only where nothing else is */
     for (size_t i = 0; i < p->n && added < most; i++) {
-        if (real && p->v[i].order >= .3f && kind != PART_CALLEE)
+        if (real && p->v[i].order >= REAL && kind != PART_CALLEE)
             break;
-        int rc = part_place(parts_add(&w->parts, kind), w, &p->v[i], p->v[i].line, p->v[i].line, e);
+        struct part one = {.kind = kind};
+        int rc = part_place(&one, w, &p->v[i], p->v[i].line, p->v[i].line, e);
         if (rc)
             return rc;
+        bool named = false; /* five functions called main say no more than one */
+        for (size_t k = 0; k < w->parts.n && !named; k++)
+            named = w->parts.v[k].kind == kind && one.title && w->parts.v[k].title && !strcmp(w->parts.v[k].title, one.title);
+        if (named)
+            continue;
+        *parts_add(&w->parts, kind) = one;
         added++;
     }
     return 0;
@@ -223,7 +261,8 @@ static int gather_graph(struct answer_work *w, const struct search_hit *lead, st
     struct places defs = {0}, callers = {0}, callees = {0}, heirs = {0};
     lookup_exact(&defs, w->l, name, 64);
     for (size_t i = 0; i < defs.n; i++)
-        w->same_name += defs.v[i].kind != SYMBOL_PROTOTYPE && (defs.v[i].cut != at.cut || defs.v[i].symbol != at.symbol);
+        w->same_name += callable(defs.v[i].kind) && defs.v[i].kind != SYMBOL_PROTOTYPE && defs.v[i].kind != SYMBOL_VARIABLE &&
+                        file_distance(&w->l->snap[defs.v[i].target]->file[defs.v[i].file]) < REAL && (defs.v[i].cut != at.cut || defs.v[i].symbol != at.symbol);
     lookup_references(&callers, w->l, name, 1u << REF_CALL, 2000);
     struct places self = {&at, 1, 1};
     places_one_each(&callers, &self);
@@ -273,7 +312,7 @@ static int add_further(struct answer_work *w, size_t most, struct err *e)
                 seen = w->parts.v[k].kind == PART_FURTHER &&
                        (pass ? same_place(w->parts.v[k].hit, h) : w->parts.v[k].hit->path.n == h->path.n &&
                                                                        !memcmp(w->parts.v[k].hit->path.p, h->path.p, h->path.n));
-            if (seen || h->score < .25 * res->hit[0].score)
+            if (seen || h->score < FURTHER_SHARE * res->hit[0].score)
                 continue;
             struct record r;
             int rc = lookup_record(&r, w->l, h->cut, e);
@@ -302,8 +341,8 @@ int gather_question(struct answer_work *w, struct err *e)
     if (!res->n)
         return 0;
     size_t lead = 0, second = res->n;
-    for (size_t i = 0; i < res->n && i < DOC_RANK && w->query->howto; i++)
-        if (is_prose(w, &res->hit[i])) {
+    for (size_t i = 0; i < res->n && w->query->howto && res->hit[i].score >= DOC_SHARE * res->hit[0].score; i++)
+        if (is_prose(w, &res->hit[i]) && !is_history(res->hit[i].path)) {
             lead = i;
             break;
         }
@@ -318,6 +357,7 @@ int gather_question(struct answer_work *w, struct err *e)
     if (!rc && second < res->n)
         rc = part_describe(parts_add(&w->parts, PART_SECOND), w, &res->hit[second], SECOND_LINES, e);
     size_t graph = is_prose(w, &res->hit[lead]) && second < res->n ? second : lead;
+    w->graph_of = graph == lead ? PART_LEAD : PART_SECOND;
     if (!rc && !is_prose(w, &res->hit[graph]))
         rc = gather_graph(w, &res->hit[graph], e);
     if (!rc)

@@ -72,6 +72,35 @@ static uint32_t keep_matches(bool *keep, const bool *hide, const struct str *lin
     return left;
 }
 
+/* Of prose, the run of lines that holds most of the question's words, from the beginning of a paragraph on. */
+void lines_window(bool *keep, const struct str *line, uint32_t n, const struct query *q, unsigned most)
+{
+    uint32_t at = 0;
+    float best = 0;
+    memset(keep, 0, n);
+    for (uint32_t i = 0; n > most && i < n && i < LINES_MAX; i++) {
+        uint32_t seen = 0;
+        float score = i ? 0 : .5f; /* all else equal the beginning */
+        if (i && !blank(line[i - 1]))
+            continue;
+        for (uint32_t k = i; k < n && k < i + most; k++) {
+            uint32_t mask = terms_in(line[k], q);
+            for (unsigned t = 0; t < 32; t++)
+                if (mask >> t & 1)
+                    score += (seen >> t & 1 ? .1f : 1) * q->term[t].weight;
+            seen |= mask;
+        }
+        if (score > best) {
+            best = score;
+            at = i;
+        }
+    }
+    for (uint32_t i = at; i < n && i < at + most; i++)
+        keep[i] = true;
+    for (uint32_t i = n; i-- > at && keep[i] && blank(line[i]);)
+        keep[i] = false;
+}
+
 void lines_choose(bool *keep, const bool *hide, const struct str *line, uint32_t n, uint32_t head_from, uint32_t head_to,
                   const struct query *q, unsigned most)
 {
@@ -127,6 +156,10 @@ void lines_join(struct buf *out, const struct str *line, const bool *keep, uint3
             size_t in = indent(line[i]);
             buf_add(out, line[i].p + (in > shared ? shared : 0), in > shared ? in - shared : 0);
             buf_adds(out, gap);
+            if (blank(line[i])) { /* the mark parts well enough */
+                last = i;
+                continue;
+            }
         }
         struct str s = line[i];
         size_t cut = shared != SIZE_MAX && indent(s) >= shared ? shared : 0;

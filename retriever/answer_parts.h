@@ -55,6 +55,7 @@ struct answer_work {
     size_t nmessages;
     struct parts parts;
     const char *unknown;           /* words of the question that no searched view holds, as Markdown; NULL */
+    enum part_kind graph_of;       /* the part whose callers and callees were gathered */
     uint32_t same_name;            /* other definitions of the lead's name */
     struct arena *arena;
 };
@@ -74,6 +75,7 @@ int gather_trace(struct answer_work *w, struct err *e);
  * around them, about `most`. hide: [n] lines never shown. keep: [n] out. Blank lines at the edges are dropped. */
 void lines_choose(bool *keep, const bool *hide, const struct str *line, uint32_t n, uint32_t head_from, uint32_t head_to,
                   const struct query *q, unsigned most);
+void lines_window(bool *keep, const struct str *line, uint32_t n, const struct query *q, unsigned most);
 /* The chosen lines with a mark for each gap; the indentation that all share is kept. */
 void lines_join(struct buf *out, const struct str *line, const bool *keep, uint32_t n);
 /* The first paragraphs of a doc comment, without comment marks; paragraphs are separated by an empty line. */

@@ -2,7 +2,6 @@
 #include "retriever/answer_parts.h"
 #include "retriever/markdown.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct str of(const char *s)
@@ -53,83 +52,117 @@ static void headline(struct buf *out, const struct answer_work *w, struct part *
     buf_adds(out, "\n");
 }
 
-/* Paragraphs of prose, blocks of code in it fenced, marks of the markup that are only noise dropped. */
-static void prose(struct buf *out, struct str s)
+/* -- prose ------------------------------------------------------------------------------------------------------------------- */
+struct prose {
+    struct buf *out, paragraph, code;
+    bool fenced, title_seen;
+};
+
+static void end_paragraph(struct prose *x)
 {
-    struct buf paragraph = BUF_INIT, code = BUF_INIT;
-    bool fenced = false, first = true;
-    for (size_t i = 0; i <= s.n;) {
-        const char *nl = i < s.n ? memchr(s.p + i, '\n', s.n - i) : NULL;
-        size_t end = nl ? (size_t)(nl - s.p) : s.n;
-        struct str line = {s.p + i, end - i};
+    if (x->paragraph.len) {
+        buf_adds(x->out, "\n> ");
+        md_prose(x->out, (struct str){x->paragraph.data, x->paragraph.len});
+        buf_adds(x->out, "\n");
+    }
+    buf_clear(&x->paragraph);
+}
+
+static void end_code(struct prose *x)
+{
+    while (x->code.len && x->code.data[x->code.len - 1] == '\n')
+        x->code.len--;
+    if (x->code.len) {
+        buf_adds(x->out, "\n");
+        md_fence(x->out, NULL, (struct str){x->code.data, x->code.len});
+    }
+    buf_clear(&x->code);
+}
+
+/* Adds a line to a paragraph, without the marks of strong emphasis. */
+static void add_running(struct prose *x, struct str s)
+{
+    if (x->paragraph.len)
+        buf_addc(&x->paragraph, ' ');
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '*' && i + 1 < s.n && s.p[i + 1] == '*')
+            i++;
+        else
+            buf_addc(&x->paragraph, s.p[i]);
+}
+
+static void add_heading(struct prose *x)
+{
+    if (x->paragraph.len) { /* said as a paragraph of its own, strongly */
+        buf_adds(x->out, "\n> **");
+        md_text(x->out, (struct str){x->paragraph.data, x->paragraph.len});
+        buf_adds(x->out, "**\n");
+    }
+    buf_clear(&x->paragraph);
+}
+
+static void prose_line(struct prose *x, struct str line)
+{
+    size_t in = 0, ruled = 0;
+    while (in < line.n && (line.p[in] == ' ' || line.p[in] == '\t'))
+        in++;
+    struct str s = {line.p + in, line.n - in};
+    bool item = s.n > 2 && strchr("-*+", s.p[0]) && s.p[1] == ' ';
+    if (s.n >= 3 && (!memcmp(s.p, "```", 3) || !memcmp(s.p, "~~~", 3))) {
+        end_paragraph(x);
+        if (x->fenced)
+            end_code(x);
+        x->fenced = !x->fenced;
+        return;
+    }
+    if (x->fenced || (in >= 3 && s.n && !item && !x->paragraph.len) || (!s.n && x->code.len)) {
+        buf_add(&x->code, line.p, line.n);
+        buf_addc(&x->code, '\n');
+        return;
+    }
+    end_code(x);
+    while (ruled < s.n && s.n > 2 && strchr("=-~^*_\"'#", s.p[ruled]))
+        ruled++;
+    if (ruled && ruled == s.n) { /* an underline, or a rule */
+        add_heading(x);
+    } else if (s.n && s.p[0] == '#') {
+        end_paragraph(x);
+        while (s.n && (s.p[0] == '#' || s.p[0] == ' '))
+            s = (struct str){s.p + 1, s.n - 1};
+        if (x->title_seen) { /* the first one is the part's title */
+            add_running(x, s);
+            add_heading(x);
+        }
+        x->title_seen = true;
+    } else if (!s.n || (s.n > 3 && !memcmp(s.p, ".. ", 3))) {
+        end_paragraph(x);
+    } else {
+        if (item)
+            end_paragraph(x);
+        add_running(x, s);
+    }
+}
+
+/* Paragraphs quoted, blocks of code fenced, the markup's own marks dropped. title: the text begins with it. */
+static void prose(struct buf *out, struct str text, bool title)
+{
+    struct prose x = {.out = out, .title_seen = !title};
+    for (size_t i = 0; i < text.n;) {
+        const char *nl = memchr(text.p + i, '\n', text.n - i);
+        size_t end = nl ? (size_t)(nl - text.p) : text.n;
+        prose_line(&x, (struct str){text.p + i, end - i});
         i = end + 1;
-        size_t in = 0;
-        while (in < line.n && (line.p[in] == ' ' || line.p[in] == '\t'))
-            in++;
-        struct str bare = {line.p + in, line.n - in};
-        bool tick = bare.n >= 3 && (!memcmp(bare.p, "```", 3) || !memcmp(bare.p, "~~~", 3));
-        bool item = bare.n > 2 && strchr("-*+", bare.p[0]) && bare.p[1] == ' ';
-        bool code_line = fenced || (in >= 4 && bare.n && !item && !paragraph.len);
-        if (tick || (!code_line && (!bare.n || item || bare.p[0] == '#' || i > s.n))) { /* a border: what was before ends */
-            if (!tick && bare.n && !item && bare.p[0] != '#') {
-                if (paragraph.len)
-                    buf_addc(&paragraph, ' ');
-                buf_add(&paragraph, bare.p, bare.n);
-                bare.n = 0;
-            }
-            if (paragraph.len) {
-                buf_adds(out, "\n> ");
-                md_text(out, (struct str){paragraph.data, paragraph.len});
-                buf_adds(out, "\n");
-            }
-            buf_clear(&paragraph);
-        }
-        if (code.len && (tick || (!fenced && !code_line && bare.n) || i > s.n)) {
-            if (code_line && !tick)
-                buf_addf(&code, "%.*s\n", (int)line.n, line.p);
-            buf_adds(out, "\n");
-            md_fence(out, NULL, (struct str){code.data, code.len});
-            buf_clear(&code);
-            if (i > s.n)
-                break;
-        }
-        if (tick) {
-            fenced = !fenced;
-        } else if (code_line) {
-            buf_add(&code, line.p, line.n);
-            buf_addc(&code, '\n');
-        } else if (bare.n && bare.p[0] == '#') {
-            while (bare.n && (bare.p[0] == '#' || bare.p[0] == ' '))
-                bare = (struct str){bare.p + 1, bare.n - 1};
-            if (!first) { /* the first heading is the title */
-                buf_adds(out, "\n> ");
-                md_text(out, bare);
-                buf_adds(out, "\n");
-            }
-        } else if (bare.n) {
-            if (paragraph.len)
-                buf_addc(&paragraph, ' ');
-            buf_add(&paragraph, bare.p, bare.n);
-        }
-        first = false;
     }
-    if (paragraph.len) {
-        buf_adds(out, "\n> ");
-        md_text(out, (struct str){paragraph.data, paragraph.len});
-        buf_adds(out, "\n");
-    }
-    if (code.len) {
-        buf_adds(out, "\n");
-        md_fence(out, NULL, (struct str){code.data, code.len});
-    }
-    buf_release(&paragraph);
-    buf_release(&code);
+    end_paragraph(&x);
+    end_code(&x);
+    buf_release(&x.paragraph);
+    buf_release(&x.code);
 }
 
 static void body(struct buf *out, const struct part *p)
 {
     if (p->prose) {
-        prose(out, p->code);
+        prose(out, p->code, p->title != NULL);
         return;
     }
     for (size_t i = 0; i < p->doc.n;) { /* paragraphs of the doc comment */
@@ -139,7 +172,7 @@ static void body(struct buf *out, const struct part *p)
         if (end + 1 >= p->doc.n)
             end = p->doc.n;
         buf_adds(out, "\n> ");
-        md_text(out, (struct str){p->doc.p + i, end - i});
+        md_prose(out, (struct str){p->doc.p + i, end - i});
         buf_adds(out, "\n");
         i = end + 2;
     }
@@ -256,6 +289,13 @@ static void trace(struct buf *out, struct answer_work *w, uint32_t *next)
     }
 }
 
+static void graph(struct buf *out, struct answer_work *w, uint32_t *next)
+{
+    list(out, w, PART_CALLER, w->same_name ? "Called by (by name: other definitions share it)" : "Called by", next);
+    list(out, w, PART_CALLEE, "Calls", next);
+    list(out, w, PART_HEIR, "Extended by", next);
+}
+
 void write_answer(struct buf *out, struct answer_work *w)
 {
     uint32_t next = 1;
@@ -268,19 +308,15 @@ void write_answer(struct buf *out, struct answer_work *w)
     if (lead) {
         headline(out, w, lead, &next);
         body(out, lead);
+        if (w->graph_of == PART_LEAD)
+            graph(out, w, &next);
     }
     if (second) {
         buf_adds(out, lead ? "\n" : "");
         headline(out, w, second, &next);
         body(out, second);
-    }
-    if (lead || second) {
-        char label[80];
-        const char *by_name = w->same_name ? " (by name: several definitions share it)" : "";
-        snprintf(label, sizeof label, "Called by%s", by_name);
-        list(out, w, PART_CALLER, label, &next);
-        list(out, w, PART_CALLEE, "Calls", &next);
-        list(out, w, PART_HEIR, "Extended by", &next);
+        if (w->graph_of == PART_SECOND)
+            graph(out, w, &next);
     }
     further(out, w, "Further places", &next);
 }

@@ -330,6 +330,8 @@ static bool best_definition(struct place *best, struct lookup *l, struct str nam
         if (p->kind == SYMBOL_SECTION || p->kind == SYMBOL_FIELD || p->kind == SYMBOL_VARIABLE || p->kind == SYMBOL_TEST)
             continue;
         const struct snapshot *s = l->snap[p->target];
+        if (file_distance(&s->file[p->file]) > file_distance(&s->file[caller->file]) + .25f) /* code calls no tests */
+            continue;
         float order = p->order;
         if (p->cut == caller->cut)
             order -= 4;

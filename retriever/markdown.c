@@ -156,7 +156,8 @@ void md_text(struct buf *out, struct str s)
         n--;
     while (i < n && p[i] == ' ')
         i++;
-    bool first = !out->len || out->data[out->len - 1] == '\n' || out->data[out->len - 1] == ' ';
+    bool first = !out->len || out->data[out->len - 1] == '\n' ||
+                 (out->len > 1 && out->data[out->len - 1] == ' ' && strchr("\n>-", out->data[out->len - 2]));
     size_t mark = first && i < n ? list_mark(p + i, n - i) : SIZE_MAX;
     mark = mark == SIZE_MAX ? mark : mark + i;
     if (first && i < n && begins_block(p[i]))
@@ -177,4 +178,57 @@ void md_text(struct buf *out, struct str s)
         buf_addc(out, c);
     }
     buf_release(&line);
+}
+
+static size_t ticks_at(struct str s, size_t i)
+{
+    size_t n = 0;
+    while (i + n < s.n && s.p[i + n] == '`')
+        n++;
+    return n;
+}
+
+void md_prose(struct buf *out, struct str s)
+{
+    size_t from = 0, i = 0, tries = 0;
+    while (i < s.n) {
+        size_t n = ticks_at(s, i), end = i + n;
+        if (!n || tries > 64) {
+            i++;
+            continue;
+        }
+        while (end < s.n && ticks_at(s, end) != n) /* the run that closes it */
+            end += ticks_at(s, end) ? ticks_at(s, end) : 1;
+        if (end >= s.n || end == i + n) {
+            tries++; /* keeps it linear */
+            i += n;
+            continue;
+        }
+        size_t to = i; /* without a role before it: :meth:`x` */
+        if (to > from + 2 && s.p[to - 1] == ':') {
+            size_t at = to - 1;
+            while (at > from && (alnum(s.p[at - 1]) || s.p[at - 1] == '-'))
+                at--;
+            if (at > from && at < to - 1 && s.p[at - 1] == ':')
+                to = at - 1;
+        }
+        struct str code = {s.p + i + n, end - i - n};
+        if (code.n > 1 && code.p[0] == '~')
+            code = (struct str){code.p + 1, code.n - 1};
+        if (to > from) {
+            bool blank_before = s.p[from] == ' ', blank_after = s.p[to - 1] == ' ';
+            if (blank_before)
+                buf_addc(out, ' ');
+            md_text(out, (struct str){s.p + from, to - from});
+            if (blank_after && to - from > 1)
+                buf_addc(out, ' ');
+        }
+        md_code(out, code);
+        from = i = end + n;
+    }
+    if (from < s.n) {
+        if (from && s.p[from] == ' ')
+            buf_addc(out, ' ');
+        md_text(out, (struct str){s.p + from, s.n - from});
+    }
 }

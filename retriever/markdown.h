@@ -8,6 +8,8 @@
 
 /* Running text within one paragraph: line ends become blanks, marks are escaped where they would mean something. */
 void md_text(struct buf *out, struct str s);
+/* The same for text that is itself Markdown or reStructuredText: its code spans are code again (`x`, ``x``, :role:`x`). */
+void md_prose(struct buf *out, struct str s);
 /* A code span: `name`, with more backticks where the text has some. An empty text gives nothing. */
 void md_code(struct buf *out, struct str s);
 /* A fenced block of whole lines; language: the info string, kept only where it is letters, digits, + # - and NULL for none. */
