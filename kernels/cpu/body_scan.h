@@ -1,7 +1,7 @@
 /* The scan, once for every instruction set. The file that includes this defines before it
  *
  *   tile_1(out, rows, dim, q)   out[i] = rows[i] · q for 16 rows
- *   tile_4(out, rows, dim, q)   out[4 i + j] = rows[j] · q[i] for 4 rows and 4 queries
+ *   tile_4(out, rows, dim, q)   out[i][j] = rows[j] · q[i] for 16 rows and 4 queries
  *   one(row, dim, q)            a row on its own
  *
  * q is struct scan_query, whose bytes are filled up with zeros to a multiple of 64.
@@ -83,19 +83,14 @@ static void block_1(int32_t *dot, const int8_t *rows, size_t n, size_t dim, cons
             dot[i] = one(rows + i * dim, dim, q);
 }
 
-/* dot: [4][BLOCK] */
 static void block_4(int32_t (*dot)[BLOCK], const int8_t *rows, size_t n, size_t dim, const struct scan_query *q)
 {
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        int32_t tile[16];
-        tile_4(tile, rows + i * dim, dim, q);
-        for (size_t k = 0; k < 4; k++)
-            memcpy(&dot[k][i], &tile[4 * k], 4 * sizeof *tile);
-    }
-    for (; i < n; i++)
-        for (size_t k = 0; k < 4; k++)
-            dot[k][i] = one(rows + i * dim, dim, &q[k]);
+    if (n == BLOCK)
+        tile_4(dot, rows, dim, q);
+    else
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < 4; k++)
+                dot[k][i] = one(rows + i * dim, dim, &q[k]);
 }
 
 static void body_topk(const struct scan_rows *r, const uint64_t *candidates, const struct scan_queries *q,
@@ -110,7 +105,7 @@ static void body_topk(const struct scan_rows *r, const uint64_t *candidates, con
             continue;
         const int8_t *rows = r->q + at * r->dim;
         uint32_t first = r->first + (uint32_t)at;
-        int32_t dot[4][BLOCK];
+        _Alignas(64) int32_t dot[4][BLOCK];
         if (q->n == 1) {
             block_1(dot[0], rows, n, r->dim, p.query);
             offer(top, dot[0], r->scale + at, q->scale[0], n, bits, first);
@@ -130,7 +125,7 @@ static void body_scores(const struct scan_rows *r, const struct scan_queries *q,
     prepare(&p, q, r->dim);
     for (size_t at = 0; at < r->n; at += BLOCK) {
         size_t n = r->n - at < BLOCK ? r->n - at : BLOCK;
-        int32_t dot[BLOCK];
+        _Alignas(64) int32_t dot[BLOCK];
         block_1(dot, r->q + at * r->dim, n, r->dim, p.query);
         for (size_t i = 0; i < n; i++)
             out[at + i] = (float)dot[i] * r->scale[at + i] * q->scale[0];

@@ -57,10 +57,10 @@ static inline void tile_1(int32_t *out, const int8_t *rows, size_t dim, const st
         quad(out + 4 * i, rows + 4 * i * dim, dim, q->q);
 }
 
-static inline void tile_4(int32_t *out, const int8_t *rows, size_t dim, const struct scan_query *q)
+static inline void tile_4(int32_t (*out)[16], const int8_t *rows, size_t dim, const struct scan_query *q)
 {
     for (int i = 0; i < 4; i++)
-        quad(out + 4 * i, rows, dim, q[i].q);
+        tile_1(out[i], rows, dim, &q[i]);
 }
 
 #include "kernels/cpu/body_scan.h"

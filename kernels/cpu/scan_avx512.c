@@ -64,25 +64,48 @@ static inline void tile_1(int32_t *out, const int8_t *rows, size_t dim, const st
     _mm512_storeu_si512(out, _mm512_sub_epi32(sums(acc), _mm512_set1_epi32(128 * q->sum)));
 }
 
-/* 16 accumulators and 4 rows in registers, the query from the first-level cache: two products a load */
-static inline void tile_4(int32_t *out, const int8_t *rows, size_t dim, const struct scan_query *q)
+static inline __attribute__((always_inline)) void step_4(__m512i acc[16], const __m512i x[4], const struct scan_query *q, size_t c)
+{
+    for (int i = 0; i < 4; i++) {
+        __m512i y = _mm512_load_si512(q[i].q + c);
+        for (int j = 0; j < 4; j++)
+            acc[4 * i + j] = _mm512_dpbusd_epi32(acc[4 * i + j], x[j], y);
+    }
+}
+
+/* Lane 4 i + j: row j by query i. 16 accumulators and 4 rows in registers, the query from the first-level cache: two products
+ * a load. */
+static inline __m512i quad_4(const int8_t *rows, size_t dim, const struct scan_query *q)
 {
     __m512i acc[16], x[4];
+    size_t c = 0;
     for (int i = 0; i < 16; i++)
         acc[i] = _mm512_setzero_si512();
-    for (size_t c = 0; c < dim; c += 64) {
-        __mmask64 m = dim - c >= 64 ? ~(__mmask64)0 : tail_mask(dim - c);
+    for (; c + 64 <= dim; c += 64) {
         for (int j = 0; j < 4; j++)
-            x[j] = raised(_mm512_maskz_loadu_epi8(m, rows + j * dim + c));
-        for (int i = 0; i < 4; i++) {
-            __m512i y = _mm512_load_si512(q[i].q + c);
-            for (int j = 0; j < 4; j++)
-                acc[4 * i + j] = _mm512_dpbusd_epi32(acc[4 * i + j], x[j], y);
-        }
+            x[j] = raised(_mm512_loadu_si512(rows + j * dim + c));
+        step_4(acc, x, q, c);
     }
-    __m512i sum = _mm512_setr_epi32(q[0].sum, q[0].sum, q[0].sum, q[0].sum, q[1].sum, q[1].sum, q[1].sum, q[1].sum, q[2].sum,
-                                    q[2].sum, q[2].sum, q[2].sum, q[3].sum, q[3].sum, q[3].sum, q[3].sum);
-    _mm512_storeu_si512(out, _mm512_sub_epi32(sums(acc), _mm512_slli_epi32(sum, 7)));
+    if (c < dim) {
+        for (int j = 0; j < 4; j++)
+            x[j] = raised(_mm512_maskz_loadu_epi8(tail_mask(dim - c), rows + j * dim + c));
+        step_4(acc, x, q, c);
+    }
+    return sums(acc);
+}
+
+static inline void tile_4(int32_t (*out)[16], const int8_t *rows, size_t dim, const struct scan_query *q)
+{
+    __m512i v[4];
+    for (int k = 0; k < 4; k++)
+        v[k] = quad_4(rows + 4 * k * dim, dim, q);
+    /* the 128-bit lanes transposed: rows 0-15 of query i together */
+    __m512i a = _mm512_shuffle_i32x4(v[0], v[1], 0x88), b = _mm512_shuffle_i32x4(v[2], v[3], 0x88);
+    __m512i c = _mm512_shuffle_i32x4(v[0], v[1], 0xdd), d = _mm512_shuffle_i32x4(v[2], v[3], 0xdd);
+    __m512i t[4] = {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd),
+                    _mm512_shuffle_i32x4(c, d, 0xdd)};
+    for (int i = 0; i < 4; i++)
+        _mm512_store_si512(out[i], _mm512_sub_epi32(t[i], _mm512_set1_epi32(128 * q[i].sum)));
 }
 
 #include "kernels/cpu/body_scan.h"

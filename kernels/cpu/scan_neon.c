@@ -42,24 +42,27 @@ static inline void tile_1(int32_t *out, const int8_t *rows, size_t dim, const st
     }
 }
 
-static inline void tile_4(int32_t *out, const int8_t *rows, size_t dim, const struct scan_query *q)
+/* Four rows by four queries in registers, four times over. */
+static inline void tile_4(int32_t (*out)[16], const int8_t *rows, size_t dim, const struct scan_query *q)
 {
-    int32x4_t acc[4][4];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++)
-            acc[i][j] = vdupq_n_s32(0);
-    for (size_t c = 0; c < dim; c += 16) {
-        int8x16_t x[4];
-        for (int j = 0; j < 4; j++)
-            x[j] = part(rows + j * dim + c, dim - c);
-        for (int i = 0; i < 4; i++) {
-            int8x16_t y = vld1q_s8(q[i].q + c);
+    for (int k = 0; k < 16; k += 4, rows += 4 * dim) {
+        int32x4_t acc[4][4];
+        for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++)
-                acc[i][j] = vdotq_s32(acc[i][j], x[j], y);
+                acc[i][j] = vdupq_n_s32(0);
+        for (size_t c = 0; c < dim; c += 16) {
+            int8x16_t x[4];
+            for (int j = 0; j < 4; j++)
+                x[j] = part(rows + j * dim + c, dim - c);
+            for (int i = 0; i < 4; i++) {
+                int8x16_t y = vld1q_s8(q[i].q + c);
+                for (int j = 0; j < 4; j++)
+                    acc[i][j] = vdotq_s32(acc[i][j], x[j], y);
+            }
         }
+        for (int i = 0; i < 4; i++)
+            store_sums(out[i] + k, acc[i]);
     }
-    for (int i = 0; i < 4; i++)
-        store_sums(out + 4 * i, acc[i]);
 }
 
 #include "kernels/cpu/body_scan.h"

@@ -15,11 +15,10 @@ static void tile_1(int32_t *out, const int8_t *rows, size_t dim, const struct sc
         out[i] = one(rows + i * dim, dim, q);
 }
 
-static void tile_4(int32_t *out, const int8_t *rows, size_t dim, const struct scan_query *q)
+static void tile_4(int32_t (*out)[16], const int8_t *rows, size_t dim, const struct scan_query *q)
 {
     for (size_t i = 0; i < 4; i++)
-        for (size_t j = 0; j < 4; j++)
-            out[4 * i + j] = one(rows + j * dim, dim, &q[i]);
+        tile_1(out[i], rows, dim, &q[i]);
 }
 
 #include "kernels/cpu/body_scan.h"
