@@ -14,7 +14,12 @@
 #include <stdint.h>
 
 struct span {
-    uint32_t start, end;
+    uint32_t start, end, flags; /* enum span_flag */
+};
+enum span_flag {
+    SPAN_PUBLIC = 1, /* a wrapper that exports */
+    SPAN_TEST = 2,   /* an attribute that makes a test of what it stands before */
+    SPAN_HEAD = 4,   /* a type signature that stands before its function */
 };
 
 /* A definition: as the query found it, then as symbols.c completed it. Bytes in the text. */
@@ -22,7 +27,7 @@ struct def {
     uint32_t start, end;           /* the node */
     uint32_t name, name_end;       /* the name as written, before it is cleaned */
     uint32_t outer, outer_end;     /* with wrapper (export, decorators, template<>), attributes and doc comment */
-    uint32_t head;                 /* where the signature begins */
+    uint32_t head, head_end;       /* where the signature begins; and ends, when it stands apart from the definition */
     uint32_t doc, doc_end;
     uint32_t scope, scope_end;     /* a receiver or qualifier outside the nesting: func (s *Server) Run, Foo::bar */
     uint32_t parent;               /* index in defs, or RECORD_NONE */

@@ -14,7 +14,13 @@ struct language {
     const char *tags_scm;                     /* the query file's text, embedded at build time; NULL: cut by lines */
     uint16_t version;                         /* raised when the query changes: cuts of the old one are made anew */
     uint8_t visibility;                       /* enum visibility: how the syntax says that a definition is public */
+    uint8_t habits;                           /* enum habit */
     const struct language *(*refine)(struct str head); /* a suffix that two languages share: decides by content, or NULL */
+};
+
+enum habit {
+    CLAUSES = 1,           /* a function is written as several definitions of one name in a row: they are one symbol */
+    DOC_BELOW = 2,         /* a comment right below a declaration documents it */
 };
 
 enum visibility {

@@ -82,6 +82,14 @@ static bool goes_on(const char *p, const char *end, char before)
 
 void cut_signature(struct buf *out, const struct cutter *c, const struct def *d)
 {
+    if (d->head_end) { /* a type signature: all of it */
+        for (uint32_t i = d->head; i < d->head_end && out->len < SIGNATURE_MAX; i++)
+            if (!is_space(c->text[i]))
+                buf_addc(out, c->text[i]);
+            else if (out->len && out->data[out->len - 1] != ' ')
+                buf_addc(out, ' ');
+        return;
+    }
     const char *name_end = c->text + d->name_end, *end = c->text + d->end, *p = c->text + d->head, *name = c->text + d->name;
     if (name < p) /* the name stands before its node, or far behind it: begin with it */
         p = name;

@@ -66,7 +66,12 @@ static void sort(void *v, uint32_t n, size_t size, int (*order)(const void *, co
     }
 }
 
-/* A name is defined once; of several patterns the first in the query file wins. */
+static bool is_code(uint8_t kind)
+{
+    return kind == SYMBOL_FUNCTION || kind == SYMBOL_METHOD || kind == SYMBOL_TEST;
+}
+
+/* A name is defined once, and so is a function's node; of several patterns the first in the query file wins. */
 static void drop_twins(struct cutter *c)
 {
     sort(c->defs.v, c->defs.n, sizeof *c->defs.v, by_name);
@@ -76,6 +81,17 @@ static void drop_twins(struct cutter *c)
             c->defs.v[kept++] = c->defs.v[i];
     c->defs.n = kept;
     sort(c->defs.v, c->defs.n, sizeof *c->defs.v, by_start);
+    kept = 0;
+    for (uint32_t i = 0; i < c->defs.n; i++) {
+        struct def *d = &c->defs.v[i], *before = kept ? &c->defs.v[kept - 1] : NULL;
+        if (before && before->start == d->start && before->end == d->end && is_code(d->kind) && is_code(before->kind)) {
+            if (d->pattern < before->pattern)
+                *before = *d;
+            continue;
+        }
+        c->defs.v[kept++] = *d;
+    }
+    c->defs.n = kept;
 }
 
 /* Only white space in [a, b), with at most max line ends? */
@@ -120,12 +136,11 @@ static void add_wrappers(struct cutter *c)
         struct def *d = &c->defs.v[i];
         for (; next < c->wraps.n && c->wraps.v[next].start <= d->start; next++)
             VEC_ADD(c->stack, next);
-        while (c->stack.n && (c->wraps.v[c->stack.v[c->stack.n - 1]].end & 0x7fffffffu) <= d->start)
+        while (c->stack.n && c->wraps.v[c->stack.v[c->stack.n - 1]].end <= d->start)
             c->stack.n--;
         for (uint32_t s = c->stack.n; s > 0; s--) {
             struct span w = c->wraps.v[c->stack.v[s - 1]];
-            bool public = w.end >> 31;
-            w.end &= 0x7fffffffu;
+            bool public = w.flags & SPAN_PUBLIC;
             if (w.end < d->end) /* a closed one, deeper in the stack than an open one */
                 continue;
             if (d->parent != RECORD_NONE && w.start <= c->defs.v[d->parent].start)
@@ -146,25 +161,59 @@ static void add_wrappers(struct cutter *c)
     }
 }
 
+/* What is marked as documentation may stand a blank line above. */
+static bool is_doc_comment(const struct cutter *c, const struct span *s)
+{
+    return s->end - s->start > 5 && !memcmp(c->text + s->start, "/**", 3) && c->text[s->start + 3] != '*';
+}
+
 /* Comments and attributes right above, line by line upwards. The doc comment is the run of comments. */
 static void add_docs(struct cutter *c, struct def *d)
 {
     uint32_t at = d->outer;
-    if (!begins_line(c, at))
+    if (!begins_line(c, at) || d->doc_end)
         return;
     for (;;) {
         const struct span *comment = last_before(c->comments.v, c->comments.n, at);
         const struct span *attr = last_before(c->attrs.v, c->attrs.n, at);
         if (attr && (!comment || attr->end > comment->end) && only_gap(c, attr->end, at, 2)) {
             at = d->outer = attr->start;
+            if (attr->flags & SPAN_TEST)
+                d->kind = SYMBOL_TEST;
+            if (attr->flags & SPAN_HEAD) {
+                d->head = attr->start;
+                d->head_end = attr->end;
+            }
             continue;
         }
-        if (!comment || !only_gap(c, comment->end, at, 1) || !begins_line(c, comment->start))
+        if (!comment || !only_gap(c, comment->end, at, is_doc_comment(c, comment) && !d->doc_end ? 2 : 1) ||
+            !begins_line(c, comment->start))
             return;
         if (!d->doc_end)
             d->doc_end = comment->end;
         at = d->outer = d->doc = comment->start;
     }
+}
+
+/* val f : int -> int (** what it does *): a comment right below, with nothing right below itself. */
+static void doc_below(struct cutter *c, struct def *d)
+{
+    uint32_t lo = 0, hi = c->comments.n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (c->comments.v[mid].start < d->outer_end)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == c->comments.n)
+        return;
+    struct span s = c->comments.v[lo];
+    if (!only_gap(c, d->outer_end, s.start, 1) || (s.end < c->n && only_gap(c, s.end, s.end + 1, 1) && s.end + 1 < c->n &&
+                                                  !is_space(c->text[s.end + 1])))
+        return;
+    d->doc = s.start;
+    d->doc_end = d->outer_end = s.end;
 }
 
 /* Grammars differ in whether a comment holds its line end: no longer after this. Adjoining pieces stay apart. */
@@ -190,6 +239,21 @@ static uint32_t open_at(struct cutter *c, uint32_t *next, uint32_t at)
     return c->stack.n ? c->stack.v[c->stack.n - 1] : RECORD_NONE;
 }
 
+/* The same span captured twice is one with the flags of both. */
+static void merge_spans(void *vec)
+{
+    VEC(struct span) *s = vec;
+    uint32_t kept = 0;
+    sort(s->v, s->n, sizeof *s->v, span_order);
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (kept && s->v[kept - 1].start == s->v[i].start && s->v[kept - 1].end == s->v[i].end)
+            s->v[kept - 1].flags |= s->v[i].flags;
+        else
+            s->v[kept++] = s->v[i];
+    }
+    s->n = kept;
+}
+
 static void nest(struct cutter *c)
 {
     c->stack.n = 0;
@@ -209,11 +273,6 @@ static bool is_type(uint8_t kind)
 {
     return kind == SYMBOL_CLASS || kind == SYMBOL_STRUCT || kind == SYMBOL_INTERFACE || kind == SYMBOL_ENUM ||
            kind == SYMBOL_TYPE || kind == SYMBOL_IMPLEMENTATION;
-}
-
-static bool is_code(uint8_t kind)
-{
-    return kind == SYMBOL_FUNCTION || kind == SYMBOL_METHOD || kind == SYMBOL_TEST;
 }
 
 static bool contains_text(const char *p, uint32_t n, const char *what)
@@ -301,6 +360,10 @@ static bool settle(struct cutter *c, struct def *d)
             break;
         }
     }
+    /* exports.x = function x() {}: the inner name is the same thing */
+    if (d->parent != RECORD_NONE && d->kind == SYMBOL_FUNCTION && is_code(c->defs.v[d->parent].kind) &&
+        c->defs.v[d->parent].end == d->end && c->defs.v[d->parent].start != d->start)
+        return false;
     if (d->role == CAPTURE_MAYBE_TEST)
         d->kind = is_test(c, d) ? SYMBOL_TEST : SYMBOL_FUNCTION;
     if (d->kind == SYMBOL_FUNCTION && (is_type(parent) || d->scope_end > d->scope))
@@ -312,6 +375,21 @@ static bool settle(struct cutter *c, struct def *d)
     return true;
 }
 
+/* The definition among the first n that d goes on: the sibling right above, of the same name, with nothing between. */
+static uint32_t earlier_clause(const struct cutter *c, const struct def *d, uint32_t n)
+{
+    uint32_t p = n ? n - 1 : RECORD_NONE, climb = 0;
+    while (p != RECORD_NONE && c->defs.v[p].parent != d->parent && climb++ < CLIMB_MAX)
+        p = c->defs.v[p].parent;
+    if (p == RECORD_NONE || c->defs.v[p].parent != d->parent || d->doc_end || d->head_end || !is_code(d->kind))
+        return RECORD_NONE;
+    const struct def *o = &c->defs.v[p];
+    uint32_t len = d->name_end - d->name;
+    return o->kind == d->kind && d->kind != SYMBOL_TEST && o->name_end - o->name == len &&
+                   !memcmp(c->text + o->name, c->text + d->name, len) && o->outer_end <= d->outer && only_gap(c, o->outer_end, d->outer, 3)
+               ? p : RECORD_NONE;
+}
+
 static void settle_all(struct cutter *c)
 {
     VEC(uint32_t) moved = {NULL, 0, 0};
@@ -321,6 +399,14 @@ static void settle_all(struct cutter *c)
         if (d.parent != RECORD_NONE)
             d.parent = moved.v[d.parent];
         bool keep = settle(c, &d); /* parents are read at their new places: kept <= i */
+        uint32_t first = keep && c->lang->habits & CLAUSES ? earlier_clause(c, &d, kept) : RECORD_NONE;
+        if (first != RECORD_NONE) {
+            c->defs.v[first].end = d.end;
+            c->defs.v[first].outer_end = d.outer_end;
+            c->defs.v[first].last_line = d.last_line;
+            VEC_ADD(moved, first);
+            continue;
+        }
         VEC_ADD(moved, keep ? kept : d.parent);
         if (keep)
             c->defs.v[kept++] = d;
@@ -492,6 +578,8 @@ static void settle_refs(struct cutter *c)
     for (uint32_t i = 0; i < c->refs.n; i++) {
         struct ref r = c->refs.v[i];
         r.def = open_at(c, &next, r.start);
+        if (r.kind == REF_TYPE && (r.end == r.start + 1 || (r.def != RECORD_NONE && c->defs.v[r.def].name == r.start)))
+            continue; /* a type parameter; the defined name itself */
         r.name_len = clean(text, c->text + r.start, r.end - r.start);
         r.name_at = cut_intern(c, text, r.name_len);
         if (!r.name_len)
@@ -521,9 +609,9 @@ static void settle_refs(struct cutter *c)
 
 void cut_symbols(struct cutter *c)
 {
-    sort(c->comments.v, c->comments.n, sizeof *c->comments.v, span_order);
-    sort(c->attrs.v, c->attrs.n, sizeof *c->attrs.v, span_order);
-    sort(c->wraps.v, c->wraps.n, sizeof *c->wraps.v, span_order);
+    merge_spans(&c->comments);
+    merge_spans(&c->attrs);
+    merge_spans(&c->wraps);
     sort(c->inner_evidence.v, c->inner_evidence.n, sizeof *c->inner_evidence.v, span_order);
     trim_comments(c);
     drop_twins(c);
@@ -542,6 +630,8 @@ void cut_symbols(struct cutter *c)
     add_wrappers(c);
     for (uint32_t i = 0; i < c->defs.n; i++) {
         struct def *d = &c->defs.v[i];
+        if (c->lang->habits & DOC_BELOW)
+            doc_below(c, d);
         d->head = d->outer; /* before attributes and comments: "export default" belongs to the signature */
         add_docs(c, d);
     }

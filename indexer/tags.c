@@ -40,6 +40,7 @@ static int capture_of(struct capture *out, const char *name)
         {"scope", CAPTURE_SCOPE}, {"comment", CAPTURE_COMMENT}, {"attr", CAPTURE_ATTR}, {"wrap", CAPTURE_WRAP},
         {"wrap.public", CAPTURE_WRAP_PUBLIC}, {"doc", CAPTURE_DOC}, {"evidence", CAPTURE_EVIDENCE},
         {"evidence.inside", CAPTURE_EVIDENCE_INSIDE}, {"header", CAPTURE_HEADER},
+        {"attr.test", CAPTURE_ATTR_TEST}, {"head", CAPTURE_HEAD},
     };
     *out = (struct capture){CAPTURE_NONE, 0};
     if (name[0] == '_')
@@ -68,6 +69,7 @@ static int predicate_of(struct predicate *out, const TSQuery *q, const TSQueryPr
         {"eq?", PREDICATE_EQ, false},         {"not-eq?", PREDICATE_EQ, true},
         {"any-of?", PREDICATE_ANY_OF, false}, {"not-any-of?", PREDICATE_ANY_OF, true},
         {"prefix?", PREDICATE_PREFIX, false}, {"not-prefix?", PREDICATE_PREFIX, true},
+        {"upper?", PREDICATE_UPPER, false},   {"not-upper?", PREDICATE_UPPER, true},
     };
     uint32_t len;
     if (n < 3 || step[0].type != TSQueryPredicateStepTypeString || step[1].type != TSQueryPredicateStepTypeCapture)
@@ -177,10 +179,23 @@ const struct tags *tags_of(const struct language *l)
     return expected;
 }
 
+static bool is_upper(struct str s)
+{
+    bool letter = false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= 'a' && s.p[i] <= 'z')
+            return false;
+        letter |= s.p[i] >= 'A' && s.p[i] <= 'Z';
+    }
+    return letter;
+}
+
 static bool holds(const struct predicate *p, struct str text)
 {
     for (uint32_t i = 0; i < p->nstrings; i++) {
         struct str s = p->strings[i];
+        if (p->op == PREDICATE_UPPER) /* letters, all of them capitals */
+            return is_upper(text) != p->negated;
         bool same = text.n >= s.n && !memcmp(text.p, s.p, s.n) && (p->op == PREDICATE_PREFIX || text.n == s.n);
         if (same)
             return !p->negated;
@@ -205,7 +220,7 @@ static bool all_hold(const struct predicates *ps, const TSQueryMatch *m, const c
 
 static struct span span_of(TSNode node)
 {
-    return (struct span){ts_node_start_byte(node), ts_node_end_byte(node)};
+    return (struct span){ts_node_start_byte(node), ts_node_end_byte(node), 0};
 }
 
 /* One match: at most one definition, any number of references, comments and the like. */
@@ -215,7 +230,7 @@ static void take(struct cutter *c, const struct tags *t, const TSQueryMatch *m)
     for (uint16_t k = 0; k < m->capture_count; k++) {
         TSNode node = m->captures[k].node;
         struct capture cap = t->captures[m->captures[k].index];
-        struct span s = cap.role == CAPTURE_NONE ? (struct span){0, 0} : span_of(node);
+        struct span s = cap.role == CAPTURE_NONE ? (struct span){0, 0, 0} : span_of(node);
         switch ((enum capture_role)cap.role) {
         case CAPTURE_NONE:
             break;
@@ -244,13 +259,14 @@ static void take(struct cutter *c, const struct tags *t, const TSQueryMatch *m)
             VEC_ADD(c->comments, s);
             break;
         case CAPTURE_ATTR:
+        case CAPTURE_ATTR_TEST:
+        case CAPTURE_HEAD:
+            s.flags = cap.role == CAPTURE_ATTR_TEST ? SPAN_TEST : cap.role == CAPTURE_HEAD ? SPAN_HEAD : 0;
             VEC_ADD(c->attrs, s);
             break;
-        case CAPTURE_WRAP_PUBLIC:
-            s.end |= 0x80000000u; /* contents end below 1 GiB */
-            VEC_ADD(c->wraps, s);
-            break;
         case CAPTURE_WRAP:
+        case CAPTURE_WRAP_PUBLIC:
+            s.flags = cap.role == CAPTURE_WRAP_PUBLIC ? SPAN_PUBLIC : 0;
             VEC_ADD(c->wraps, s);
             break;
         case CAPTURE_DOC:

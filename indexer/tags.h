@@ -6,6 +6,7 @@
  *   @scope                      with a definition: the type that it belongs to without standing inside (Go's receiver)
  *   @ref.<kind>                 the name node of a reference; <kind> is a name of REF_KINDS
  *   @comment, @attr             comments; attributes and annotations that stand before a definition as siblings
+ *   @attr.test, @head           an attribute that makes it a test; a type signature that stands before its function
  *   @wrap, @wrap.public         a node around a definition that belongs to it: export, decorators, template<>
  *   @doc                        a docstring inside a definition; outside of all of them it is the file's header
  *   @header                     what a file of prose begins with: its first paragraph
@@ -13,7 +14,7 @@
  *
  * A name node is defined once: of several patterns the one written first in the file wins. Kinds are made exact by nesting:
  * a function in a class is a method; variables and constants inside functions are dropped.
- * Predicates: #eq? #not-eq? #any-of? #not-any-of? #prefix? #not-prefix? (capture, strings…). */
+ * Predicates: #eq? #not-eq? #any-of? #not-any-of? #prefix? #not-prefix? #upper? (capture, strings…). */
 #ifndef CODEASK_INDEXER_TAGS_H
 #define CODEASK_INDEXER_TAGS_H
 
@@ -23,7 +24,7 @@
 
 enum capture_role {
     CAPTURE_NONE, CAPTURE_DEF, CAPTURE_MAYBE_TEST, CAPTURE_NAME, CAPTURE_QNAME, CAPTURE_SCOPE, CAPTURE_REF,
-    CAPTURE_COMMENT, CAPTURE_ATTR, CAPTURE_WRAP, CAPTURE_WRAP_PUBLIC, CAPTURE_DOC, CAPTURE_EVIDENCE,
+    CAPTURE_COMMENT, CAPTURE_ATTR, CAPTURE_ATTR_TEST, CAPTURE_HEAD, CAPTURE_WRAP, CAPTURE_WRAP_PUBLIC, CAPTURE_DOC, CAPTURE_EVIDENCE,
     CAPTURE_EVIDENCE_INSIDE, CAPTURE_HEADER,
 };
 
@@ -31,7 +32,7 @@ struct capture {
     uint8_t role, kind;
 };
 
-enum predicate_op { PREDICATE_EQ, PREDICATE_ANY_OF, PREDICATE_PREFIX };
+enum predicate_op { PREDICATE_EQ, PREDICATE_ANY_OF, PREDICATE_PREFIX, PREDICATE_UPPER };
 
 struct predicate {
     uint32_t capture;

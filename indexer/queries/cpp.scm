@@ -1,1 +1,3 @@
-; cpp
+; C++
+; include: c_family
+; include: cpp_family

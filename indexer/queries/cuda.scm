@@ -1,1 +1,3 @@
-; cuda
+; CUDA
+; include: c_family
+; include: cpp_family

@@ -32,11 +32,4 @@
 (type_elem (type_identifier) @ref.inherit)
 (call_expression function: (identifier) @ref.call)
 (call_expression function: (selector_expression field: (field_identifier) @ref.call))
-(composite_literal type: (type_identifier) @ref.type)
-(composite_literal type: (qualified_type name: (type_identifier) @ref.type))
-(parameter_declaration type: (type_identifier) @ref.type)
-(parameter_declaration type: (pointer_type (type_identifier) @ref.type))
-(parameter_declaration type: (qualified_type name: (type_identifier) @ref.type))
-(parameter_declaration type: (pointer_type (qualified_type name: (type_identifier) @ref.type)))
-(field_declaration name: (_) type: (type_identifier) @ref.type)
-(field_declaration name: (_) type: (pointer_type (type_identifier) @ref.type))
+(type_identifier) @ref.type

@@ -35,11 +35,6 @@
 (object_creation_expression type: (type_identifier) @ref.call)
 (object_creation_expression type: (generic_type . (type_identifier) @ref.call))
 (method_reference (identifier) @ref.call .)
-(formal_parameter type: (type_identifier) @ref.type)
-(formal_parameter type: (generic_type . (type_identifier) @ref.type))
-(method_declaration type: (type_identifier) @ref.type)
-(method_declaration type: (generic_type . (type_identifier) @ref.type))
-(field_declaration type: (type_identifier) @ref.type)
-(field_declaration type: (generic_type . (type_identifier) @ref.type))
 (marker_annotation name: (identifier) @ref.type)
 (annotation name: (identifier) @ref.type)
+(type_identifier) @ref.type

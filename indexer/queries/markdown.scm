@@ -1,1 +1,5 @@
-; markdown
+; Markdown: sections by heading
+(section . (atx_heading heading_content: (inline) @name)) @def.section
+(section . (setext_heading heading_content: (paragraph) @name)) @def.section
+(document (section (paragraph) @header))
+(html_block) @comment

@@ -1,6 +1,17 @@
 ; what C, C++ and CUDA share
 (comment) @comment
 
+; macros that define: TEST(suite, name) {}, SYSCALL_DEFINE3(name, …) {}: they have no return type
+((function_definition !type declarator: (function_declarator declarator: (identifier) @_m
+  parameters: (parameter_list . (parameter_declaration type: (_)) . (parameter_declaration type: (_) @name)))) @def.test
+  (#prefix? @_m "TEST" "TYPED_TEST" "BENCHMARK" "GTEST"))
+((function_definition !type declarator: (function_declarator declarator: (identifier) @_m
+  parameters: (parameter_list . (parameter_declaration type: (_) @name)))) @def.test
+  (#prefix? @_m "TEST" "BENCHMARK"))
+((function_definition !type declarator: (function_declarator declarator: (identifier) @_m
+  parameters: (parameter_list . (parameter_declaration type: (type_identifier) @name)))) @def.function
+  (#upper? @_m ""))
+
 (function_definition declarator: (function_declarator declarator: (identifier) @name)) @def.function
 (function_definition
   declarator: (pointer_declarator declarator: (function_declarator declarator: (identifier) @name))) @def.function
@@ -19,6 +30,7 @@
   declarator: (function_declarator declarator: (identifier) @name))) @def.prototype
 (declaration declarator: (pointer_declarator
   declarator: (pointer_declarator declarator: (function_declarator declarator: (identifier) @name)))) @def.prototype
+(declaration declarator: (function_declarator declarator: (parenthesized_declarator (identifier) @name))) @def.prototype
 
 (struct_specifier name: (type_identifier) @name body: (_)) @def.struct
 (union_specifier name: (type_identifier) @name body: (_)) @def.type
@@ -53,16 +65,11 @@
 (translation_unit (declaration declarator: (init_declarator
   declarator: (array_declarator declarator: (array_declarator declarator: (identifier) @name)))) @def.variable)
 (translation_unit (declaration declarator: (identifier) @name) @def.variable)
+(translation_unit (declaration declarator: (pointer_declarator declarator: (identifier) @name)) @def.variable)
 (translation_unit (declaration declarator: (array_declarator declarator: (identifier) @name)) @def.variable)
 
 (preproc_include path: (_) @ref.import)
 (call_expression function: (identifier) @ref.call)
 (call_expression function: (field_expression field: (field_identifier) @ref.call))
-(parameter_declaration type: (type_identifier) @ref.type)
-(parameter_declaration type: (struct_specifier name: (type_identifier) @ref.type))
-(field_declaration type: (type_identifier) @ref.type)
-(field_declaration type: (struct_specifier name: (type_identifier) @ref.type !body))
-(declaration type: (type_identifier) @ref.type)
-(declaration type: (struct_specifier name: (type_identifier) @ref.type !body))
-(function_definition type: (type_identifier) @ref.type)
+(type_identifier) @ref.type
 (initializer_pair value: (identifier) @ref.call)

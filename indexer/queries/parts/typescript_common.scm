@@ -24,8 +24,5 @@
 (extends_type_clause type: (generic_type name: (type_identifier) @ref.inherit))
 (implements_clause (type_identifier) @ref.implement)
 (implements_clause (generic_type name: (type_identifier) @ref.implement))
-(type_annotation (type_identifier) @ref.type)
-(generic_type name: (type_identifier) @ref.type)
-(union_type (type_identifier) @ref.type)
-(array_type (type_identifier) @ref.type)
 (type_query (identifier) @ref.type)
+(type_identifier) @ref.type
