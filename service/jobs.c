@@ -388,6 +388,13 @@ static void *embed_main(void *arg)
 {
     struct jobs *x = arg;
     struct service *s = x->s;
+    struct repo_row *rows = NULL;
+    struct embedder *m = NULL;
+    size_t n = 0;
+    if (!state_repos(s->store, &rows, &n, NULL) && n) /* the first question will want it */
+        models_embedder(&m, s, NULL);
+    models_drop(s, m);
+    state_repos_free(rows, n);
     pthread_mutex_lock(&s->mu);
     while (!s->draining) {
         struct job *j = x->busy ? NULL : pick(x->embed);

@@ -60,6 +60,8 @@ int query_params(struct search_request *q, struct embedder **m, struct request *
     q->path_prefix = path && *path && strcmp(path, ".") ? path : NULL;
     if (q->regex || !rq->s->o.config->embed)
         return 0;
+    if (rq->first_index && !models_number(rq->s, NULL))
+        return 0; /* the first answer waits for no model: there is nothing to compare with yet */
     if (models_embedder(m, rq->s, NULL))
         return 0; /* query_note says why */
     bool any = false;

@@ -230,6 +230,7 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
     if ((!missing && !stale) || rq->nwaited == sizeof rq->waited / sizeof *rq->waited)
         return missing ? err_set(e, ERR_NOT_FOUND, "%s is not indexed yet", repo->name) : 0;
     rq->waited[rq->nwaited++] = repo->id;
+    rq->first_index |= missing;
     struct job_order o = {.repo = repo, .ref = ref, .durable = missing};
     return jobs_index(s, &o, rq, MILESTONE_INDEXED, missing ? 0 : clock_ns() + RECONCILE_WAIT_NS, e);
 }
