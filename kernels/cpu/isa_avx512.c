@@ -9,8 +9,8 @@
 #include "kernels/cpu/ops_x86.h"
 
 /* BF16 dot products run at twice the rate of fp32 on AMD Zen 5 (measured: 505 against 271 GFLOP/s a core) and at half of it
- * on Intel's Sapphire Rapids: attention takes them only on AMD. Weights stay Q8 there: 4·8 products an instruction and block
- * scales reach 860 GOP/s. */
+ * on Intel's Sapphire Rapids: attention takes them only on AMD. Weights stay Q8 there: with block scales it reaches 780 GOP/s,
+ * bf16 505 (tests/bench/bench_kernels_gemm.c), and it reads half of the bytes. */
 static bool amd_bf16(void)
 {
     return x86_is_amd() && x86_has_avx512_bf16();
