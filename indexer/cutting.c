@@ -16,6 +16,7 @@
 
 #define BATCH_BYTES ((size_t)4 << 20) /* of source: a write transaction of some 2 MB, far below 50 ms */
 #define BATCH_MS 100.0                /* what a killed daemon has to do again, and how late a saved file may be seen */
+#define LARGE_BYTES ((uint64_t)128 << 10)
 #define PROGRESS_MS 50.0
 #define FIND_ROWS 8192                /* look-ups a read transaction: about 10 ms */
 
@@ -35,7 +36,7 @@ struct run {
     pthread_mutex_t lock;     /* what follows, between the reader and the caller */
     pthread_cond_t moved;
     size_t submitted, received, read;
-    uint64_t read_bytes;
+    uint64_t total_bytes;
     bool finished;            /* the reader has ended */
     struct err failed;        /* of the reader: code 0 while all is well */
     struct quarantine_row *refused;
@@ -169,22 +170,17 @@ static int read_blob(struct buf *out, const struct run *r, git_odb *odb, struct 
 {
     git_oid id = git_of(&i->oid);
     git_odb_object *o = NULL;
-    size_t size;
-    git_object_t type;
-    int code = git_odb_read_header(&size, &type, odb, &id);
-    if (code == 0 && type != GIT_OBJECT_BLOB)
-        return err_set(e, ERR_CORRUPT, "the object is no file");
-    if (code == 0)
-        i->size = size;
-    if (code == 0 && size > r->c->max_bytes)
+    if (i->size > r->c->max_bytes)
         return err_set(e, ERR_LIMIT, "larger than max_file_bytes");
-    if (code == 0)
-        code = git_odb_read(&o, odb, &id);
+    int code = git_odb_read(&o, odb, &id);
     if (code)
         return git_fail(e, code, "the content cannot be read");
-    buf_add(out, git_odb_object_data(o), git_odb_object_size(o));
+    int rc = git_odb_object_type(o) == GIT_OBJECT_BLOB ? 0 : err_set(e, ERR_CORRUPT, "the object is no file");
+    i->size = git_odb_object_size(o);
+    if (!rc)
+        buf_add(out, git_odb_object_data(o), i->size);
     git_odb_object_free(o);
-    return 0;
+    return rc;
 }
 
 static int read_file(struct buf *out, const struct run *r, git_repository *repo, struct item *i, struct err *e)
@@ -272,7 +268,6 @@ static int read_one(struct run *r, size_t n, git_repository *repo, git_odb *odb,
     }
     pthread_mutex_lock(&r->lock);
     r->submitted++;
-    r->read_bytes += b.len;
     pthread_cond_signal(&r->moved);
     pthread_mutex_unlock(&r->lock);
     rc = pool_submit(r->c->pool, n, i->lang, &b, e);
@@ -286,6 +281,49 @@ out:
     return rc;
 }
 
+struct large {
+    uint64_t size;
+    uint32_t item;
+};
+
+static int largest_first(const void *a, const void *b)
+{
+    const struct large *x = a, *y = b;
+    return x->size != y->size ? (x->size < y->size ? 1 : -1) : (x->item > y->item) - (x->item < y->item);
+}
+
+/* Sizes of what will be read, and the large ones to the front: one that came last would keep one core busy alone. The rest
+ * stays in path order, which is the order of the deltas in a pack. */
+static void sizes_first(struct run *r, git_odb *odb)
+{
+    struct large *large = mem_zero(r->ntodo + 1, sizeof *large);
+    size_t nlarge = 0, rest = r->ntodo;
+    uint64_t total = 0;
+    for (size_t k = 0; k < r->ntodo; k++) {
+        struct item *i = &r->items->v[r->todo[k]];
+        git_oid id = git_of(&i->oid);
+        size_t size;
+        git_object_t type;
+        if (i->from == FROM_ODB && odb && git_odb_read_header(&size, &type, odb, &id) == 0)
+            i->size = size;
+        if (i->size <= r->c->max_bytes)
+            total += i->size;
+        if (i->size > LARGE_BYTES)
+            large[nlarge++] = (struct large){i->size, r->todo[k]};
+    }
+    for (size_t k = r->ntodo; k--;)
+        if (r->items->v[r->todo[k]].size <= LARGE_BYTES)
+            r->todo[--rest] = r->todo[k];
+    if (nlarge)
+        qsort(large, nlarge, sizeof *large, largest_first);
+    for (size_t k = 0; k < nlarge; k++)
+        r->todo[k] = large[k].item;
+    free(large);
+    pthread_mutex_lock(&r->lock);
+    r->total_bytes = total;
+    pthread_mutex_unlock(&r->lock);
+}
+
 static void *reader(void *arg)
 {
     struct run *r = arg;
@@ -295,6 +333,8 @@ static void *reader(void *arg)
     int rc = r->c->git ? repo_open(&repo, r->c->git, &e) : 0;
     if (!rc && repo && git_repository_odb(&odb, repo) != 0)
         rc = git_fail(&e, GIT_ERROR, "%s", r->c->git);
+    if (!rc)
+        sizes_first(r, odb);
     for (size_t k = 0; k < r->ntodo && !rc && !atomic_load(&r->stop); k++) {
         rc = read_one(r, r->todo[k], repo, odb, &e);
         pthread_mutex_lock(&r->lock);
@@ -422,6 +462,7 @@ static int collect(struct run *r, struct err *e)
         pthread_mutex_lock(&r->lock);
         r->received++;
         r->c->progress->files_done = before + r->read - (r->submitted - r->received);
+        r->c->progress->bytes = r->total_bytes;
         pthread_mutex_unlock(&r->lock);
         r->c->progress->bytes_done += r->items->v[got.tag].size;
         r->c->progress->seconds = (clock_ms() - begun) / 1e3;
@@ -433,7 +474,7 @@ static int collect(struct run *r, struct err *e)
         } else if (got.code) {
             refuse(r, &r->items->v[got.tag], 2, &got.why);
             r->c->progress->quarantined++;
-            log_line(LOG_WARN, "%s: quarantined: %s", r->items->v[got.tag].path.p, got.why.message);
+            log_line(LOG_INFO, "%s: quarantined: %s", r->items->v[got.tag].path.p, got.why.message);
         }
         if (got.code || rc) { /* after an error the rest is only drained */
             buf_release(&got.record);
@@ -452,6 +493,8 @@ static int collect(struct run *r, struct err *e)
         int wrote = batch_write(r, &b, rc ? NULL : e);
         rc = rc ? rc : wrote;
     }
+    if (r->c->progress->quarantined)
+        log_line(LOG_WARN, "%s: %u contents were quarantined", r->c->root, r->c->progress->quarantined);
     batch_release(&b);
     return rc;
 }

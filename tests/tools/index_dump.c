@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct totals {
@@ -76,6 +77,11 @@ static int show(struct store *s, const struct repo_row *repo, const char *name, 
     return rc;
 }
 
+static double seconds(struct timeval t)
+{
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], POOL_WORKER_ARG) == 0)
@@ -131,6 +137,11 @@ int main(int argc, char **argv)
     buf_release(&name);
     indexer_close(x);
     store_close(s);
+    struct rusage self, workers;
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &workers);
+    fprintf(stderr, "CPU: this process %.2f s user, %.2f s system; workers %.2f s, %.2f s\n", seconds(self.ru_utime),
+            seconds(self.ru_stime), seconds(workers.ru_utime), seconds(workers.ru_stime));
     repo_row_release(&repo);
     free(found.path);
     config_close(&c);
