@@ -14,6 +14,12 @@ bool x86_has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+bool x86_has_avxvnni(void)
+{
+    unsigned a, b, c, d;
+    return x86_has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+
 bool x86_has_avx512_vnni(void)
 {
     return x86_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -41,4 +47,4 @@ bool x86_has_amx_bf16(void)
 }
 
 /* Best first. */
-const struct cpu_isa *const cpu_isas[] = {&isa_amx, &isa_avx512_bf16, &isa_avx512, &isa_avx2, &isa_scalar, NULL};
+const struct cpu_isa *const cpu_isas[] = {&isa_amx, &isa_avx512_bf16, &isa_avx512, &isa_avxvnni, &isa_avx2, &isa_scalar, NULL};

@@ -32,6 +32,7 @@
     }
 PEAK(peak_fma_ymm, "vfmadd231ps", "ymm")
 PEAK(peak_fma_zmm, "vfmadd231ps", "zmm")
+PEAK(peak_vnni_ymm, "%{vex%} vpdpbusd", "ymm")
 PEAK(peak_vnni_zmm, "vpdpbusd", "zmm")
 PEAK(peak_bf16_zmm, "vdpbf16ps", "zmm")
 #endif
@@ -48,6 +49,7 @@ static const struct row {
     {"avx512", TYPE_F32, "f32", peak_fma_zmm, 32},
     {"avx512", TYPE_BF16, "bf16", peak_bf16_zmm, 64},
     {"avx512", TYPE_Q8, "q8", peak_vnni_zmm, 128},
+    {"avxvnni", TYPE_Q8, "q8", peak_vnni_ymm, 64},
     {"avx2", TYPE_Q8, "q8", NULL, 0},
     {"amx", TYPE_BF16, "bf16", NULL, 0},
 #elif defined(__aarch64__)
