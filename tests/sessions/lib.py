@@ -241,8 +241,8 @@ def main(scope):
     """Runs the test_… functions of a module, each in a world of its own."""
     wanted = sys.argv[2:]
     failed = 0
-    for name, test in scope.items():
-        if not name.startswith("test_") or (wanted and name[5:] not in wanted):
+    for name, test in list(scope.items()):
+        if not name.startswith("test_") or not callable(test) or (wanted and name[5:] not in wanted):
             continue
         began = time.monotonic()
         try:
