@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SLICE 2048             /* texts tokenized before they are queued */
 #define TOKENS_A_THREAD 4096   /* of a batch of documents: about .2 s of work, the most that a cancel waits */
@@ -121,6 +122,22 @@ static int run(void *arg, const uint32_t *token, const uint32_t *offset, size_t 
     return encoder_run(arg, token, offset, n, out, e);
 }
 
+/* Before anything of the model is read, for it may not even fit. */
+static int check_size(const struct local *en, const char *path, struct err *e)
+{
+    struct buf name = BUF_INIT;
+    struct stat st;
+    int rc = 0;
+    buf_addf(&name, "%s/model.safetensors", path);
+    if (en->max_memory && !stat(name.data, &st) && (uint64_t)st.st_size > en->max_memory) {
+        rc = err_set(e, ERR_MEMORY, "%s: %lld MB of weights, and the cap is %zu MB", name.data,
+                     (long long)st.st_size >> 20, en->max_memory >> 20);
+        err_hint(e, "raise engine_memory, or use a smaller model");
+    }
+    buf_release(&name);
+    return rc;
+}
+
 static int load_weights(struct local_model *m, const char *path, struct model_info *info, struct err *e)
 {
     struct safetensors *st = NULL;
@@ -132,13 +149,7 @@ static int load_weights(struct local_model *m, const char *path, struct model_in
     if (rc)
         goto out;
     const void *file = safetensors_file(st, &bytes);
-    if (m->en->max_memory && bytes > m->en->max_memory) {
-        rc = err_set(e, ERR_MEMORY, "%s: %zu MB of weights, and the cap is %zu MB", name.data, bytes >> 20,
-                     m->en->max_memory >> 20);
-        err_hint(e, "raise engine_memory, or use a smaller model");
-    }
-    if (!rc)
-        rc = safetensors_finite(st, e);
+    rc = safetensors_finite(st, e);
     if (!rc)
         rc = sha256(info->hash, file, bytes, e);
     if (rc)
@@ -194,7 +205,9 @@ static int open_model(void **model, void *self, const char *path, struct model_i
     struct local_model *m = mem_zero(1, sizeof *m);
     m->en = en;
     pthread_mutex_init(&m->lock, NULL);
-    int rc = model_config_read(&m->config, path, e);
+    int rc = check_size(en, path, e);
+    if (!rc)
+        rc = model_config_read(&m->config, path, e);
     if (!rc)
         rc = wordpiece_open(&m->words, path, e);
     if (!rc && wordpiece_vocab(m->words) > m->config.bert.vocab)

@@ -48,6 +48,8 @@ int json_bounded(json_t **out, const char *name, const void *bytes, size_t n, in
     if (rc)
         return rc;
     *out = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &why);
+    if (!*out && json_error_code(&why) == json_error_out_of_memory)
+        return err_set(e, ERR_MEMORY, "%s: no memory left to read it", name);
     if (!*out)
         return err_set(e, ERR_FORMAT, "%s: bad JSON in line %d: %.200s", name, why.line, why.text);
     return 0;

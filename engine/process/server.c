@@ -119,6 +119,7 @@ static int do_open(struct server *s, struct buf *out, const struct frame *f, str
         rc = model_open(&m, s->engine, o.path, e);
     if (rc)
         return rc;
+    frame_put_opened(out, f->id, model_info(m)); /* before others can close it */
     pthread_mutex_lock(&s->lock);
     bool taken = find_model(s, o.model) != NULL;
     if (!taken) {
@@ -130,7 +131,6 @@ static int do_open(struct server *s, struct buf *out, const struct frame *f, str
         model_close(m);
         return err_set(e, ERR_USAGE, "engine process: model %u is open", o.model);
     }
-    frame_put_opened(out, f->id, model_info(m));
     return 0;
 }
 
@@ -163,10 +163,12 @@ static void serve(struct server *s, struct request *r)
     struct buf out = BUF_INIT;
     struct err err = {0};
     int rc = r->kind == FRAME_OPEN ? do_open(s, &out, &f, &err) : do_embed(s, &out, &f, &r->stop, &err);
-    if (rc)
-        reply_fail(s, r->id, &err);
-    else
+    if (!rc) {
         reply(s, &out);
+        return;
+    }
+    buf_release(&out);
+    reply_fail(s, r->id, &err);
 }
 
 static void *work(void *arg)
