@@ -146,8 +146,9 @@ static void cpu_attention(void *queue, struct mat *y, const struct mat *qkv, con
     struct cpu_queue *q = queue;
     if (refused(q))
         return;
-    if (r->longest > q->bounds.longest || how->heads * how->head_dim > q->bounds.hidden) {
-        err_set(&q->first, ERR_INTERNAL, "attention over %u rows, planned for %u", r->longest, q->bounds.longest);
+    if (r->longest > q->bounds.longest || how->head_dim > q->bounds.hidden / q->bounds.heads) { /* scratch is sized so */
+        err_set(&q->first, ERR_INTERNAL, "attention over %u rows of %u, planned for %u of %u", r->longest, how->head_dim,
+                q->bounds.longest, q->bounds.hidden / q->bounds.heads);
         return;
     }
     const struct cpu_isa *isa = q->dev->isa;
