@@ -1,59 +1,16 @@
-#include "service/jobs.h"
+/* Two threads: one indexes, one embeds and keeps the segments in order. */
+#include "service/jobs_inside.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/models.h"
 #include "service/scope.h"
+#include "store/segment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define USED_MAX 64
-#define USED_NS 120000000000LL /* a repository that nobody asked about for so long is not reconciled any more */
-#define STATE_JOBS "jobs"
-
-struct job {
-    struct job *next;
-    struct service *s;
-    uint64_t id;
-    struct repo_row repo;    /* its own copy */
-    char *repo_json;         /* the name, quoted */
-    char *ref;
-    bool all_branches, durable, running;
-    bool again;              /* embedding: the view moved on, or was put aside for an index job */
-    bool forgotten;          /* its repository is being removed */
-    struct waitlist waiting;
-    struct index_progress progress;
-    char stage[16];
-    int64_t began_ns;
-};
-
-struct jobs {
-    struct service *s;
-    pthread_mutex_t save_mu; /* before service.mu */
-    char *saved;
-    pthread_t index_thread, embed_thread;
-    bool index_runs, embed_runs;
-    /* [mu] of the service */
-    pthread_cond_t work, ended;
-    struct job *index, *embed;
-    uint64_t next_id;
-    bool busy;               /* an index job is cutting files: embedding waits for it */
-    struct used {
-        struct repo_row repo;
-        int64_t at_ns;
-    } used[USED_MAX];
-};
-
-static void row_copy(struct repo_row *to, const struct repo_row *from)
-{
-    *to = *from;
-    to->name = mem_str(from->name);
-    to->path = mem_str(from->path);
-}
 
 static bool same_ref(const char *a, const char *b)
 {
@@ -65,7 +22,7 @@ static struct job *job_new(struct service *s, const struct repo_row *repo, const
     struct job *j = mem_zero(1, sizeof *j);
     j->s = s;
     j->id = ++s->jobs->next_id;
-    row_copy(&j->repo, repo);
+    repo_row_copy(&j->repo, repo);
     j->ref = mem_str(ref);
     j->all_branches = all;
     json_t *name = json_cstr(repo->name);
@@ -114,61 +71,6 @@ static void resume_all(struct job *j, enum milestone upto, const struct err *why
         if (why || rq->milestone <= (int)upto)
             request_resume_locked(rq, why);
     }
-}
-
-/* -- the list that outlives the program ----------------------------------------------------------------------------------- */
-
-static void save_list(json_t *all, const struct job *list, bool every)
-{
-    for (; list; list = list->next)
-        if ((every || list->durable) && !list->forgotten)
-            json_array_append_new(all, json_pack("{sI, sb, ss?}", "repo", (json_int_t)list->repo.id, "all",
-                                                 list->all_branches, "ref", list->ref));
-}
-
-static void jobs_save(struct jobs *x)
-{
-    struct err e;
-    size_t len;
-    json_t *all = json_array();
-    pthread_mutex_lock(&x->save_mu);
-    pthread_mutex_lock(&x->s->mu);
-    save_list(all, x->index, false);
-    save_list(all, x->embed, true);
-    pthread_mutex_unlock(&x->s->mu);
-    char *text = json_line(all, &len);
-    if (!x->saved || strcmp(text, x->saved)) {
-        if (state_put(x->s->store, STATE_JOBS, text, len, &e))
-            log_err(LOG_WARN, "the list of jobs", &e);
-        free(x->saved);
-        x->saved = text;
-    } else {
-        free(text);
-    }
-    pthread_mutex_unlock(&x->save_mu);
-}
-
-static void jobs_load(struct jobs *x)
-{
-    struct buf b = BUF_INIT;
-    struct repo_row *rows = NULL;
-    size_t n = 0, i;
-    struct err e;
-    if (state_get(x->s->store, STATE_JOBS, &b, &e) || state_repos(x->s->store, &rows, &n, &e)) {
-        buf_release(&b);
-        return;
-    }
-    json_t *all = json_loadb(b.data ? b.data : "", b.len, 0, NULL), *row;
-    buf_release(&b);
-    json_array_foreach(all, i, row)
-        for (size_t k = 0; k < n; k++)
-            if (rows[k].id == (uint32_t)json_integer_value(json_object_get(row, "repo"))) {
-                struct job_order o = {&rows[k], json_string_value(json_object_get(row, "ref")),
-                                      json_is_true(json_object_get(row, "all")), false, true};
-                jobs_index(x->s, &o, NULL, MILESTONE_INDEXED, 0, &e);
-            }
-    json_decref(all);
-    state_repos_free(rows, n);
 }
 
 /* -- progress ------------------------------------------------------------------------------------------------------------- */
@@ -273,6 +175,7 @@ static void index_one(struct jobs *x, struct job *j)
             halt = e;
         resume_all(j, MILESTONE_EMBEDDED, &halt);
     } else {
+        x->upkeep = true;
         resume_all(j, embed ? MILESTONE_INDEXED : MILESTONE_EMBEDDED, NULL);
         if (embed) {
             struct job *then = embed_job(s, &j->repo, j->ref, j->all_branches);
@@ -384,6 +287,19 @@ static void embed_one(struct jobs *x, struct job *j)
     jobs_save(x);
 }
 
+/* One merge of small segments; the next only when nothing more urgent came. mu held, and dropped meanwhile. */
+static void merge_once(struct jobs *x)
+{
+    struct err e;
+    bool did = false;
+    x->upkeep = false;
+    pthread_mutex_unlock(&x->s->mu);
+    if (segments_merge(x->s->store, NULL, NULL, &did, &e))
+        log_err(LOG_WARN, "merging segments", &e);
+    pthread_mutex_lock(&x->s->mu);
+    x->upkeep |= did;
+}
+
 static void *embed_main(void *arg)
 {
     struct jobs *x = arg;
@@ -397,6 +313,10 @@ static void *embed_main(void *arg)
     state_repos_free(rows, n);
     pthread_mutex_lock(&s->mu);
     while (!s->draining) {
+        if (x->upkeep && !x->busy) {
+            merge_once(x);
+            continue;
+        }
         struct job *j = x->busy ? NULL : pick(x->embed);
         if (!j) {
             pthread_cond_wait(&x->work, &s->mu);
@@ -552,80 +472,4 @@ void jobs_forget(struct service *s, uint32_t repo)
     }
     pthread_mutex_unlock(&s->mu);
     jobs_save(x);
-}
-
-/* -- what is asked about -------------------------------------------------------------------------------------------------- */
-
-void jobs_used(struct service *s, const struct repo_row *repo)
-{
-    struct jobs *x = s->jobs;
-    pthread_mutex_lock(&s->mu);
-    struct used *at = &x->used[0];
-    for (int i = 0; i < USED_MAX; i++) {
-        if (x->used[i].at_ns && x->used[i].repo.id == repo->id) {
-            at = &x->used[i];
-            break;
-        }
-        if (x->used[i].at_ns < at->at_ns)
-            at = &x->used[i];
-    }
-    if (!at->at_ns || at->repo.id != repo->id) {
-        repo_row_release(&at->repo);
-        row_copy(&at->repo, repo);
-    }
-    at->at_ns = clock_ns();
-    pthread_mutex_unlock(&s->mu);
-}
-
-void jobs_reconcile_used(struct service *s)
-{
-    struct repo_row row[USED_MAX];
-    int n = 0;
-    int64_t now = clock_ns();
-    pthread_mutex_lock(&s->mu);
-    for (int i = 0; i < USED_MAX; i++)
-        if (s->jobs->used[i].at_ns && now - s->jobs->used[i].at_ns < USED_NS)
-            row_copy(&row[n++], &s->jobs->used[i].repo);
-    pthread_mutex_unlock(&s->mu);
-    for (int i = 0; i < n; i++) {
-        struct seen seen;
-        struct err e;
-        if (!view_lookup(&seen, s, &row[i], NULL, &e) && clock_wall_ns() - seen.reconciled_ns >= RECONCILE_NS)
-            jobs_index(s, &(struct job_order){.repo = &row[i]}, NULL, MILESTONE_INDEXED, 0, &e);
-        repo_row_release(&row[i]);
-    }
-}
-
-/* -- figures -------------------------------------------------------------------------------------------------------------- */
-
-uint64_t jobs_pending_files(struct service *s, uint32_t repo)
-{
-    uint64_t n = 0;
-    pthread_mutex_lock(&s->mu);
-    for (struct job *j = s->jobs->index; j; j = j->next)
-        if (j->repo.id == repo && j->running && j->progress.files > j->progress.files_done)
-            n += j->progress.files - j->progress.files_done;
-    pthread_mutex_unlock(&s->mu);
-    return n;
-}
-
-json_t *jobs_json(struct service *s)
-{
-    json_t *all = json_array();
-    pthread_mutex_lock(&s->mu);
-    for (int k = 0; k < 2; k++)
-        for (struct job *j = k ? s->jobs->embed : s->jobs->index; j; j = j->next) {
-            const struct index_progress *p = &j->progress;
-            json_t *row = json_pack("{sI, so, ss, ss, sb, sI, sI, sI, sI, sI, sI}", "id", (json_int_t)j->id, "repo",
-                                    json_cstr(j->repo.name), "kind", k ? "embed" : "index", "stage", j->stage, "running",
-                                    j->running, "files", (json_int_t)p->files, "files_done", (json_int_t)p->files_done,
-                                    "bytes", (json_int_t)p->bytes, "bytes_done", (json_int_t)p->bytes_done, "texts",
-                                    (json_int_t)p->texts, "texts_done", (json_int_t)p->texts_done);
-            json_object_set_new(row, "ref", j->ref ? json_cstr(j->ref) : json_null());
-            json_object_set_new(row, "seconds",
-                                json_real(j->running ? (double)(clock_ns() - j->began_ns) / 1e9 : 0));
-            json_array_append_new(all, row);
-        }
-    pthread_mutex_unlock(&s->mu);
-    return all;
 }

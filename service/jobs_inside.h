@@ -1,0 +1,50 @@
+/* What the files of jobs share. Fields marked [mu] belong to the service's lock. */
+#ifndef CODEASK_SERVICE_JOBS_INSIDE_H
+#define CODEASK_SERVICE_JOBS_INSIDE_H
+
+#include "service/jobs.h"
+
+#define USED_MAX 64
+#define USED_NS 120000000000LL /* a repository that nobody asked about for so long is not reconciled any more */
+
+struct job {
+    struct job *next;
+    struct service *s;
+    uint64_t id;
+    struct repo_row repo;    /* its own copy */
+    char *repo_json;         /* the name, quoted */
+    char *ref;
+    bool all_branches, durable, running;
+    bool again;              /* embedding: the view moved on, or was put aside for an index job */
+    bool forgotten;          /* its repository is being removed */
+    struct waitlist waiting;
+    struct index_progress progress;
+    char stage[16];
+    int64_t began_ns;
+};
+
+struct jobs {
+    struct service *s;
+    pthread_mutex_t save_mu; /* before service.mu */
+    char *saved;
+    pthread_t index_thread, embed_thread;
+    bool index_runs, embed_runs;
+    /* [mu] of the service */
+    pthread_cond_t work, ended;
+    struct job *index, *embed;
+    uint64_t next_id;
+    bool busy;               /* an index job is cutting files: embedding waits for it */
+    bool upkeep;             /* segments were added: small ones may be merged */
+    struct used {
+        struct repo_row repo;
+        int64_t at_ns;
+    } used[USED_MAX];
+};
+
+void repo_row_copy(struct repo_row *to, const struct repo_row *from);
+
+/* jobs_state.c: the list in state.mdb. Not with mu held. */
+void jobs_save(struct jobs *x);
+void jobs_load(struct jobs *x);
+
+#endif
