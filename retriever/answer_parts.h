@@ -88,13 +88,12 @@ void parts_verify(struct parts *p, struct lookup *l, source_reader read, void *a
 struct evidence {
     struct search_evidence from;   /* the search's own */
     unsigned words, unknown;       /* in the question; of them in no searched view */
-    double unknown_share;
+    unsigned wholes, wholes_unknown; /* compound identifiers typed; of them in no searched view */
+    double any_chunk, any_file;    /* held by the chunk, the file of the views that holds most, ranked well or not */
     double top_chunk, best_chunk;  /* held by the best hit, by the best of the first five: text, names and path */
     double top_names, best_names;  /* the same, names and path alone */
-    double together;               /* held by the first five together */
-    double rarest, rarest_named;   /* 1: they hold the rarest word; in a name or path */
-    double top_score;
-    size_t n;                      /* hits */
+    double best_pairs, pairs;      /* of neighbouring words, those together in the best of the five, in any of them */
+    bool symbol_like;
 };
 void evidence_measure(struct evidence *out, struct answer_work *w); /* sets w->unknown, too */
 double evidence_probability(const struct evidence *v);              /* 0 … 1 */
