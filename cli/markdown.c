@@ -82,7 +82,7 @@ static void wrap(struct render *r)
             used += w;
             end += len;
         }
-        if (end < n && p[end] != '\n' && space > i)
+        if (end < n && p[end] != '\n' && p[end] != ' ' && space > i)
             end = space;
         buf_add(r->out, p + i, end - i);
         buf_addc(r->out, '\n');
