@@ -52,6 +52,8 @@ static void read_as_all(const struct frame *f)
     frame_embed_release(&embed);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct frame f = {FRAME_EMBED, 1, data, size};

@@ -24,6 +24,8 @@ static struct wordpiece *tokenizer(int i)
     return words[i];
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint32_t once[MAX], twice[MAX], cut[MAX];
