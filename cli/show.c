@@ -164,7 +164,7 @@ static void put_line(struct buf *out, const struct look *l, const char *language
 {
     struct buf code = BUF_INIT;
     put_code(&code, l, language, v->p, v->n, state);
-    int room = l->tty ? l->width - digits - 5 : 1 << 30, used = 0, w;
+    int room = l->tty ? l->width - digits - 6 : 1 << 30, used = 0, w;
     size_t cut = 0;
     while (cut < code.len) {
         size_t len = char_at(code.data + cut, code.len - cut, &w);
