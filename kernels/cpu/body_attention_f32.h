@@ -1,7 +1,7 @@
 /* Body for every instruction set: attention in fp32 over one head of one sequence at a time, whose K (transposed) and V are
- * packed into the queue's scratch. Scores of 4 rows at a time stay in L1. Include body_finish.h first. */
+ * packed into the queue's scratch. Scores of HEAD_ROWS rows at a time stay in L1. Include body_finish.h first. */
 
-#define HEAD_ROWS 4
+#define HEAD_ROWS (F32_ROWS >= 12 ? 8 : 4) /* × 2 sums: as many as registers allow */
 
 struct head {
     float *kt;    /* [d][keys_padded] */
@@ -13,15 +13,18 @@ struct head {
 
 static void pack_head(struct head *h, const struct mat *qkv, uint32_t from, uint32_t k_at, uint32_t v_at)
 {
-    for (uint32_t j = 0; j < h->keys_padded; j++) {
+    for (uint32_t j = 0; j < h->keys; j++) {
         const float *row = (const float *)qkv->data + (size_t)(from + j) * qkv->stride;
-        float *v = h->v + (size_t)j * h->d_padded;
-        for (uint32_t c = 0; c < h->d; c++) {
-            h->kt[(size_t)c * h->keys_padded + j] = j < h->keys ? row[k_at + c] : 0;
-            v[c] = j < h->keys ? row[v_at + c] : 0;
-        }
+        float *v = h->v + (size_t)j * h->d_padded, *to = h->kt + j;
+        for (uint32_t c = 0; c < h->d; c++, to += h->keys_padded)
+            *to = row[k_at + c];
+        memcpy(v, row + v_at, h->d * sizeof *v);
         memset(v + h->d, 0, (h->d_padded - h->d) * sizeof *v);
     }
+    uint32_t past = h->keys_padded - h->keys;
+    for (uint32_t c = 0; c < h->d; c++)
+        memset(h->kt + (size_t)c * h->keys_padded + h->keys, 0, past * sizeof *h->kt);
+    memset(h->v + (size_t)h->keys * h->d_padded, 0, (size_t)past * h->d_padded * sizeof *h->v);
 }
 
 /* p[i][j] = q_i·k_j, unscaled */
@@ -110,17 +113,17 @@ static void simd_attention_f32(struct cpu_queue *q, struct mat *y, const struct 
         h.out = h.p + (size_t)HEAD_ROWS * h.keys_padded;
         for (uint32_t head = 0; head < how->heads; head++) {
             pack_head(&h, qkv, from, hidden + head * d, 2 * hidden + head * d);
-            for (uint32_t i = 0; i < keys; i += HEAD_ROWS) {
-                uint32_t rows = keys - i < HEAD_ROWS ? keys - i : HEAD_ROWS;
+            for (uint32_t i = 0, rows; i < keys; i += rows) {
                 const float *x = (const float *)qkv->data + (size_t)(from + i) * qkv->stride + head * d;
+                rows = keys - i >= HEAD_ROWS ? HEAD_ROWS : keys - i >= 4 ? 4 : keys - i >= 2 ? 2 : 1;
                 if (rows == HEAD_ROWS)
                     head_rows(&h, HEAD_ROWS, x, qkv->stride, scale, how->causal, i);
+                else if (rows == 4)
+                    head_rows(&h, 4, x, qkv->stride, scale, how->causal, i);
+                else if (rows == 2)
+                    head_rows(&h, 2, x, qkv->stride, scale, how->causal, i);
                 else
-                    for (uint32_t one = 0; one < rows; one++) { /* the last rows, one at a time into their places */
-                        struct head single = h;
-                        single.out = h.out + (size_t)one * h.d_padded;
-                        head_rows(&single, 1, x + (size_t)one * qkv->stride, qkv->stride, scale, how->causal, i + one);
-                    }
+                    head_rows(&h, 1, x, qkv->stride, scale, how->causal, i);
                 for (uint32_t one = 0; one < rows; one++)
                     store_part(y, from + i + one, head * d, h.out + (size_t)one * h.d_padded, d);
             }

@@ -72,7 +72,7 @@ struct cpu_queue {
 extern const struct cpu_isa *const cpu_isas[];
 const struct cpu_isa *cpu_isa_find(const char *name); /* NULL name: the best that is there; NULL: none */
 
-/* Bytes of a queue's scratch for the attention of one head: K and V packed, scores of MAX_ROWS rows, each padded to 64 keys. */
+/* Bytes of a queue's scratch for the attention of one head: K and V packed, scores of ATTENTION_ROWS rows, each padded to 64 keys. */
 #define ATTENTION_ROWS 16
 size_t attention_scratch(const struct bounds *b);
 static inline uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
