@@ -10,6 +10,8 @@
 #define CHUNK_B .75f
 #define FILE_K1 1.5f
 #define FILE_B .5f
+#define NAMES_K1 1.2f
+#define NAMES_B .6f
 #define NAME_TF 2 /* a name's word counts as this many more */
 
 void universe_init(struct universe *u, struct snapshot *const *snap, size_t nsnaps, const struct segment *seg, size_t nsegs,
@@ -27,7 +29,10 @@ void universe_init(struct universe *u, struct snapshot *const *snap, size_t nsna
     u->where = arena_zero(arena, u->ngids, sizeof *u->where);
     u->where_cut = arena_zero(arena, u->ngids, sizeof *u->where_cut);
     u->file_words = arena_zero(arena, u->ngids, sizeof *u->file_words);
-    uint64_t words = 0;
+    uint64_t words = 0, symbols = 0;
+    for (size_t k = 0; k < nsnaps; k++)
+        for (uint32_t c = 0; c < snap[k]->ncuts; c++)
+            symbols += snap[k]->cut[c].nsymbols;
     for (size_t i = 0; i < nsegs; i++) {
         const struct segment *s = &seg[i];
         uint32_t *map = arena_alloc(arena, s->ncuts * sizeof *map), *gid = arena_alloc(arena, s->ncuts * sizeof *gid);
@@ -56,6 +61,7 @@ void universe_init(struct universe *u, struct snapshot *const *snap, size_t nsna
     }
     u->chunk0[nsegs] = u->nchunks;
     u->mean_chunk = u->visible_chunks ? (double)words / u->visible_chunks : 1;
+    u->mean_symbols = u->ngids && symbols ? (double)symbols / u->ngids : 1;
     u->mean_file = u->visible_files ? (double)words / u->visible_files : 1;
 }
 
@@ -136,7 +142,10 @@ static void score_term(struct lexical *out, const struct universe *u, const stru
         f->bm25 += t->weight * t->file_idf * body * (FILE_K1 + 1) / (body + norm);
         f->mask |= 1ull << number;
         if (weight > 0) {
-            f->symbol += t->weight * t->symbol_idf * weight * 2.2f / (weight + 1.2f);
+            uint32_t ucut;
+            const struct snapshot *s = universe_snapshot(u, gid, &ucut, NULL);
+            float size = 1 - NAMES_B + NAMES_B * (float)s->cut[ucut].nsymbols / (float)u->mean_symbols;
+            f->symbol += t->weight * t->symbol_idf * weight * (NAMES_K1 + 1) / (weight + NAMES_K1 * size);
             f->symbol_mask |= 1ull << number;
         }
     }

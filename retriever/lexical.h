@@ -27,6 +27,7 @@ struct universe {
     uint32_t nchunks;            /* all chunks of the segments, visible or not */
     uint32_t visible_chunks, visible_files;
     double mean_chunk, mean_file; /* words */
+    double mean_symbols;         /* of a file */
     uint32_t *file_words;        /* [ngids] */
 };
 

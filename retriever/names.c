@@ -144,16 +144,19 @@ size_t names_find(struct name_def **out, const struct universe *u, const struct 
     for (uint32_t i = 0; i < q->nnames && !f.n && q->symbol_like; i++)
         if (q->name[i].text.n >= TYPO_MIN)
             find_near(&f, i, true);
-    /* a name that many define says less about each of them */
-    uint32_t definers[QUERY_NAMES] = {0};
-    for (size_t i = 0; i < f.n; i++)
-        if (f.def[i].kind != SYMBOL_FIELD && f.def[i].kind != SYMBOL_PROTOTYPE)
-            definers[f.def[i].name]++;
+    /* a name that many define says less about each of them; a weaker kind or a mere fold does not dilute a stronger one */
+    uint32_t definers[QUERY_NAMES][SYMBOL_KIND_COUNT] = {{0}}, folded[QUERY_NAMES] = {0};
+    for (size_t i = 0; i < f.n; i++) {
+        folded[f.def[i].name] += f.def[i].kind != SYMBOL_FIELD && f.def[i].kind != SYMBOL_PROTOTYPE;
+        for (int k = 0; k < SYMBOL_KIND_COUNT && f.def[i].match == MATCH_EXACT; k++)
+            definers[f.def[i].name][k] += kind_weight(f.def[i].kind) >= kind_weight(k);
+    }
     static const float by_match[] = {[MATCH_EXACT] = 1, [MATCH_FOLDED] = .65f, [MATCH_PREFIX] = .4f, [MATCH_TYPO] = .35f};
     for (size_t i = 0; i < f.n; i++) {
         struct name_def *d = &f.def[i];
         const struct query_name *asked = &q->name[d->name];
-        uint32_t n = definers[d->name] ? definers[d->name] : 1;
+        uint32_t n = d->match == MATCH_EXACT ? definers[d->name][d->kind] : folded[d->name];
+        n = n ? n : 1;
         float scope = asked->scope.n ? (d->scoped ? 1.3f : .6f) : 1;
         d->quality = by_match[d->match] * kind_weight(d->kind) * asked->weight * scope / sqrtf((float)n);
     }

@@ -116,7 +116,7 @@ static size_t run_end(struct str s, size_t at)
     return i;
 }
 
-static void add_run(struct query *q, struct str run, bool quoted)
+static void add_run(struct query *q, struct str run, size_t at, bool quoted)
 {
     /* terms of the run: parts and wholes */
     struct words w;
@@ -149,7 +149,8 @@ static void add_run(struct query *q, struct str run, bool quoted)
     while (scope.n && !name_char(scope.p[scope.n - 1]))
         scope.n--;
     bool qualified = scope.n > 0;
-    add_name(q, name, scope, looks_like_name(name) || qualified || quoted ? 1 : .5f, terms);
+    bool capital = at > 0 && isupper((unsigned char)name.p[0]); /* inside a sentence: "how the Session sends" */
+    add_name(q, name, scope, looks_like_name(name) || qualified || quoted ? 1 : capital ? .8f : .5f, terms);
     if (qualified) {
         size_t first = scope.n;
         while (first > 0 && name_char(scope.p[first - 1]))
@@ -244,13 +245,15 @@ void query_parse(struct query *q, struct str text, struct arena *arena)
         i = end;
     }
     for (unsigned i = 0; i < nruns; i++)
-        add_run(q, run[i], quoted[i]);
+        add_run(q, run[i], i, quoted[i]);
     if (!q->nterms)
         for (unsigned i = 0; i < nruns; i++)
-            add_run(q, run[i], true);
+            add_run(q, run[i], i, true);
     unsigned content = q->nwords;
     join_pairs(q, run, nruns, arena);
     q->symbol_like = content == 1 && nruns == 1;
+    for (unsigned i = 0; i < q->nnames && q->symbol_like; i++)
+        q->name[i].weight = q->name[i].weight < .6f && q->nnames > 1 ? q->name[i].weight : 1;
     static const char *const tests[] = {"test", "tests", "testing", "tested", "spec", "specs", "unittest", NULL};
     static const char *const examples[] = {"example", "examples", "sample", "demo", "tutorial", "benchmark", "benchmarks", NULL};
     static const char *const docs[] = {"documentation", "docs", "documented", "readme", "changelog", "manual", "guide", NULL};

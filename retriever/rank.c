@@ -54,7 +54,8 @@ bool occurrence_passes(const struct search_request *q, const struct snap_file *f
 
 float nature_blame(const struct file_nature *is)
 {
-    return is->test + is->example + is->doc + is->config + is->generated + is->vendored + is->declaration + is->script;
+    return is->test + is->example + is->doc + is->config + is->generated + is->vendored + is->declaration + is->script + is->older +
+           is->foreign;
 }
 
 /* The occurrence that is shown of a content with several paths: the one that is most like source, then the shortest. */

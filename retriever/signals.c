@@ -141,9 +141,11 @@ static float file_abbreviation(const struct ranking *r, const struct rank_file *
             const struct query_term *t = &r->q->term[i];
             if (t->joined || t->term == w->term || t->len < 4)
                 continue;
-            unsigned n = w->len < t->len ? w->len : t->len;
-            if (n >= 3 && w->len != t->len && !memcmp(text, t->text, n) && (n >= 4 || w->len < t->len))
-                sum += t->file_idf * (float)n / (float)(w->len > t->len ? w->len : t->len);
+            char stem[WORD_MAX]; /* impls -> impl, for "implementations" */
+            memcpy(stem, text, w->len);
+            unsigned m = (unsigned)word_stem(stem, w->len), n = m < t->len ? m : t->len;
+            if (n >= 3 && m != t->len && !memcmp(stem, t->text, n) && (n >= 4 || m < t->len))
+                sum += t->file_idf * (float)n / (float)(m > t->len ? m : t->len);
         }
     }
     return sum / question_idf(r->q);
@@ -222,6 +224,23 @@ static float file_package(const struct ranking *r, const struct rank_file *f, co
 
 /* -- factors ---------------------------------------------------------------------------------------------------------- */
 
+/* "v3 compatibility", "on Windows": the question itself chooses among variants */
+static bool names_version(const struct query *q)
+{
+    for (unsigned i = 0; i < q->nterms; i++)
+        if (q->term[i].text[0] == 'v' && q->term[i].text[1] >= '0' && q->term[i].text[1] <= '9')
+            return true;
+    return false;
+}
+
+static bool names_platform(const struct query *q)
+{
+    for (unsigned i = 0; i < q->nterms; i++)
+        if (is_platform((struct str){q->term[i].text, q->term[i].len}))
+            return true;
+    return false;
+}
+
 /* 1 - most · p: p is how sure we are that the file is of that nature */
 #define NATURE(field, most, unless)                                                                                    \
     static float nature_##field(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)        \
@@ -237,27 +256,29 @@ NATURE(vendored, .6f, false)
 NATURE(declaration, .3f, r->q->about_types)
 NATURE(reexport, .4f, false)
 NATURE(script, .4f, r->q->about_config)
+NATURE(older, .25f, names_version(r->q))
+NATURE(foreign, .25f, names_platform(r->q))
 
 const struct signal signals[] = {
-    {"bm25", "words of the question in the chunk", SIGNAL_CHUNK, true, .9f, chunk_bm25},
-    {"dense", "similarity of meaning", SIGNAL_CHUNK, true, .6f, chunk_dense},
-    {"definition", "defines a name that was asked for", SIGNAL_CHUNK, false, .8f, chunk_definition},
-    {"names", "words of the question in names defined here", SIGNAL_CHUNK, false, .4f, chunk_names},
-    {"cover", "all words of the question together", SIGNAL_CHUNK, false, .3f, chunk_cover},
-    {"file bm25", "words of the question in the whole file", SIGNAL_FILE, true, .6f, file_bm25},
-    {"file names", "words of the question in the file's definitions", SIGNAL_FILE, true, .4f, file_symbols},
-    {"file name cover", "one definition of the file named by many words", SIGNAL_FILE, false, .3f, file_symbol_cover},
-    {"sum", "many chunks of the file match", SIGNAL_FILE, true, .2f, file_sum},
-    {"root sum", "several chunks of the file match", SIGNAL_FILE, true, .3f, file_root_sum},
-    {"stem", "the file's name holds words of the question", SIGNAL_FILE, false, .8f, file_stem},
-    {"whole stem", "the file's name is named", SIGNAL_FILE, false, .4f, file_whole_stem},
-    {"directory", "a directory's name holds words of the question", SIGNAL_FILE, false, .4f, file_directories},
-    {"abbreviation", "the file's name abbreviates a word of the question", SIGNAL_FILE, false, .3f, file_abbreviation},
-    {"imported", "other files import it", SIGNAL_FILE, true, .15f, file_imported},
-    {"file dense", "its best chunks are similar in meaning", SIGNAL_FILE, true, .3f, file_dense},
-    {"card", "its card (path, header, names) is similar in meaning", SIGNAL_FILE, true, .3f, file_card},
-    {"neighbours", "imports, or is imported by, a file that matches", SIGNAL_LATE, true, .15f, file_neighbours},
-    {"package", "its package is the one that is meant", SIGNAL_LATE, true, .2f, file_package},
+    {"bm25", "words of the question in the chunk", SIGNAL_CHUNK, true, 0.4f, chunk_bm25},
+    {"dense", "similarity of meaning", SIGNAL_CHUNK, true, 0.6f, chunk_dense},
+    {"definition", "defines a name that was asked for", SIGNAL_CHUNK, false, 1, chunk_definition},
+    {"names", "words of the question in names defined here", SIGNAL_CHUNK, false, 0.2f, chunk_names},
+    {"cover", "all words of the question together", SIGNAL_CHUNK, false, 0.3f, chunk_cover},
+    {"file bm25", "words of the question in the whole file", SIGNAL_FILE, true, 0.4f, file_bm25},
+    {"file names", "words of the question in the file's definitions", SIGNAL_FILE, true, 0.2f, file_symbols},
+    {"file name cover", "one definition of the file named by many words", SIGNAL_FILE, false, 0.15f, file_symbol_cover},
+    {"sum", "many chunks of the file match", SIGNAL_FILE, true, 0.25f, file_sum},
+    {"root sum", "several chunks of the file match", SIGNAL_FILE, true, 0.3f, file_root_sum},
+    {"stem", "the file's name holds words of the question", SIGNAL_FILE, false, 1, file_stem},
+    {"whole stem", "the file's name is named", SIGNAL_FILE, false, 0.6f, file_whole_stem},
+    {"directory", "a directory's name holds words of the question", SIGNAL_FILE, false, 0.6f, file_directories},
+    {"abbreviation", "the file's name abbreviates a word of the question", SIGNAL_FILE, false, 0.6f, file_abbreviation},
+    {"imported", "other files import it", SIGNAL_FILE, true, 0.15f, file_imported},
+    {"file dense", "its best chunks are similar in meaning", SIGNAL_FILE, true, 0.3f, file_dense},
+    {"card", "its card (path, header, names) is similar in meaning", SIGNAL_FILE, true, 0.3f, file_card},
+    {"neighbours", "imports, or is imported by, a file that matches", SIGNAL_LATE, true, 0.15f, file_neighbours},
+    {"package", "its package is the one that is meant", SIGNAL_LATE, true, 0.2f, file_package},
     {"test", "it is a test", SIGNAL_FACTOR, false, 1, nature_test},
     {"example", "it is an example", SIGNAL_FACTOR, false, 1, nature_example},
     {"documentation", "it is documentation", SIGNAL_FACTOR, false, 1, nature_doc},
@@ -267,6 +288,8 @@ const struct signal signals[] = {
     {"declaration", "it only declares", SIGNAL_FACTOR, false, 1, nature_declaration},
     {"re-export", "it passes on what others define", SIGNAL_FACTOR, false, 1, nature_reexport},
     {"script", "it is tooling", SIGNAL_FACTOR, false, 1, nature_script},
+    {"older", "a newer version stands beside it", SIGNAL_FACTOR, false, 1, nature_older},
+    {"other platform", "the asker's platform stands beside it", SIGNAL_FACTOR, false, 1, nature_foreign},
     {NULL, NULL, 0, false, 0, NULL},
 };
 

@@ -296,6 +296,7 @@ int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, str
     find_packages(s);
     for (uint32_t i = 0; i < s->nfiles; i++)
         nature_of(&s->file[i].is, &s->file[i], s->file[i].ucut == FILE_NONE ? NULL : &s->cut[s->file[i].ucut]);
+    variants_find(s);
     imports_resolve(s, im.row, im.n); /* the targets lie in the map: before the transaction ends */
 out:
     txn_end(t);

@@ -16,6 +16,7 @@
 /* What a file is, from evidence (its bytes, who imports it, attributes) with names as one soft vote: 0 … 1 each. */
 struct file_nature {
     float test, example, doc, config, generated, vendored, declaration, reexport, script;
+    float older, foreign;        /* variants.c: a newer version, or the asker's platform, stands beside it */
 };
 
 struct snap_file {
@@ -89,6 +90,9 @@ const struct path_index *snapshot_path(const struct snapshot *s, uint64_t term, 
 
 /* nature.c: fills is, from everything else but the graph. */
 void nature_of(struct file_nature *is, const struct snap_file *f, const struct snap_cut *c);
+/* variants.c: fills is.older and is.foreign. */
+void variants_find(struct snapshot *s);
+bool is_platform(struct str word); /* "windows", "darwin" … */
 /* imports.c: resolves the imports of all files and counts. names: per file its import targets as written. */
 struct import_row {
     uint32_t file;
