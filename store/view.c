@@ -367,7 +367,7 @@ static int by_bytes(const MDB_val *a, const MDB_val *b)
 static bool has_prefix(struct str s, struct str prefix, size_t most)
 {
     size_t n = prefix.n < most ? prefix.n : most;
-    return s.n >= n && !memcmp(s.p, prefix.p, n);
+    return !n || (s.n >= n && !memcmp(s.p, prefix.p, n));
 }
 
 static int open_levels(struct txn *t, uint32_t view, struct str prefix, struct level *l, size_t *n, struct err *e)

@@ -90,7 +90,7 @@ static void check_view(struct txn *t, struct model *m, struct str prefix)
     OK(occ_each(t, m->id, prefix, each, &c, e));
     for (uint32_t i = 0; i < NPATHS; i++) {
         struct str p = path_of(i);
-        bool in = m->at[i].shown && p.n >= prefix.n && !memcmp(p.p, prefix.p, prefix.n);
+        bool in = m->at[i].shown && p.n >= prefix.n && (!prefix.n || !memcmp(p.p, prefix.p, prefix.n));
         assert_int_equal(c.seen[i], in);
         files += m->at[i].shown;
         bytes += m->at[i].shown && !(m->at[i].o.flags & OCC_SKIPPED) ? m->at[i].o.size : 0;
