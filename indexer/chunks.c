@@ -244,7 +244,7 @@ static void merge(struct layout *l)
 {
     struct cutter *c = l->c;
     struct atom cur = {0, 0, RECORD_NONE, 0, true};
-    bool open = false;
+    bool open = false, all_small = false;
     for (uint32_t i = 0; i < l->atoms.n; i++) {
         struct atom a = l->atoms.v[i];
         bool words = has_word(c, &a);
@@ -253,14 +253,15 @@ static void merge(struct layout *l)
                 cur.last = a.last;
             continue;
         }
+        uint32_t more = bytes_of(c, a.first, a.last);
         if (open) {
-            uint32_t have = bytes_of(c, cur.first, cur.last), more = bytes_of(c, a.first, a.last), all = bytes_of(c, cur.first, a.last);
-            uint32_t after = i + 1 < l->atoms.n && l->atoms.v[i + 1].region == a.region
-                                 ? bytes_of(c, l->atoms.v[i + 1].first, l->atoms.v[i + 1].last) : CUT_CHUNK_MAX;
-            bool small = have < CUT_CHUNK_MIN || (more < CUT_CHUNK_MIN && after >= CUT_CHUNK_MIN) ||
-                         (more < CUT_CHUNK_MIN && have < CUT_CHUNK_BYTES / 2);
-            if (cur.region == a.region && small && all <= CUT_CHUNK_BYTES) {
+            uint32_t have = bytes_of(c, cur.first, cur.last), all = bytes_of(c, cur.first, a.last);
+            /* small ones keep each other company; a crumb goes to whatever stands beside it */
+            bool fits = more < CUT_CHUNK_MIN ? all_small || more < CUT_CHUNK_MIN / 3
+                                             : have < (cur.weak ? CUT_CHUNK_MIN : CUT_CHUNK_MIN / 3);
+            if (cur.region == a.region && fits && all <= CUT_CHUNK_BYTES) {
                 cur.last = a.last;
+                all_small &= more < CUT_CHUNK_MIN;
                 if (cur.def == RECORD_NONE || (cur.weak && !a.weak)) {
                     cur.def = a.def;
                     cur.weak = a.weak;
@@ -270,6 +271,7 @@ static void merge(struct layout *l)
             add_chunk(c, &cur);
         }
         cur = a;
+        all_small = more < CUT_CHUNK_MIN;
         open = true;
     }
     if (open)

@@ -18,8 +18,8 @@
 
 enum charset { ALNUM, UPPER, HEX, WORD, DASH }; /* WORD: and `_`; DASH: and `-` too */
 
-/* To add a format: a row. The run of the charset after the prefix has min to max bytes; 0 max: any. A prefix may hold a
- * byte outside of runs (".") when the rest of the token is at least 16 long. The row's number is the record's kind. */
+/* To add a format: a row. The run of the charset after the prefix has min to max bytes; 0 max: any. A prefix may end
+ * in "." when the rest of the token is at least 16 long. Its first byte goes into `begins` below. The row's number is the record's kind. */
 static const struct format {
     const char *name, *prefix;
     uint8_t charset, min, max;
@@ -88,7 +88,6 @@ static const struct format {
     {"Pulumi token", "pul-", HEX, 40, 40},
     {"PlanetScale token", "pscale_tkn_", DASH, 32, 64},
     {"age key", "AGE-SECRET-KEY-1", UPPER, 58, 58},
-    {"Azure secret", "", 0, 0, 0},
     {"Telegram token", "", 0, 0, 0},
     {"Slack webhook", "", 0, 0, 0},
 };
@@ -222,11 +221,18 @@ static bool is_uuid(const char *p, uint32_t n)
 /* [start, end) is a run of identifier bytes: does a format begin with it? Returns where to go on. */
 static uint32_t check_run(struct cutter *c, uint32_t start, uint32_t end)
 {
+    /* first bytes of the prefixes: most runs are long names and end here */
+    static const uint8_t begins[256] = {['e'] = 1, ['A'] = 1, ['g'] = 1, ['x'] = 1, ['s'] = 1, ['r'] = 1, ['w'] = 1, ['G'] = 1,
+                                        ['n'] = 1, ['p'] = 1, ['h'] = 1, ['d'] = 1, ['S'] = 1, ['k'] = 1, ['l'] = 1, ['P'] = 1,
+                                        ['f'] = 1, ['N'] = 1};
     const char *text = c->text;
-    for (uint32_t k = 0; k < NFORMATS; k++) {
+    bool after_dot = start && text[start - 1] == '.';
+    for (uint32_t k = 0; k < NFORMATS && (after_dot || begins[(uint8_t)text[start]]); k++) {
         const struct format *f = &formats[k];
+        if (f->prefix[0] != text[start] && !after_dot)
+            continue;
         size_t len = strlen(f->prefix);
-        const char *dot = len ? strchr(f->prefix, '.') : NULL;
+        const char *dot = len && f->prefix[len - 1] == '.' ? f->prefix : NULL;
         uint32_t from = start;
         if (!len || (!dot && f->prefix[0] != text[start]))
             continue;
@@ -303,34 +309,46 @@ static void find_formats(struct cutter *c)
     }
 }
 
+/* From the first byte behind -----BEGIN … PRIVATE KEY-----; returns where to go on. */
+static const char *take_private_key(struct cutter *c, const char *p)
+{
+    const char *text = c->text, *end = text + c->n;
+    size_t left = (size_t)(end - p) < 20000 ? (size_t)(end - p) : 20000;
+    const char *tail = memmem(p, left, "-----END", 8), *stop = tail ? tail : p;
+    if (!tail) /* cut off: as far as it looks like one */
+        while (stop < p + left && (isalnum((unsigned char)*stop) || strchr("+/= \r\n\\\"',", *stop)))
+            stop++;
+    uint32_t letters = 0;
+    for (const char *q = p; q < stop; q++)
+        letters += isalnum((unsigned char)*q) || *q == '+' || *q == '/';
+    if (letters >= 64 && entropy(p, (uint32_t)(stop - p)) > 3.5)
+        add(c, (uint32_t)(p - text), (uint32_t)(stop - text), KIND_PEM);
+    return stop;
+}
+
+/* Five dashes in a row always cover a multiple of five. */
 static void find_private_keys(struct cutter *c)
 {
-    static const char mark[] = "PRIVATE KEY";
-    const char *text = c->text, *end = text + c->n, *p = text;
-    while ((p = memmem(p, (size_t)(end - p), mark, sizeof mark - 1))) {
-        const char *head = p;
-        while (head > text && p - head < 40 && head[-1] != '\n' && memcmp(head, "-----BEGIN", 10))
-            head--;
-        p += sizeof mark - 1;
-        if (memcmp(head, "-----BEGIN", 10))
+    static const char begin[] = "-----BEGIN ";
+    const char *text = c->text;
+    uint32_t n = c->n;
+    for (uint32_t i = 4; i + 16 < n; i += 5) {
+        if (text[i] != '-')
             continue;
-        if (end - p > 6 && !memcmp(p, " BLOCK", 6))
-            p += 6;
-        if (end - p < 5 || memcmp(p, "-----", 5))
+        uint32_t start = i;
+        while (start > i - 4 && text[start - 1] == '-')
+            start--;
+        if (n - start < 40 || memcmp(text + start, begin, sizeof begin - 1))
             continue;
-        p += 5;
-        size_t left = (size_t)(end - p) < 20000 ? (size_t)(end - p) : 20000;
-        const char *tail = memmem(p, left, "-----END", 8);
-        const char *stop = tail ? tail : p;
-        if (!tail) /* cut off: as far as it looks like one */
-            while (stop < p + left && (isalnum((unsigned char)*stop) || strchr("+/= \r\n\\\"',", *stop)))
-                stop++;
-        uint32_t letters = 0;
-        for (const char *q = p; q < stop; q++)
-            letters += isalnum((unsigned char)*q) || *q == '+' || *q == '/';
-        if (letters >= 64 && entropy(p, (uint32_t)(stop - p)) > 3.5)
-            add(c, (uint32_t)(p - text), (uint32_t)(stop - text), KIND_PEM);
-        p = stop;
+        const char *head = text + start, *key = memmem(head, 40, "PRIVATE KEY", 11);
+        if (!key)
+            continue;
+        key += 11;
+        if (text + n - key > 6 && !memcmp(key, " BLOCK", 6))
+            key += 6;
+        if (text + n - key < 5 || memcmp(key, "-----", 5))
+            continue;
+        i = (uint32_t)(take_private_key(c, key + 5) - text);
     }
 }
 

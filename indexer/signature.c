@@ -100,6 +100,10 @@ void cut_signature(struct buf *out, const struct cutter *c, const struct def *d)
     p = skip_attributes(p, name);
     if (end - p > LOOK_MAX)
         end = p + LOOK_MAX;
+    bool quoted = *name == '"' || *name == '\'' || (*name == '`' && d->kind == SYMBOL_TEST);
+    if (quoted && name_end < end) /* named by a string: what follows is the body */
+        end = name_end;
+    bool code = d->kind == SYMBOL_FUNCTION || d->kind == SYMBOL_METHOD || d->kind == SYMBOL_TEST;
     size_t from = out->len;
     int depth = 0;
     char last = 0;
@@ -113,7 +117,7 @@ void cut_signature(struct buf *out, const struct cutter *c, const struct def *d)
                 buf_addc(out, ' ');
             continue;
         }
-        if (p + 1 < end && past && ch == '/' && (p[1] == '*' || p[1] == '/')) { /* a comment inside the head */
+        if (p + 1 < end && past && ch == '/' && is_space(p[-1]) && (p[1] == '*' || p[1] == '/')) { /* a comment inside the head */
             if (p[1] == '/') {
                 const char *nl = memchr(p, '\n', (size_t)(end - p));
                 p = nl ? nl - 1 : end;
@@ -123,13 +127,15 @@ void cut_signature(struct buf *out, const struct cutter *c, const struct def *d)
             }
             continue;
         }
-        if (past && depth <= 0 && (ch == '{' || ch == ';'))
+        if (past && depth <= 0 && ((ch == '{' && last != '$' && last != '#') || ch == ';' || (code && ch == '=' && p + 1 < end && p[1] == '>')))
             break;
         depth += ch == '(' || ch == '[' || ch == '{';
         depth -= ch == ')' || ch == ']' || ch == '}';
         buf_addc(out, ch);
         last = ch;
     }
+    if (quoted && depth > 0)
+        buf_addc(out, ')');
     if (p < end && out->len - from >= SIGNATURE_MAX) /* never half a character */
         while (out->len > from && ((unsigned char)*p & 0xc0) == 0x80)
             p--, out->len--;
@@ -142,6 +148,8 @@ void cut_signature(struct buf *out, const struct cutter *c, const struct def *d)
         out->len -= 2;
     while (out->len > from && out->data[out->len - 1] == ' ')
         out->len--;
+    if (out->len > from + 6 && !memcmp(out->data + out->len - 6, " where", 6))
+        out->len -= 6;
     if (out->data)
         out->data[out->len] = 0;
 }

@@ -181,8 +181,9 @@ static void add_docs(struct cutter *c, struct def *d)
             if (attr->flags & SPAN_TEST)
                 d->kind = SYMBOL_TEST;
             if (attr->flags & SPAN_HEAD) {
-                d->head = attr->start;
+                d->start = d->head = attr->start;
                 d->head_end = attr->end;
+                d->line = cut_line_of(c, d->start);
             }
             continue;
         }
@@ -415,7 +416,7 @@ static void settle_all(struct cutter *c)
     free(moved.v);
 }
 
-/* Docstrings: each belongs to the innermost definition around it, when that has no doc comment. */
+/* Docstrings: each belongs to the innermost definition around it. */
 static void add_docstrings(struct cutter *c)
 {
     uint32_t next = 0;
@@ -427,7 +428,7 @@ static void add_docstrings(struct cutter *c)
         c->comment_bytes += s.end - s.start;
         if (owner == RECORD_NONE)
             VEC_ADD(c->headers, s);
-        else if (!c->defs.v[owner].doc_end)
+        else /* a docstring says more than a comment above */
             c->defs.v[owner].doc = s.start, c->defs.v[owner].doc_end = s.end;
     }
 }
@@ -446,9 +447,14 @@ static void find_receivers(struct cutter *c)
         uint32_t from = d->scope_end, len;
         if (d->scope_end == d->scope)
             continue;
+        if (from > d->scope && c->text[from - 1] == '>') { /* Canvas<T> */
+            const char *open = memchr(c->text + d->scope, '<', from - d->scope);
+            from = open ? (uint32_t)(open - c->text) : from;
+        }
+        uint32_t to = from;
         while (from > d->scope && is_word(c->text[from - 1]))
             from--;
-        len = d->scope_end - from;
+        len = to - from;
         for (uint32_t t = 0; len && t < c->stack.n; t++) {
             const struct def *type = &c->defs.v[c->stack.v[t]];
             if (type->name_end - type->name == len && !memcmp(c->text + type->name, c->text + from, len) &&
@@ -554,7 +560,7 @@ static bool is_public(const struct cutter *c, const struct def *d)
         n = 200;
     switch ((enum visibility)c->lang->visibility) {
     case PUBLIC_EXPORTED:
-        return says(head, n, "pub") || says(head, n, "public") || says(head, n, "export") || says(head, n, "open");
+        return says(head, n, "pub") || says(head, n, "public") || says(head, n, "export") || says(head, n, "exports") || says(head, n, "open");
     case PUBLIC_UNLESS_PRIVATE:
         return !(says(head, n, "private") || says(head, n, "static") || says(head, n, "internal") || says(head, n, "local") ||
                  says(head, n, "protected") || says(head, n, "defp"));
@@ -578,8 +584,17 @@ static void settle_refs(struct cutter *c)
     for (uint32_t i = 0; i < c->refs.n; i++) {
         struct ref r = c->refs.v[i];
         r.def = open_at(c, &next, r.start);
-        if (r.kind == REF_TYPE && (r.end == r.start + 1 || (r.def != RECORD_NONE && c->defs.v[r.def].name == r.start)))
-            continue; /* a type parameter; the defined name itself */
+        if (r.kind == REF_IMPORT && i + 1 < c->refs.n && c->refs.v[i + 1].start == r.start && c->refs.v[i + 1].kind == REF_EXPORT)
+            continue; /* pub use: said once */
+        if ((r.kind == REF_TYPE || r.kind == REF_CALL) && r.def != RECORD_NONE && c->defs.v[r.def].name == r.start)
+            continue; /* the defined name itself */
+        if (r.kind == REF_CALL && !is_word(c->text[r.start]) && !strchr("@$#", c->text[r.start]))
+            continue; /* an operator, a bracket where the syntax is broken */
+        if (r.kind == REF_TYPE && (r.end == r.start + 1 || (i && c->refs.v[i - 1].start == r.start) || (r.def != RECORD_NONE && c->defs.v[r.def].name == r.start)))
+            continue; /* a type parameter; said already by another kind */
+        static const char import[] = "import "; /* where the statement has no node for its path */
+        if (r.kind == REF_IMPORT && r.end - r.start > sizeof import && !memcmp(c->text + r.start, import, sizeof import - 1))
+            r.start += sizeof import - 1;
         r.name_len = clean(text, c->text + r.start, r.end - r.start);
         r.name_at = cut_intern(c, text, r.name_len);
         if (!r.name_len)

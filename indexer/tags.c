@@ -70,6 +70,7 @@ static int predicate_of(struct predicate *out, const TSQuery *q, const TSQueryPr
         {"any-of?", PREDICATE_ANY_OF, false}, {"not-any-of?", PREDICATE_ANY_OF, true},
         {"prefix?", PREDICATE_PREFIX, false}, {"not-prefix?", PREDICATE_PREFIX, true},
         {"upper?", PREDICATE_UPPER, false},   {"not-upper?", PREDICATE_UPPER, true},
+        {"capital?", PREDICATE_CAPITAL, false},
     };
     uint32_t len;
     if (n < 3 || step[0].type != TSQueryPredicateStepTypeString || step[1].type != TSQueryPredicateStepTypeCapture)
@@ -196,6 +197,8 @@ static bool holds(const struct predicate *p, struct str text)
         struct str s = p->strings[i];
         if (p->op == PREDICATE_UPPER) /* letters, all of them capitals */
             return is_upper(text) != p->negated;
+        if (p->op == PREDICATE_CAPITAL) /* begins with one */
+            return (text.n && text.p[0] >= 'A' && text.p[0] <= 'Z') != p->negated;
         bool same = text.n >= s.n && !memcmp(text.p, s.p, s.n) && (p->op == PREDICATE_PREFIX || text.n == s.n);
         if (same)
             return !p->negated;

@@ -14,7 +14,7 @@
  *
  * A name node is defined once: of several patterns the one written first in the file wins. Kinds are made exact by nesting:
  * a function in a class is a method; variables and constants inside functions are dropped.
- * Predicates: #eq? #not-eq? #any-of? #not-any-of? #prefix? #not-prefix? #upper? (capture, strings…). */
+ * Predicates: #eq? #not-eq? #any-of? #not-any-of? #prefix? #not-prefix? #upper? #capital? (capture, strings…). */
 #ifndef CODEASK_INDEXER_TAGS_H
 #define CODEASK_INDEXER_TAGS_H
 
@@ -32,7 +32,7 @@ struct capture {
     uint8_t role, kind;
 };
 
-enum predicate_op { PREDICATE_EQ, PREDICATE_ANY_OF, PREDICATE_PREFIX, PREDICATE_UPPER };
+enum predicate_op { PREDICATE_EQ, PREDICATE_ANY_OF, PREDICATE_PREFIX, PREDICATE_UPPER, PREDICATE_CAPITAL };
 
 struct predicate {
     uint32_t capture;

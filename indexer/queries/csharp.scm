@@ -20,7 +20,7 @@
 (field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @def.field
 (event_field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @def.field
 
-(using_directive [(identifier) (qualified_name)] @ref.import)
+(using_directive [(identifier) (qualified_name)] @ref.import .)
 (base_list [(identifier) @ref.inherit (generic_name (identifier) @ref.inherit)])
 (base_list (qualified_name name: (identifier) @ref.inherit))
 (base_list (primary_constructor_base_type type: (identifier) @ref.inherit))

@@ -28,18 +28,26 @@
 ((call target: (identifier) @_t (arguments . (string) @name) (do_block)) @def.test
   (#any-of? @_t "test" "describe" "property"))
 ((unary_operator operator: "@" operand: (call target: (identifier) @_d
+  (arguments (binary_operator left: (identifier) @name operator: "::")))) @def.type
+  (#any-of? @_d "type" "typep" "opaque"))
+((unary_operator operator: "@" operand: (call target: (identifier) @name (arguments))) @def.constant
+  (#not-any-of? @name "doc" "moduledoc" "typedoc" "spec" "impl" "type" "typep" "opaque" "callback" "macrocallback" "behaviour"
+    "deprecated" "tag" "since" "dialyzer" "derive" "optional_callbacks" "compile" "before_compile" "moduletag" "external_resource"))
+((unary_operator operator: "@" operand: (call target: (identifier) @_d
   (arguments (binary_operator left: (call target: (identifier) @name) operator: "::")))) @def.type
   (#any-of? @_d "type" "typep" "opaque"))
 ((unary_operator operator: "@" operand: (call target: (identifier) @_d
   (arguments (binary_operator left: (call target: (identifier) @name) operator: "::")))) @def.prototype
   (#any-of? @_d "callback" "macrocallback"))
 
+((call target: (identifier) @_t (arguments . (dot left: (alias) @ref.import)))
+  (#any-of? @_t "alias" "import"))
 ((call target: (identifier) @_t (arguments . (alias) @ref.import))
   (#any-of? @_t "alias" "import" "require" "use"))
 ((unary_operator operator: "@" operand: (call target: (identifier) @_d (arguments (alias) @ref.implement)))
   (#eq? @_d "behaviour"))
 ((call target: (identifier) @ref.call)
   (#not-any-of? @ref.call "def" "defp" "defmodule" "defmacro" "defmacrop" "defimpl" "defprotocol" "defstruct" "doc" "spec"
-    "moduledoc" "alias" "import" "require" "use" "if" "unless" "case" "cond" "with" "for" "test" "describe" "type" "typep"
+    "moduledoc" "defguard" "defguardp" "defdelegate" "behaviour" "opaque" "typedoc" "tag" "deprecated" "since" "alias" "import" "require" "use" "if" "unless" "case" "cond" "with" "for" "test" "describe" "type" "typep"
     "callback" "impl" "quote" "unquote"))
 (call target: (dot right: (identifier) @ref.call))

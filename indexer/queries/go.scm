@@ -29,7 +29,9 @@
 (import_spec path: (_) @ref.import)
 (field_declaration !name type: (type_identifier) @ref.inherit)
 (field_declaration !name type: (qualified_type name: (type_identifier) @ref.inherit))
-(type_elem (type_identifier) @ref.inherit)
+(interface_type (type_elem (type_identifier) @ref.inherit))
+(interface_type (type_elem (qualified_type name: (type_identifier) @ref.inherit)))
 (call_expression function: (identifier) @ref.call)
 (call_expression function: (selector_expression field: (field_identifier) @ref.call))
-(type_identifier) @ref.type
+((type_identifier) @ref.type
+  (#not-any-of? @ref.type "int" "string" "error" "bool" "any" "byte" "float64" "int64" "uint32" "rune" "uint64" "int32" "uint8"))

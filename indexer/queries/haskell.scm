@@ -2,9 +2,9 @@
 (comment) @comment
 (haddock) @comment
 
-(declarations (signature name: (variable)) @head)
-(class_declarations (signature name: (variable)) @head)
+(declarations (signature name: [(variable) (prefix_id)]) @head)
 (declarations (function name: [(variable) (prefix_id)] @name) @def.function)
+(declarations (function (infix operator: (operator) @name)) @def.function)
 (declarations (bind name: (variable) @name) @def.function)
 (data_type name: (_) @name) @def.type
 (newtype name: (_) @name) @def.type
@@ -28,6 +28,8 @@
 (apply function: (variable) @ref.call)
 (apply function: (qualified id: (variable) @ref.call))
 (infix operator: (infix_id (variable) @ref.call))
-(infix left_operand: (variable) @ref.call)
-(infix right_operand: (variable) @ref.call)
+((infix left_operand: (variable) @ref.call operator: (operator) @_o)
+  (#any-of? @_o "$" "." "<$>" "<*>" "=<<" "$!" "<$!>"))
+((infix operator: (operator) @_o right_operand: (variable) @ref.call)
+  (#any-of? @_o "." ">>=" ">=>" "<=<" "=<<" "&"))
 (name) @ref.type

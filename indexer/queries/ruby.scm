@@ -10,10 +10,10 @@
 (method name: (_) @name) @def.method
 (singleton_method name: (_) @name) @def.method
 (assignment left: (constant) @name) @def.constant
-((call method: (identifier) @_a arguments: (argument_list (simple_symbol) @name)) @def.field
+((call method: (identifier) @_a arguments: (argument_list (simple_symbol) @qname)) @def.field
   (#any-of? @_a "attr_accessor" "attr_reader" "attr_writer" "cattr_accessor" "mattr_accessor" "class_attribute"
     "thread_mattr_accessor"))
-((call !receiver method: (identifier) @_a arguments: (argument_list . (simple_symbol) @name)) @def.method
+((call !receiver method: (identifier) @_a arguments: (argument_list . (simple_symbol) @qname)) @def.method
   (#any-of? @_a "define_method" "scope" "delegate" "has_many" "has_one" "belongs_to"))
 ((call !receiver method: (identifier) @_f arguments: (argument_list . (_) @name) block: (_)) @def.test
   (#any-of? @_f "describe" "it" "context" "specify" "test" "feature" "scenario" "shared_examples"))

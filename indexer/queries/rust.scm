@@ -35,6 +35,7 @@
 (impl_item trait: (scoped_type_identifier name: (type_identifier) @ref.implement))
 (impl_item trait: (generic_type type: (scoped_type_identifier name: (type_identifier) @ref.implement)))
 (trait_item bounds: (trait_bounds (type_identifier) @ref.inherit))
+(trait_item bounds: (trait_bounds (generic_type type: (type_identifier) @ref.inherit)))
 (call_expression function: (identifier) @ref.call)
 (call_expression function: (field_expression field: (field_identifier) @ref.call))
 (call_expression function: (scoped_identifier name: (identifier) @ref.call))

@@ -28,9 +28,9 @@
   (#any-of? @_o "should" "in" "must" "when"))
 
 (import_declaration) @ref.import
-(extends_clause type: (type_identifier) @ref.inherit)
-(extends_clause type: (generic_type type: (type_identifier) @ref.inherit))
-(extends_clause type: (compound_type [(type_identifier) @ref.inherit (generic_type type: (type_identifier) @ref.inherit)]))
+(extends_clause (type_identifier) @ref.inherit)
+(extends_clause (generic_type . (type_identifier) @ref.inherit))
+(extends_clause (compound_type [(type_identifier) @ref.inherit (generic_type . (type_identifier) @ref.inherit)]))
 (given_definition return_type: (generic_type type: (type_identifier) @ref.implement))
 (call_expression function: (identifier) @ref.call)
 (call_expression function: (field_expression field: (identifier) @ref.call))
@@ -38,5 +38,5 @@
 (call_expression function: (generic_function function: (field_expression field: (identifier) @ref.call)))
 (infix_expression operator: (identifier) @ref.call)
 (instance_expression (type_identifier) @ref.call)
-(instance_expression (generic_type type: (type_identifier) @ref.call))
+(instance_expression (generic_type . (type_identifier) @ref.call))
 (type_identifier) @ref.type

@@ -11,7 +11,8 @@
   (#eq? @_a "Test"))
 ((function_declaration name: (simple_identifier) @name) @def.maybe_test
   (#prefix? @name "test"))
-(function_declaration name: (_) @name) @def.function
+(function_declaration name: (simple_identifier) @name) @def.function
+(function_declaration name: ["==" "!=" "<" ">" "<=" ">=" "+" "-" "*" "/" "%"] @name) @def.function
 (protocol_function_declaration name: (simple_identifier) @name) @def.method
 (init_declaration name: "init" @name) @def.method
 (deinit_declaration "deinit" @name) @def.method

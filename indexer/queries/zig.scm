@@ -7,6 +7,7 @@
 (variable_declaration . (identifier) @name (union_declaration)) @def.type
 (variable_declaration . (identifier) @name (error_set_declaration)) @def.enum
 (variable_declaration . (identifier) @name (opaque_declaration)) @def.type
+(variable_declaration "var" . (identifier) @name) @def.variable
 (variable_declaration . (identifier) @name) @def.constant
 (container_field name: (identifier) @name) @def.field
 (test_declaration [(string) (identifier)] @name) @def.test

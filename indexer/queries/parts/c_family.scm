@@ -8,6 +8,12 @@
 ((function_definition !type declarator: (function_declarator declarator: (identifier) @_m
   parameters: (parameter_list . (parameter_declaration type: (_) @name)))) @def.test
   (#prefix? @_m "TEST" "BENCHMARK"))
+((function_definition type: (type_identifier) @_m declarator: (parenthesized_declarator (identifier) @name)) @def.test
+  (#prefix? @_m "TEST" "BENCHMARK"))
+(function_definition type: (type_identifier) declarator: (parenthesized_declarator (identifier) @name)) @def.function
+((translation_unit (expression_statement
+  (call_expression function: (identifier) @_m arguments: (argument_list . (identifier) @name)) (MISSING ";")) @def.function)
+  (#upper? @_m ""))
 ((function_definition !type declarator: (function_declarator declarator: (identifier) @_m
   parameters: (parameter_list . (parameter_declaration type: (type_identifier) @name)))) @def.function
   (#upper? @_m ""))
@@ -62,6 +68,8 @@
   declarator: (array_declarator declarator: (identifier) @name))) @def.variable)
 (translation_unit (declaration declarator: (init_declarator
   declarator: (pointer_declarator declarator: (identifier) @name))) @def.variable)
+(translation_unit (declaration declarator: (init_declarator
+  declarator: (pointer_declarator declarator: (array_declarator declarator: (identifier) @name)))) @def.variable)
 (translation_unit (declaration declarator: (init_declarator
   declarator: (array_declarator declarator: (array_declarator declarator: (identifier) @name)))) @def.variable)
 (translation_unit (declaration declarator: (identifier) @name) @def.variable)
