@@ -223,16 +223,24 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
         }
         if (rq->wait_err.code && rq->wait_err.code != ERR_TIMEOUT)
             *note = arena_fmt(&rq->arena, "%s could not be brought up to date: %s", repo->name, rq->wait_err.message);
-        else if (stale)
+        else if (rq->wait_err.code)
             *note = arena_fmt(&rq->arena, "%s is still being brought up to date", repo->name);
+        else if (stale) /* it took longer than an answer stays current: look again behind this one */
+            jobs_index(s, &(struct job_order){.repo = repo, .ref = ref}, NULL, MILESTONE_INDEXED, 0, NULL);
         return 0;
     }
     if ((!missing && !stale) || rq->nwaited == sizeof rq->waited / sizeof *rq->waited)
         return missing ? err_set(e, ERR_NOT_FOUND, "%s is not indexed yet", repo->name) : 0;
+    struct job_order o = {.repo = repo, .ref = ref, .durable = missing};
+    int64_t until = missing ? 0 : rq->submitted_ns + RECONCILE_WAIT_NS;
+    if (until && until <= clock_ns()) { /* spent on the repositories before this one */
+        *note = arena_fmt(&rq->arena, "%s is still being brought up to date", repo->name);
+        jobs_index(s, &o, NULL, MILESTONE_INDEXED, 0, NULL);
+        return 0;
+    }
     rq->waited[rq->nwaited++] = repo->id;
     rq->first_index |= missing;
-    struct job_order o = {.repo = repo, .ref = ref, .durable = missing};
-    return jobs_index(s, &o, rq, MILESTONE_INDEXED, missing ? 0 : clock_ns() + RECONCILE_WAIT_NS, e);
+    return jobs_index(s, &o, rq, MILESTONE_INDEXED, until, e);
 }
 
 int scope_open(struct scope *out, struct request *rq, struct err *e)
