@@ -218,6 +218,49 @@ static void put_uncommitted(struct buf *out, const struct look *l, json_t *row, 
         put_styled(out, l, STYLE_WARN, "  uncommitted");
 }
 
+/* "score 4.778 = dense 0.596 + bm25 0.392 … × test 0.300", broken to the width, the largest share first. */
+static void put_explain(struct buf *out, const struct look *l, json_t *row)
+{
+    enum { MOST = 64 };
+    const char *name[MOST], *key;
+    double value[MOST];
+    size_t n = 0;
+    json_t *v;
+    if (!json_object_get(row, "explain"))
+        return;
+    json_object_foreach(json_object_get(row, "explain"), key, v) {
+        size_t i = n < MOST ? n++ : MOST - 1;
+        for (; i && value[i - 1] < json_number_value(v); i--) {
+            value[i] = value[i - 1];
+            name[i] = name[i - 1];
+        }
+        value[i] = json_number_value(v);
+        name[i] = key;
+    }
+    size_t terms = n;
+    json_object_foreach(json_object_get(row, "factors"), key, v)
+        if (n < MOST) {
+            value[n] = json_number_value(v);
+            name[n++] = key;
+        }
+    buf_adds(out, style(l, STYLE_DIM));
+    int used = 2 + snprintf(NULL, 0, "score %.3f =", json_number_value(json_object_get(row, "score")));
+    buf_addf(out, "  score %.3f =", json_number_value(json_object_get(row, "score")));
+    for (size_t i = 0; i < n; i++) {
+        char piece[128];
+        int w = snprintf(piece, sizeof piece, "%s%s %.3f", !i ? " " : i < terms ? " + " : " × ", name[i], value[i]);
+        w -= i >= terms; /* × is two bytes */
+        if (used + w > l->width) {
+            buf_adds(out, "\n   ");
+            used = 3;
+        }
+        buf_adds(out, piece);
+        used += w;
+    }
+    buf_adds(out, style(l, STYLE_NONE));
+    buf_addc(out, '\n');
+}
+
 static void put_row(struct buf *out, const struct look *l, json_t *row, json_t *answer, bool repo, const char *query,
                     size_t lines)
 {
@@ -232,17 +275,7 @@ static void put_row(struct buf *out, const struct look *l, json_t *row, json_t *
     put_uncommitted(out, l, row, answer);
     buf_addc(out, '\n');
     put_snippet(out, l, row, query, lines);
-    const char *name;
-    json_t *share, *explain = json_object_get(row, "explain");
-    if (explain) {
-        buf_adds(out, "  ");
-        buf_adds(out, style(l, STYLE_DIM));
-        buf_addf(out, "score %.3f =", json_number_value(json_object_get(row, "score")));
-        json_object_foreach(explain, name, share)
-            buf_addf(out, " %s %.3f", name, json_number_value(share));
-        buf_adds(out, style(l, STYLE_NONE));
-        buf_addc(out, '\n');
-    }
+    put_explain(out, l, row);
 }
 
 static void put_note(struct buf *out, const struct look *l, json_t *r)

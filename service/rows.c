@@ -1,6 +1,7 @@
 #include "service/rows.h"
 
 #include "base/hash.h"
+#include "retriever/rank.h"
 
 void set_path(json_t *row, struct str path)
 {
@@ -29,13 +30,17 @@ json_t *place_json(const struct scope *sc, const struct search_hit *h, uint32_t 
     return row;
 }
 
-static json_t *shares_json(const double *share)
+/* What adds to the score, and the factors that it is multiplied by; what has no effect is left out. */
+static void set_shares(json_t *row, const double *share)
 {
-    json_t *o = json_object();
-    for (size_t i = 0; i < signal_count(); i++)
-        if (share[i] != 0)
-            json_object_set_new(o, signal_name(i), json_real(share[i]));
-    return o;
+    json_t *terms = json_object(), *factors = json_object();
+    for (size_t i = 0; i < signal_count(); i++) {
+        bool factor = signals[i].level == SIGNAL_FACTOR;
+        if (share[i] != (factor ? 1 : 0))
+            json_object_set_new(factor ? factors : terms, signal_name(i), json_real(share[i]));
+    }
+    json_object_set_new(row, "explain", terms);
+    json_object_set_new(row, "factors", factors);
 }
 
 json_t *hit_json(const struct scope *sc, const struct search_hit *h)
@@ -49,7 +54,7 @@ json_t *hit_json(const struct scope *sc, const struct search_hit *h)
     if (h->crumb && *h->crumb)
         json_object_set_new(row, "breadcrumb", json_cstr(h->crumb));
     if (h->share)
-        json_object_set_new(row, "explain", shares_json(h->share));
+        set_shares(row, h->share);
     return row;
 }
 
