@@ -44,6 +44,10 @@ int repo_find(struct repo_found *out, const char *dir, bool any_owner, struct er
 int index_run(struct indexer *x, const struct repo_row *repo, const char *ref, index_progress_cb cb, void *arg, struct err *e);
 int index_all_branches(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e);
 
+/* Tries again what is quarantined in the repository's views (poisonous or unreadable contents), then runs HEAD as index_run
+ * does: for an explicit `index`. A reconcile never does it by itself. */
+int index_retry(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e);
+
 /* The name that a branch, tag or revision is stored under (ref_get): its full ref name, or the commit in hex; "HEAD" for NULL.
  * Appends to out. ERR_NOT_FOUND. The dirty worktree over HEAD is "worktree", a plain directory "plain". */
 int repo_ref_name(struct buf *out, const struct repo_row *repo, const char *ref, struct err *e);

@@ -45,6 +45,8 @@ int treeview_bring(struct job *j, const struct git_target *to, uint32_t *view, s
 /* The dirty files over the tree view base (VIEW_NONE: HEAD is unborn), under the ref "worktree". */
 int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, struct err *e);
 int plain_bring(struct job *j, struct err *e);
+/* Tries the quarantined contents of all the repository's views again. */
+int job_retry(struct job *j, struct err *e);
 
 /* -- views.c: writing views in bounded transactions --------------------------------------------------------------------------- */
 

@@ -101,6 +101,7 @@ static void incremental_equals_fresh(void **state)
         close_index();
         fx = kept;
     }
+    print_message("%d operations, generation %llu\n", n, (unsigned long long)generation());
     repo_row_release(&r);
 }
 
