@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define HITS 24          /* of the search that an answer looks at */
-#define MESSAGES 5       /* of a trace that are looked up, one small search each */
+#define MESSAGES 5       /* of a trace that are shown with their place */
+#define SEARCHES 14      /* small ones, for them */
 #define QUESTION_MAX 600 /* bytes made from a trace */
 
 static void add_words(struct buf *out, struct str s)
@@ -44,30 +45,50 @@ static const char *question_of(const struct search_request *q, const struct trac
     return out;
 }
 
-/* Where the constant pieces of messages stand, literally. */
+/* One literal search; found->n tells. */
+static int find_literal(struct search_result *found, struct retriever *r, const struct search_request *q, struct str piece,
+                        struct arena *arena, struct err *e)
+{
+    struct search_request one = *q;
+    one.text = arena_fmt(arena, "\"%.*s\"", (int)piece.n, piece.p);
+    one.limit = 1;
+    one.embedder = NULL;
+    one.explain = false;
+    int rc = search(found, r, &one, arena, e);
+    return rc == ERR_USAGE ? 0 : rc;
+}
+
+/* Where the constant pieces of messages stand, literally. A value without a digit or quotes cannot be told from the message
+ * ("Could not reserve pear"), so a piece that is not there is tried again without its last words. */
 static int find_messages(struct answer_work *w, struct retriever *r, const struct search_request *q, struct err *e)
 {
+    unsigned searches = 0;
     w->message = arena_zero(w->arena, MESSAGES, sizeof *w->message);
-    for (size_t i = 0; i < w->trace->nmessages && w->nmessages < MESSAGES && i < 2 * MESSAGES; i++) {
+    for (size_t i = 0; i < w->trace->nmessages && w->nmessages < MESSAGES; i++) {
         struct str piece = w->trace->message[i];
         const char *quote = memchr(piece.p, '"', piece.n);
         if (quote)
             piece.n = (size_t)(quote - piece.p);
-        if (piece.n < 8)
-            continue;
-        struct search_request one = *q;
-        struct search_result found;
-        one.text = arena_fmt(w->arena, "\"%.*s\"", (int)piece.n, piece.p);
-        one.limit = 2;
-        one.embedder = NULL;
-        one.explain = false;
-        int rc = search(&found, r, &one, w->arena, e);
-        if (rc == ERR_USAGE)
-            continue;
-        if (rc)
-            return rc;
-        if (found.n)
-            w->message[w->nmessages++] = (struct message_hit){piece, found.hit[0]};
+        for (int shorter = 0; shorter < 3 && piece.n >= 8 && searches < SEARCHES; shorter++) {
+            struct search_result found = {0};
+            searches++;
+            int rc = find_literal(&found, r, q, piece, w->arena, e);
+            if (rc)
+                return rc;
+            if (found.n) {
+                w->message[w->nmessages++] = (struct message_hit){piece, found.hit[0]};
+                break;
+            }
+            size_t words = 1;
+            for (size_t k = 0; k < piece.n; k++)
+                words += piece.p[k] == ' ';
+            while (piece.n && piece.p[piece.n - 1] != ' ')
+                piece.n--;
+            while (piece.n && piece.p[piece.n - 1] == ' ')
+                piece.n--;
+            if (words < 4) /* two words are in many texts */
+                break;
+        }
     }
     return 0;
 }

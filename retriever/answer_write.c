@@ -55,7 +55,8 @@ static void headline(struct buf *out, const struct answer_work *w, struct part *
 /* -- prose ------------------------------------------------------------------------------------------------------------------- */
 struct prose {
     struct buf *out, paragraph, code;
-    bool fenced, title_seen;
+    size_t fence; /* backticks or tildes that opened the block; 0 outside */
+    bool title_seen;
 };
 
 static void end_paragraph(struct prose *x)
@@ -108,14 +109,17 @@ static void prose_line(struct prose *x, struct str line)
         in++;
     struct str s = {line.p + in, line.n - in};
     bool item = s.n > 2 && strchr("-*+", s.p[0]) && s.p[1] == ' ';
-    if (s.n >= 3 && (!memcmp(s.p, "```", 3) || !memcmp(s.p, "~~~", 3))) {
+    size_t marks = 0;
+    while (marks < s.n && (s.p[0] == '`' || s.p[0] == '~') && s.p[marks] == s.p[0])
+        marks++;
+    if (marks >= 3 && (!x->fence || (marks >= x->fence && marks == s.n))) {
         end_paragraph(x);
-        if (x->fenced)
+        if (x->fence)
             end_code(x);
-        x->fenced = !x->fenced;
+        x->fence = x->fence ? 0 : marks;
         return;
     }
-    if (x->fenced || (in >= 3 && s.n && !item && !x->paragraph.len) || (!s.n && x->code.len)) {
+    if (x->fence || (in >= 3 && s.n && !item && !x->paragraph.len) || (!s.n && x->code.len)) {
         buf_add(&x->code, line.p, line.n);
         buf_addc(&x->code, '\n');
         return;

@@ -347,6 +347,51 @@ static bool best_definition(struct place *best, struct lookup *l, struct str nam
     return least < 1e9f && (best->cut == caller->cut || elsewhere <= AMBIGUOUS);
 }
 
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool plain_word(struct str name)
+{
+    for (size_t i = 1; i < name.n; i++)
+        if (name.p[i] == '_' || (name.p[i] >= 'A' && name.p[i] <= 'Z'))
+            return false;
+    return true;
+}
+
+/* "kwargs.get(…)" says nothing of Session.get: a plain word called on something else than self is known by its receiver's
+ * name alone, as in "session.get(…)". */
+static bool foreign_receiver(struct lookup *l, const struct record *caller, const struct record_ref *x, uint32_t cut,
+                             const struct place *callee)
+{
+    struct str name = record_str(caller, x->name, x->name_len), line;
+    struct record r;
+    if (!plain_word(name) || lookup_record(&r, l, callee->cut, NULL) || lookup_lines(&line, l, cut, x->line, x->line, NULL))
+        return false;
+    uint32_t parent = r.symbol[callee->symbol].parent;
+    struct str owner = parent == RECORD_NONE ? (struct str){"", 0} : record_str(&r, r.symbol[parent].name, r.symbol[parent].name_len);
+    for (size_t i = 1; i + name.n <= line.n; i++) {
+        if (memcmp(line.p + i, name.p, name.n) || (i + name.n < line.n && line.p[i + name.n] != '(' && line.p[i + name.n] != ' '))
+            continue;
+        size_t end = i;
+        if (line.p[end - 1] != '.' && !(end > 1 && line.p[end - 1] == '>' && line.p[end - 2] == '-'))
+            continue;
+        while (end && strchr(".->?!", line.p[end - 1]))
+            end--;
+        size_t from = end;
+        while (from && (strchr("_$@", line.p[from - 1]) || is_alnum(line.p[from - 1])))
+            from--;
+        struct str receiver = {line.p + from, end - from};
+        static const char *const self[] = {"self", "this", "cls", "super", "@", "$this", "Self", "me", NULL};
+        for (size_t k = 0; self[k]; k++)
+            if (str_fold_equal(receiver, str_of(self[k])))
+                return false;
+        return !owner.n || !str_fold_equal(receiver, owner);
+    }
+    return false;
+}
+
 void lookup_callees(struct places *out, struct lookup *l, const struct place *def, size_t most)
 {
     struct record r;
@@ -366,7 +411,7 @@ void lookup_callees(struct places *out, struct lookup *l, const struct place *de
             continue;
         seen[nseen++] = i;
         struct place best;
-        if (!best_definition(&best, l, record_str(&r, x->name, x->name_len), def))
+        if (!best_definition(&best, l, record_str(&r, x->name, x->name_len), def) || foreign_receiver(l, &r, x, def->cut, &best))
             continue;
         best.order = (float)out->n; /* in the order of the calls */
         VEC_ROOM(out->v, out->n, out->cap);
