@@ -1,11 +1,13 @@
 """The daemon's life: starting, ending, its home and its socket."""
+import json
 import os
 import socket
 import stat
+import subprocess
 import threading
 import time
 
-from lib import DAEMON, Rpc, main, wait_for
+from lib import CODEASK, DAEMON, Rpc, big_sources, main, wait_for
 
 
 def gone(pid):
@@ -121,11 +123,39 @@ def test_unwritable_home(w):
 
 
 def test_read_only_home(w):
-    if os.geteuid() == 0:
-        return  # root writes everywhere
-    w.home.mkdir(mode=0o500)
-    r = w.run("search", "x")
-    assert r.returncode == 2 and str(w.home) in r.stderr
+    w.home.mkdir(mode=0o700)
+    os.chmod(w.root, 0o755)
+    how = {}
+    if os.geteuid() == 0:  # root writes everywhere: somebody else asks, in a home that is his and that he made read-only
+        os.chown(w.home, 12345, 12345)
+        how = {"user": 12345, "group": 12345, "extra_groups": []}
+    os.chmod(w.home, 0o500)
+    try:
+        r = subprocess.run([CODEASK, "search", "x", "--json"], cwd="/", env={**w.env, "HOME": "/"}, capture_output=True, text=True,
+                           timeout=30, **how)
+    except PermissionError:
+        return  # the build folder is closed to others
+    if r.returncode == 126 or not r.stdout:
+        return
+    error = json.loads(r.stdout)["error"]
+    assert r.returncode == 2 and str(w.home) in error["message"] and error["code"] == "io", r
+
+
+def test_full_disk(w):
+    w.home.mkdir(mode=0o700)
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", str(w.home)]).returncode:
+        return  # only root can make a small disk
+    try:
+        w.config("embed = no\n")
+        repo = w.repo(files=big_sources(600))
+        o = w.json("index", cwd=repo, code=2)
+        assert o["error"]["code"] == "disk_full" and "space" in o["error"]["message"] + o["error"]["hint"], o
+        assert w.run("status").returncode == 0, "the daemon lives"
+        subprocess.run(["mount", "-o", "remount,size=200m", str(w.home)], check=True)
+        assert w.json("index", cwd=repo)["repos"][0]["files"] == 600, "and goes on when there is space"
+        w.run("stop")
+    finally:
+        subprocess.run(["umount", "-l", str(w.home)])
 
 
 def test_idle_exit(w):
