@@ -35,6 +35,8 @@ void cutter_free(struct cutter *c)
     free(c->evidence.v);
     free(c->inner_evidence.v);
     free(c->headers.v);
+    free(c->frames.v);
+    free(c->declared.v);
     free(c->chunks.v);
     free(c->breaks.v);
     free(c->stack.v);
@@ -52,7 +54,7 @@ static void begin(struct cutter *c, const struct language *lang, char *bytes, ui
     c->tree = NULL;
     c->flags = 0;
     c->lines.n = c->secrets.n = c->defs.n = c->refs.n = c->comments.n = c->attrs.n = c->wraps.n = c->docs.n = 0;
-    c->evidence.n = c->inner_evidence.n = c->headers.n = c->chunks.n = c->words.n = c->stack.n = 0;
+    c->frames.n = c->declared.n = c->evidence.n = c->inner_evidence.n = c->headers.n = c->chunks.n = c->words.n = c->stack.n = 0;
     c->ntests = c->nprototypes = c->nimports = c->nexports = c->comment_bytes = c->header_start = c->header_end = 0;
     buf_clear(&c->strings);
     if (c->names.n > 1 << 14 && c->nnames < c->names.n / 8) { /* after a large one: clearing it costs more than growing */

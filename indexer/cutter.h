@@ -41,6 +41,17 @@ struct def {
     bool qualified;                /* the name is written with its qualifier, which symbols.c moves to scope */
 };
 
+struct frame {
+    uint32_t start, end, line;
+    uint8_t kind; /* enum frame_kind */
+};
+
+struct declared {
+    uint32_t start, end; /* of the name */
+    uint16_t pattern;
+    uint8_t what;        /* enum declares */
+};
+
 struct ref {
     uint32_t start, end, line, def, name_at, name_len;
     uint8_t kind;
@@ -86,6 +97,8 @@ struct cutter {
     VEC(struct def) defs;        /* symbols.c sorts them by start, outermost first */
     VEC(struct ref) refs;
     VEC(struct span) comments, attrs, wraps, docs, evidence, inner_evidence, headers;
+    VEC(struct frame) frames;
+    VEC(struct declared) declared;
     VEC(struct chunk) chunks;
     VEC(uint8_t) breaks;         /* chunks.c: how good a place each line's start is to cut at */
     VEC(uint32_t) stack;

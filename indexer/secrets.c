@@ -408,6 +408,8 @@ static bool is_random(const char *p, uint32_t n, enum name_class class, bool quo
             return false;
     }
     struct look l = look_at(p, n);
+    if (find_fold(p, n, "hmac-sha")) /* the name of a scheme: Authorization: AWS4-HMAC-SHA256 Credential=… */
+        return false;
     if (is_placeholder(p, n) || is_uuid(p, n) || !l.digit || !(l.lower + l.upper) || l.run > n / 3)
         return false;
     double bits = entropy(p, n);

@@ -94,6 +94,52 @@ static void drop_twins(struct cutter *c)
     c->defs.n = kept;
 }
 
+static int frame_order(const void *a, const void *b)
+{
+    const struct frame *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return (x->end < y->end) - (x->end > y->end);
+}
+
+static int declared_order(const void *a, const void *b)
+{
+    const struct declared *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Declared names become definitions of the innermost frame around them. */
+static void define_declared(struct cutter *c)
+{
+    static const uint8_t kinds[][2] = {
+        [FRAME_DEFINITION] = {SYMBOL_FUNCTION, SYMBOL_KIND_COUNT}, [FRAME_DECLARATION] = {SYMBOL_PROTOTYPE, SYMBOL_VARIABLE},
+        [FRAME_FIELD] = {SYMBOL_PROTOTYPE, SYMBOL_FIELD},          [FRAME_TYPE] = {SYMBOL_TYPE, SYMBOL_TYPE},
+        [FRAME_NONE] = {SYMBOL_KIND_COUNT, SYMBOL_KIND_COUNT},
+    };
+    uint32_t next = 0;
+    c->stack.n = 0;
+    sort(c->frames.v, c->frames.n, sizeof *c->frames.v, frame_order);
+    sort(c->declared.v, c->declared.n, sizeof *c->declared.v, declared_order);
+    for (uint32_t i = 0; i < c->declared.n && c->defs.n < CUT_MAX_SYMBOLS; i++) {
+        struct declared n = c->declared.v[i];
+        for (; next < c->frames.n && c->frames.v[next].start <= n.start; next++) {
+            while (c->stack.n && c->frames.v[c->stack.v[c->stack.n - 1]].end <= c->frames.v[next].start)
+                c->stack.n--;
+            VEC_ADD(c->stack, next);
+        }
+        while (c->stack.n && c->frames.v[c->stack.v[c->stack.n - 1]].end <= n.start)
+            c->stack.n--;
+        if (!c->stack.n)
+            continue;
+        const struct frame *f = &c->frames.v[c->stack.v[c->stack.n - 1]];
+        uint8_t kind = kinds[f->kind][n.what];
+        if (kind != SYMBOL_KIND_COUNT)
+            VEC_ADD(c->defs, (struct def){.start = f->start, .end = f->end, .name = n.start, .name_end = n.end, .line = f->line,
+                                          .parent = RECORD_NONE, .pattern = n.pattern, .kind = kind, .role = CAPTURE_DEF,
+                                          .qualified = true});
+    }
+}
+
 /* Only white space in [a, b), with at most max line ends? */
 static bool only_gap(const struct cutter *c, uint32_t a, uint32_t b, int max)
 {
@@ -629,6 +675,7 @@ void cut_symbols(struct cutter *c)
     merge_spans(&c->wraps);
     sort(c->inner_evidence.v, c->inner_evidence.n, sizeof *c->inner_evidence.v, span_order);
     trim_comments(c);
+    define_declared(c);
     drop_twins(c);
     for (uint32_t i = 0; i < c->defs.n; i++) {
         struct def *d = &c->defs.v[i];

@@ -35,11 +35,16 @@ static int capture_of(struct capture *out, const char *name)
     static const struct {
         const char *name;
         enum capture_role role;
+        uint8_t kind;
     } plain[] = {
         {"def.maybe_test", CAPTURE_MAYBE_TEST}, {"name", CAPTURE_NAME}, {"qname", CAPTURE_QNAME},
         {"scope", CAPTURE_SCOPE}, {"comment", CAPTURE_COMMENT}, {"attr", CAPTURE_ATTR}, {"wrap", CAPTURE_WRAP},
         {"wrap.public", CAPTURE_WRAP_PUBLIC}, {"doc", CAPTURE_DOC}, {"evidence", CAPTURE_EVIDENCE},
         {"evidence.inside", CAPTURE_EVIDENCE_INSIDE}, {"header", CAPTURE_HEADER},
+        {"frame.definition", CAPTURE_FRAME, FRAME_DEFINITION}, {"frame.declaration", CAPTURE_FRAME, FRAME_DECLARATION},
+        {"frame.field", CAPTURE_FRAME, FRAME_FIELD}, {"frame.type", CAPTURE_FRAME, FRAME_TYPE},
+        {"frame.none", CAPTURE_FRAME, FRAME_NONE}, {"declares.function", CAPTURE_DECLARES, DECLARES_FUNCTION},
+        {"declares.variable", CAPTURE_DECLARES, DECLARES_VARIABLE},
         {"attr.test", CAPTURE_ATTR_TEST}, {"head", CAPTURE_HEAD},
     };
     *out = (struct capture){CAPTURE_NONE, 0};
@@ -48,6 +53,7 @@ static int capture_of(struct capture *out, const char *name)
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         if (!strcmp(name, plain[i].name)) {
             out->role = plain[i].role;
+            out->kind = plain[i].kind;
             return 0;
         }
     }
@@ -280,6 +286,12 @@ static void take(struct cutter *c, const struct tags *t, const TSQueryMatch *m)
             break;
         case CAPTURE_EVIDENCE_INSIDE:
             VEC_ADD(c->inner_evidence, s);
+            break;
+        case CAPTURE_FRAME:
+            VEC_ADD(c->frames, (struct frame){s.start, s.end, ts_node_start_point(node).row, cap.kind});
+            break;
+        case CAPTURE_DECLARES:
+            VEC_ADD(c->declared, (struct declared){s.start, s.end, m->pattern_index, cap.kind});
             break;
         case CAPTURE_HEADER:
             VEC_ADD(c->headers, s);

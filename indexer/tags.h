@@ -3,6 +3,9 @@
  *   @def.<kind> with @name      a definition; <kind> is a name of SYMBOL_KINDS, or maybe_test: a test where the file gives
  *                               evidence (@evidence anywhere, @evidence.inside within it), otherwise a function
  *   @qname instead of @name     the name with its qualifier: Foo::bar, M.foo, Foo.prototype.bar
+ *   @frame.<what>, @declares.function, @declares.variable     for languages whose names stand deep inside declarators: the
+ *                               innermost frame around a declared name is its definition; <what> is definition,
+ *                               declaration, field, type or none, and gives the kind
  *   @scope                      with a definition: the type that it belongs to without standing inside (Go's receiver)
  *   @ref.<kind>                 the name node of a reference; <kind> is a name of REF_KINDS
  *   @comment, @attr             comments; attributes and annotations that stand before a definition as siblings
@@ -25,8 +28,11 @@
 enum capture_role {
     CAPTURE_NONE, CAPTURE_DEF, CAPTURE_MAYBE_TEST, CAPTURE_NAME, CAPTURE_QNAME, CAPTURE_SCOPE, CAPTURE_REF,
     CAPTURE_COMMENT, CAPTURE_ATTR, CAPTURE_ATTR_TEST, CAPTURE_HEAD, CAPTURE_WRAP, CAPTURE_WRAP_PUBLIC, CAPTURE_DOC, CAPTURE_EVIDENCE,
-    CAPTURE_EVIDENCE_INSIDE, CAPTURE_HEADER,
+    CAPTURE_EVIDENCE_INSIDE, CAPTURE_HEADER, CAPTURE_FRAME, CAPTURE_DECLARES,
 };
+
+enum frame_kind { FRAME_DEFINITION, FRAME_DECLARATION, FRAME_FIELD, FRAME_TYPE, FRAME_NONE };
+enum declares { DECLARES_FUNCTION, DECLARES_VARIABLE };
 
 struct capture {
     uint8_t role, kind;

@@ -8,31 +8,11 @@
 (namespace_definition name: (_) @name) @def.module
 (alias_declaration name: (type_identifier) @name) @def.type
 (concept_definition name: (identifier) @name) @def.interface
-
-(function_definition declarator: (function_declarator
-  declarator: [(field_identifier) (destructor_name) (operator_name)] @name)) @def.function
-(function_definition declarator: (function_declarator declarator: (qualified_identifier) @qname)) @def.function
-(function_definition declarator: (pointer_declarator declarator: (function_declarator
-  declarator: [(field_identifier) (operator_name)] @name))) @def.function
-(function_definition declarator: (pointer_declarator declarator: (function_declarator
-  declarator: (qualified_identifier) @qname))) @def.function
-(function_definition declarator: (reference_declarator (function_declarator
-  declarator: [(identifier) (field_identifier) (operator_name)] @name))) @def.function
-(function_definition declarator: (reference_declarator (function_declarator
-  declarator: (qualified_identifier) @qname))) @def.function
-(function_definition declarator: (operator_cast type: (_) @name)) @def.function
-
-(field_declaration declarator: (function_declarator
-  declarator: [(field_identifier) (destructor_name) (operator_name)] @name)) @def.prototype
-(field_declaration declarator: (pointer_declarator declarator: (function_declarator
-  declarator: [(field_identifier) (operator_name)] @name))) @def.prototype
-(field_declaration declarator: (reference_declarator (function_declarator
-  declarator: [(field_identifier) (operator_name)] @name))) @def.prototype
-(declaration declarator: (reference_declarator (function_declarator
-  declarator: [(identifier) (operator_name)] @name))) @def.prototype
-(declaration declarator: (function_declarator declarator: [(destructor_name) (operator_name)] @name)) @def.prototype
-(field_declaration declarator: (reference_declarator (field_identifier) @name)) @def.field
-(declaration_list (declaration declarator: (init_declarator declarator: (identifier) @name)) @def.variable)
+(operator_cast type: (_) @declares.function)
+(function_declarator declarator: [(qualified_identifier) (destructor_name) (operator_name)] @declares.function)
+(reference_declarator (field_identifier) @declares.variable)
+(optional_parameter_declaration) @frame.none
+(template_instantiation) @frame.none
 ((expression_statement (call_expression function: (identifier) @_f arguments: (argument_list . (string_literal) @name)))
   @def.test
   (#any-of? @_f "TEST_CASE" "SCENARIO" "TEMPLATE_TEST_CASE" "DOCTEST_TEST_CASE"))
@@ -42,8 +22,7 @@
 (base_class_clause (template_type name: (type_identifier) @ref.inherit))
 (base_class_clause (qualified_identifier name: (template_type name: (type_identifier) @ref.inherit)))
 (call_expression function: (qualified_identifier name: (identifier) @ref.call))
-(call_expression function: (qualified_identifier name: (qualified_identifier name: (identifier) @ref.call)))
-(call_expression function: (template_function name: (identifier) @ref.call))
-(call_expression function: (qualified_identifier name: (template_function name: (identifier) @ref.call)))
-(call_expression function: (field_expression field: (template_method name: (field_identifier) @ref.call)))
+(qualified_identifier name: (qualified_identifier name: (identifier) @ref.call))
+(template_function name: (identifier) @ref.call)
+(template_method name: (field_identifier) @ref.call)
 (new_expression type: (type_identifier) @ref.call)
