@@ -127,12 +127,14 @@ static bool on_embed(void *arg, const struct index_progress *p)
 
 /* -- indexing ------------------------------------------------------------------------------------------------------------- */
 
-/* The embed job of (repo, ref), made when there is none. mu held. */
-static struct job *embed_job(struct service *s, const struct repo_row *repo, const char *ref, bool all)
+/* The embed job of (repo, ref), made when there is none. One that runs begins anew only where it embeds another view by now (a
+ * branch was switched): finding out what lacks a vector costs a walk. seen: NULL when not known. mu held. */
+static struct job *embed_job(struct service *s, const struct repo_row *repo, const char *ref, bool all, const struct seen *seen)
 {
     for (struct job *j = s->jobs->embed; j; j = j->next)
         if (j->repo.id == repo->id && same_ref(j->ref, ref) && (j->all_branches || !all) && !j->forgotten) {
-            j->again |= j->running;
+            j->touched |= j->running;
+            j->again |= j->running && (!seen || j->view != seen->view || j->base != seen->base);
             return j;
         }
     struct job *j = job_new(s, repo, ref, all);
@@ -146,15 +148,14 @@ static void stopping(struct err *e)
     err_set(e, ERR_CANCELED, "the daemon is stopping; indexing resumes where it stopped when it runs again");
 }
 
-static bool lacks_vectors(struct job *j)
+/* seen: the view as it is after the job; *known tells whether it could be found. */
+static bool lacks_vectors(struct seen *seen, bool *known, struct job *j)
 {
-    struct seen seen;
     struct service *s = j->s;
+    *known = !view_lookup(seen, s, &j->repo, j->ref, NULL);
     if (!s->o.config->embed)
         return false;
-    if (j->all_branches || view_lookup(&seen, s, &j->repo, j->ref, NULL))
-        return true;
-    return !models_number(s, NULL) || embedded_share(s, seen.view) < 1;
+    return j->all_branches || !*known || !models_number(s, NULL) || embedded_share(s, seen->view) < 1;
 }
 
 static void index_one(struct jobs *x, struct job *j)
@@ -165,7 +166,8 @@ static void index_one(struct jobs *x, struct job *j)
                              : index_run(s->indexer, &j->repo, j->ref, on_index, j, &e);
     if (rc && rc != ERR_CANCELED)
         log_err(LOG_WARN, j->repo.name, &e);
-    bool embed = !rc && lacks_vectors(j);
+    struct seen seen;
+    bool known = false, embed = !rc && lacks_vectors(&seen, &known, j);
     pthread_mutex_lock(&s->mu);
     x->busy = false;
     if (rc) {
@@ -178,7 +180,7 @@ static void index_one(struct jobs *x, struct job *j)
         x->upkeep = true;
         resume_all(j, embed ? MILESTONE_INDEXED : MILESTONE_EMBEDDED, NULL);
         if (embed) {
-            struct job *then = embed_job(s, &j->repo, j->ref, j->all_branches);
+            struct job *then = embed_job(s, &j->repo, j->ref, j->all_branches, known ? &seen : NULL);
             for (struct request *rq = j->waiting.first, *next; rq; rq = next) { /* they go on waiting for the vectors */
                 next = rq->wait_next;
                 rq->on = &then->waiting;
@@ -242,6 +244,10 @@ static int embed_views(struct job *j, struct model *m, struct err *e)
     struct view_list l = {0};
     struct seen seen;
     int rc = view_lookup(&seen, s, &j->repo, j->ref, e);
+    pthread_mutex_lock(&s->mu);
+    j->view = rc ? VIEW_NONE : seen.view;
+    j->base = rc ? VIEW_NONE : seen.base;
+    pthread_mutex_unlock(&s->mu);
     if (!rc)
         rc = index_embed(s->indexer, m, seen.view, on_embed, j, e);
     if (rc || !j->all_branches)
@@ -275,8 +281,8 @@ static void embed_one(struct jobs *x, struct job *j)
     if (s->draining) {
         stopping(&e);
         resume_all(j, MILESTONE_EMBEDDED, &e);
-    } else if (j->again && !j->forgotten && (!rc || rc == ERR_CANCELED)) {
-        j->again = false; /* stays in the list: the view moved on while it was embedded */
+    } else if ((j->again || j->touched) && !j->forgotten && (!rc || rc == ERR_CANCELED)) {
+        ; /* stays in the list: the view moved on while it was embedded */
     } else {
         resume_all(j, MILESTONE_EMBEDDED, rc ? &e : NULL);
         unlink_job(&x->embed, j);
@@ -323,7 +329,7 @@ static void *embed_main(void *arg)
             continue;
         }
         j->running = true;
-        j->again = false;
+        j->again = j->touched = false;
         j->began_ns = clock_ns();
         pthread_mutex_unlock(&s->mu);
         embed_one(x, j);
@@ -436,7 +442,7 @@ void jobs_embed(struct service *s, const struct repo_row *repo, const char *ref)
     for (struct job *j = s->jobs->index; j && !there; j = j->next) /* it sees to the vectors when it is done */
         there = j->repo.id == repo->id && same_ref(j->ref, ref);
     if (!there)
-        embed_job(s, repo, ref, false);
+        embed_job(s, repo, ref, false, NULL);
     pthread_mutex_unlock(&s->mu);
     if (!there)
         jobs_save(s->jobs);

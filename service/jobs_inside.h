@@ -16,6 +16,8 @@ struct job {
     char *ref;
     bool all_branches, durable, running;
     bool again;              /* embedding: the view moved on, or was put aside for an index job */
+    bool touched;            /* embedding: files may have changed meanwhile; one more pass when this one ends */
+    uint32_t view, base;     /* embedding: what is being embedded */
     bool forgotten;          /* its repository is being removed */
     struct waitlist waiting;
     struct index_progress progress;

@@ -20,7 +20,7 @@ static int see(struct seen *out, struct txn *t, uint32_t repo, const char *name,
     int rc = ref_get(t, repo, name, &r, e);
     if (rc || (rc = view_get(t, r.view, &h, e)))
         return rc;
-    *out = (struct seen){.view = r.view, .commit = r.commit, .oid_len = r.oid_len, .files = h.files, .bytes = h.bytes,
+    *out = (struct seen){.view = r.view, .base = h.base, .commit = r.commit, .oid_len = r.oid_len, .files = h.files, .bytes = h.bytes,
                          .overlay = h.kind == VIEW_OVERLAY, .plain = h.kind == VIEW_PLAIN,
                          .reconciled_ns = r.reconciled_ns};
     return out->overlay && h.rows ? index_dirty_files(t, r.view, &out->overlay_files, e) : 0;

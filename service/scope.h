@@ -6,7 +6,7 @@
 
 /* A view as the store has it now. */
 struct seen {
-    uint32_t view;
+    uint32_t view, base;     /* base: of an overlay */
     struct oid commit;
     uint8_t oid_len;         /* 0: no commit */
     bool overlay, plain;
