@@ -342,7 +342,7 @@ static void *reader(void *arg)
         pthread_mutex_unlock(&r->lock);
     }
     git_odb_free(odb);
-    git_repository_free(repo);
+    repo_close(repo);
     pthread_mutex_lock(&r->lock);
     r->failed = rc ? e : (struct err){0};
     r->finished = true;

@@ -100,6 +100,10 @@ static bool is_clean(const struct buf *b)
 static int clean(struct buf *b, git_repository *repo, const char *path, struct err *e)
 {
     git_filter_list *filters = NULL;
+    git_index *index = NULL;
+    if (git_repository_index(&index, repo) == 0)
+        git_index_read(index, 0); /* the handle may be older than git's last write */
+    git_index_free(index);
     int code = git_filter_list_load(&filters, repo, NULL, path, GIT_FILTER_TO_ODB, GIT_FILTER_ALLOW_UNSAFE);
     git_index *empty = NULL;
     /* libgit2 looks into git's index for attributes, and cannot read every one (split, sparse, damaged) */

@@ -31,6 +31,10 @@ struct oid oid_hash(const void *bytes, size_t n);
 /* Opens the repository of a row (worktree root or bare), without a search and without an owner check: the row in state.mdb
  * is the consent. ERR_NO_REPOSITORY when it is gone. */
 int repo_open(git_repository **out, const char *path, struct err *e);
+/* Gives it back; NULL is fine. A few handles are kept open for the next repo_open of their path: libgit2 1.5 leaks 20 KB for
+ * every line of the configuration when it opens a repository with extensions (a sparse checkout is one), and a reconcile comes
+ * every few seconds. A handle is used by one thread at a time; one whose repository was replaced is not used again. */
+void repo_close(git_repository *r);
 
 /* Where a name leads. name: what the ref is stored under, see indexer.h. unborn: HEAD without a commit; the ids are zero. */
 struct git_target {

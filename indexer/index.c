@@ -230,7 +230,7 @@ static int end(struct job *j, int rc, struct err *e)
 {
     if (!rc && j->tidy)
         rc = views_tidy(j->x->store, j->repo->id, e);
-    git_repository_free(j->git);
+    repo_close(j->git);
     pthread_mutex_unlock(&j->x->run);
     return rc;
 }

@@ -2,12 +2,14 @@
 #include "indexer/git.h"
 #include "indexer/indexer.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,12 +170,105 @@ out:
     return rc;
 }
 
+/* -- opening ------------------------------------------------------------------------------------------------------------------ */
+
+#define HANDLES 8
+
+/* The one piece of state outside a context in this room: source_read has none to pass, and a leak per open is no choice. */
+static struct handle {
+    git_repository *repo;
+    char path[PATH_MAX];
+    struct stat config; /* identity of the repository and of its settings */
+    bool busy;
+    int64_t used;
+} handles[HANDLES];
+static pthread_mutex_t handles_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool config_stat(struct stat *st, git_repository *r)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%sconfig", git_repository_commondir(r));
+    return stat(path, st) == 0;
+}
+
+static bool same_config(const struct handle *h)
+{
+    char link[PATH_MAX + 8], head[PATH_MAX + 8];
+    struct stat now;
+    snprintf(link, sizeof link, "%s/.git", h->path); /* a worktree: a linked one may be removed alone */
+    snprintf(head, sizeof head, "%s/HEAD", h->path); /* a bare one */
+    if (access(link, F_OK) != 0 && access(head, F_OK) != 0)
+        return false;
+    return config_stat(&now, h->repo) && now.st_ino == h->config.st_ino &&
+           now.st_dev == h->config.st_dev && now.st_size == h->config.st_size &&
+           now.st_ctim.tv_sec == h->config.st_ctim.tv_sec && now.st_ctim.tv_nsec == h->config.st_ctim.tv_nsec;
+}
+
+static git_repository *take_handle(const char *path)
+{
+    git_repository *found = NULL;
+    pthread_mutex_lock(&handles_lock);
+    for (struct handle *h = handles; h < handles + HANDLES && !found; h++)
+        if (h->repo && !h->busy && strcmp(h->path, path) == 0) {
+            if (same_config(h)) {
+                h->busy = true;
+                found = h->repo;
+            } else {
+                git_repository_free(h->repo);
+                h->repo = NULL;
+            }
+        }
+    pthread_mutex_unlock(&handles_lock);
+    return found;
+}
+
+/* Notes a newly opened one, in place of the idle one that was used longest ago; where all are busy it stays unknown. */
+static void add_handle(git_repository *r, const char *path)
+{
+    struct handle *to = NULL;
+    struct stat st;
+    if (strlen(path) >= PATH_MAX || !config_stat(&st, r))
+        return;
+    pthread_mutex_lock(&handles_lock);
+    for (struct handle *h = handles; h < handles + HANDLES; h++)
+        if (!h->repo || (!h->busy && (!to || (to->repo && h->used < to->used))))
+            to = h;
+    if (to) {
+        git_repository_free(to->repo);
+        *to = (struct handle){.repo = r, .config = st, .busy = true};
+        strcpy(to->path, path);
+    }
+    pthread_mutex_unlock(&handles_lock);
+}
+
+void repo_close(git_repository *r)
+{
+    bool known = false;
+    if (!r)
+        return;
+    pthread_mutex_lock(&handles_lock);
+    for (struct handle *h = handles; h < handles + HANDLES; h++)
+        if (h->repo == r) {
+            known = true;
+            h->busy = false;
+            h->used = clock_ns();
+        }
+    pthread_mutex_unlock(&handles_lock);
+    if (!known)
+        git_repository_free(r);
+}
+
 int repo_open(git_repository **out, const char *path, struct err *e)
 {
     git_start();
-    int code = git_repository_open_ext(out, path, GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_CROSS_FS, NULL);
-    if (code == 0)
+    *out = take_handle(path);
+    if (*out)
         return 0;
+    int code = git_repository_open_ext(out, path, GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_CROSS_FS, NULL);
+    if (code == 0) {
+        add_handle(*out, path);
+        return 0;
+    }
     struct err own;
     e = e ? e : &own;
     int rc = open_error(e, code, path);
@@ -259,7 +354,7 @@ int repo_ref_name(struct buf *out, const struct repo_row *repo, const char *ref,
     int rc = repo_open(&r, repo->path, e);
     if (!rc)
         rc = repo_target(&t, r, ref, e);
-    git_repository_free(r);
+    repo_close(r);
     if (!rc)
         buf_adds(out, t.name);
     return rc;

@@ -60,6 +60,6 @@ int source_read(const struct repo_row *repo, struct str path, const struct oid *
     int rc = repo->plain ? 0 : repo_open(&r, repo->path, e);
     if (!rc)
         rc = r && !overlay ? read_object(out, r, oid, e) : read_file(out, r, repo->path, path, oid, e);
-    git_repository_free(r);
+    repo_close(r);
     return rc;
 }

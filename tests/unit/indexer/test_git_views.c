@@ -124,14 +124,14 @@ static bool stop_at_once(void *arg, const struct index_progress *p)
 
 static void stopping_keeps_what_was_done(void **state)
 {
-    sh("git init -q r; cd r; for i in $(seq 300); do { echo \"int f$i;\"; head -c 30000 /dev/urandom | base64; } > f$i.c; done; git add .; git commit -qm 1");
+    sh("git init -q r; cd r; for i in $(seq 150); do { echo \"int f$i;\"; head -c 20000 /dev/urandom | base64; } > f$i.c; done; git add .; git commit -qm 1");
     struct repo_row r = add_repo("r");
     assert_int_equal(index_run(fx.indexer, &r, "main", stop_at_once, NULL, &e), ERR_CANCELED);
     char *got = show(&r, "refs/heads/main", false);
     assert_null(got);
     ok(index_run(fx.indexer, &r, "main", NULL, NULL, &e));
     got = show(&r, "refs/heads/main", false);
-    assert_int_equal(head_of(&r, "refs/heads/main").files, 300);
+    assert_int_equal(head_of(&r, "refs/heads/main").files, 150);
     free(got);
     repo_row_release(&r);
 }
@@ -144,7 +144,7 @@ static bool never_stop(void *arg, const struct index_progress *p)
 /* The child indexes and is killed in the middle; the parent opens the home that it left. */
 static void a_killed_run_is_resumed(void **state)
 {
-    sh("git init -q r; cd r; for i in $(seq 400); do { echo \"int f$i;\"; head -c 30000 /dev/urandom | base64; } > f$i.c; done; git add .; git commit -qm 1");
+    sh("git init -q r; cd r; for i in $(seq 200); do { echo \"int f$i;\"; head -c 20000 /dev/urandom | base64; } > f$i.c; done; git add .; git commit -qm 1");
     struct repo_row r = add_repo("r");
     close_index();
     for (int round = 0; round < 12; round++) {
@@ -165,7 +165,7 @@ static void a_killed_run_is_resumed(void **state)
         ok(indexer_open(&fx.indexer, fx.store, &fx.config, fx.program, &e));
         char *half = show(&r, "HEAD", false); /* all of it or nothing: show() compares with the count */
         if (half)
-            assert_int_equal(head_of(&r, "HEAD").files, 400);
+            assert_int_equal(head_of(&r, "HEAD").files, 200);
         free(half);
         if (round < 11)
             close_index();
