@@ -254,7 +254,7 @@ void query_parse(struct query *q, struct str text, struct arena *arena)
     q->symbol_like = content == 1 && nruns == 1;
     for (unsigned i = 0; i < q->nnames && q->symbol_like; i++)
         q->name[i].weight = q->name[i].weight < .6f && q->nnames > 1 ? q->name[i].weight : 1;
-    static const char *const tests[] = {"test", "tests", "testing", "tested", "spec", "specs", "unittest", NULL};
+    static const char *const tests[] = {"test", "tests", "tested", "unittest", NULL};
     static const char *const examples[] = {"example", "examples", "sample", "demo", "tutorial", "benchmark", "benchmarks", NULL};
     static const char *const docs[] = {"documentation", "docs", "documented", "readme", "changelog", "manual", "guide", NULL};
     static const char *const config[] = {"config file", "package.json", "manifest", "workflow", "ci", "yaml", "toml",

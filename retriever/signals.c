@@ -241,11 +241,13 @@ static bool names_platform(const struct query *q)
     return false;
 }
 
-/* 1 - most · p: p is how sure we are that the file is of that nature */
+/* 1 - most · p: p is how sure we are that the file is of that nature. A question that names that kind of place may also be
+ * about the library's own code for it ("testing client"), so the factor is then smaller, not gone. */
+#define ASKED .4f
 #define NATURE(field, most, unless)                                                                                    \
     static float nature_##field(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)        \
     {                                                                                                                  \
-        return (unless) ? 1 : 1 - (most)*f->file->is.field;                                                            \
+        return 1 - ((unless) ? ASKED : 1) * (most)*f->file->is.field;                                                            \
     }
 NATURE(test, .7f, r->q->about_tests)
 NATURE(example, .65f, r->q->about_examples || r->q->about_tests)
@@ -261,12 +263,12 @@ NATURE(foreign, .25f, names_platform(r->q))
 
 const struct signal signals[] = {
     {"bm25", "words of the question in the chunk", SIGNAL_CHUNK, true, 0.4f, chunk_bm25},
-    {"dense", "similarity of meaning", SIGNAL_CHUNK, true, 0.6f, chunk_dense},
-    {"definition", "defines a name that was asked for", SIGNAL_CHUNK, false, 1, chunk_definition},
+    {"dense", "similarity of meaning", SIGNAL_CHUNK, true, 0.9f, chunk_dense},
+    {"definition", "defines a name that was asked for", SIGNAL_CHUNK, false, 0.8f, chunk_definition},
     {"names", "words of the question in names defined here", SIGNAL_CHUNK, false, 0.2f, chunk_names},
     {"cover", "all words of the question together", SIGNAL_CHUNK, false, 0.3f, chunk_cover},
     {"file bm25", "words of the question in the whole file", SIGNAL_FILE, true, 0.4f, file_bm25},
-    {"file names", "words of the question in the file's definitions", SIGNAL_FILE, true, 0.2f, file_symbols},
+    {"file names", "words of the question in the file's definitions", SIGNAL_FILE, true, 0.1f, file_symbols},
     {"file name cover", "one definition of the file named by many words", SIGNAL_FILE, false, 0.15f, file_symbol_cover},
     {"sum", "many chunks of the file match", SIGNAL_FILE, true, 0.25f, file_sum},
     {"root sum", "several chunks of the file match", SIGNAL_FILE, true, 0.3f, file_root_sum},
