@@ -94,6 +94,8 @@ struct evidence {
     double top_names, best_names;  /* the same, names and path alone */
     double best_pairs, pairs;      /* of neighbouring words, those together in the best of the five, in any of them */
     bool symbol_like;
+    double embedded;               /* about how much of the views has vectors */
+    bool known_model;              /* they are of the model that was calibrated */
 };
 void evidence_measure(struct evidence *out, struct answer_work *w); /* sets w->unknown, too */
 double evidence_probability(const struct evidence *v);              /* 0 … 1 */
