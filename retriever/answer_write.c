@@ -336,8 +336,10 @@ void write_insufficient(struct buf *out, struct answer_work *w)
     if (w->request->ntargets > 4)
         buf_addf(out, " and %zu more", w->request->ntargets - 4);
     buf_adds(out, " for an answer.");
-    if (w->trace && w->trace->nframes)
-        buf_addf(out, " None of the %zu places that the trace names lies in it.", w->trace->nframes);
+    if (w->trace && w->trace->nframes == 1)
+        buf_adds(out, " The place that the trace names is not in it.");
+    else if (w->trace && w->trace->nframes)
+        buf_addf(out, " None of the %zu places that the trace names is in it.", w->trace->nframes);
     if (w->unknown) {
         buf_adds(out, " Nowhere in it: ");
         buf_adds(out, w->unknown);

@@ -179,7 +179,18 @@ static void foreign_frames(void **state)
                               "  File \"/usr/lib/python3.11/site-packages/other/cart.py\", line 9, in run\n    x()\n"
                               "ZebraError: striped\n");
     assert_int_equal(a.mode, ANSWER_INSUFFICIENT);
-    says_not(&a, "trace");
+    says(&a, "The place that the trace names is not in it.");
+}
+
+/* What was gathered for a file that is gone leaves the rest of the answer whole. */
+static void frames_of_gone_files(void **state)
+{
+    repo.gone = "shop/cart.py";
+    struct answer a = ask("", trace); /* the other frame still stands */
+    says(&a, "`shop/checkout.py:11`");
+    says_not(&a, "shop/cart.py:27");
+    assert_true(a.dropped >= 1);
+    check_citations(&a);
 }
 
 static void odd_questions(void **state)
@@ -199,7 +210,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, small_open, small_close)
     const struct CMUnitTest tests[] = {
         T(definition), T(one_read_a_file), T(documentation_first), T(not_there), T(sources_that_moved), T(secrets_stay_masked),
-        T(nothing_becomes_active), T(python_trace), T(compiler_error), T(log_line), T(foreign_frames), T(odd_questions),
+        T(nothing_becomes_active), T(python_trace), T(compiler_error), T(log_line), T(foreign_frames), T(frames_of_gone_files), T(odd_questions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
