@@ -42,12 +42,13 @@ struct scan;
 const struct scan *scan_find(const char *isa);
 const char *scan_name(const struct scan *s);
 
-/* Pushes every row that is good enough into top[i], for each query i. candidates: a bit for each vector number (bit n % 64 of
- * word n / 64), rows without it are passed over; NULL: all. */
+/* Pushes every row that is good enough into top[i], for each query i. candidates: a bit for each vector number (bit
+ * n % 64 of word n / 64), rows without it are passed over; NULL: all. */
 void scan_topk(const struct scan *s, const struct scan_rows *r, const uint64_t *candidates, const struct scan_queries *q,
                struct scan_top *top);
 
 /* Scores of all rows with one query by the best kernels: out [n]. */
-void scan_scores(const int8_t *rows, const float *scale, size_t n, size_t dim, const int8_t *query, float qscale, float *out);
+void scan_scores(const int8_t *rows, const float *scale, size_t n, size_t dim, const int8_t *query, float qscale,
+                 float *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* AVX2. vpmaddubsw multiplies unsigned by signed bytes and adds neighbours in 16 bits: with |q| and the row under q's sign, two
- * products are at most 2 · 127 · 127, which fits. */
+/* AVX2. vpmaddubsw multiplies unsigned by signed bytes and adds neighbours in 16 bits: with |q| and the row under q's
+ * sign, two products are at most 2 · 127 · 127, which fits. */
 #include "kernels/cpu/ops_x86.h"
 #include "kernels/cpu/scan.h"
 
@@ -36,16 +36,27 @@ static int32_t one(const int8_t *row, size_t dim, const struct scan_query *q)
     return sum;
 }
 
-/* The sums of four rows with one query. */
+/* Bytes that are asked for in advance, see scan_avx512.c. */
+#define AHEAD 6144
+
+/* The sums of four rows with one query, rows in the order of memory. */
 static inline void quad(int32_t out[4], const int8_t *rows, size_t dim, const int8_t *q)
 {
     __m256i acc[4];
-    for (int i = 0; i < 4; i++)
-        acc[i] = _mm256_setzero_si256();
-    for (size_t c = 0; c < dim; c += 32) {
-        __m256i y = _mm256_load_si256((const void *)(q + c)), size = _mm256_abs_epi8(y);
-        for (int i = 0; i < 4; i++)
-            acc[i] = products(acc[i], part(rows + i * dim + c, dim - c), y, size);
+    for (int i = 0; i < 4; i++, rows += dim) {
+        __m256i a = _mm256_setzero_si256(), b = a;
+        size_t c = 0;
+        for (; c + 64 <= dim; c += 64) {
+            __m256i y = _mm256_load_si256((const void *)(q + c)), z = _mm256_load_si256((const void *)(q + c + 32));
+            _mm_prefetch((const char *)rows + c + AHEAD, _MM_HINT_T0);
+            a = products(a, _mm256_loadu_si256((const void *)(rows + c)), y, _mm256_abs_epi8(y));
+            b = products(b, _mm256_loadu_si256((const void *)(rows + c + 32)), z, _mm256_abs_epi8(z));
+        }
+        for (; c < dim; c += 32) {
+            __m256i y = _mm256_load_si256((const void *)(q + c));
+            a = products(a, part(rows + c, dim - c), y, _mm256_abs_epi8(y));
+        }
+        acc[i] = _mm256_add_epi32(a, b);
     }
     __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(acc[0], acc[1]), _mm256_hadd_epi32(acc[2], acc[3]));
     _mm_storeu_si128((void *)out, _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)));

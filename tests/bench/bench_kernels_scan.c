@@ -1,5 +1,5 @@
-/* bench_kernels_scan [N [DIM]]: the int8 scan against the memory it reads. Prints a JSON row a line; tests/bench/scan.py runs it beside
- * usearch and faiss. Times are the best of several passes, everything in one process and over the same memory. */
+/* bench_kernels_scan [N [DIM [PASSES]]]: the int8 scan against the memory it reads. Prints a JSON row a line;
+ * tests/bench/scan.py measures usearch and faiss beside it. Times are the best of the passes, all over the same memory. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/quant.h"
@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #define K 10
-#define PASSES 15
 #define THREADS_MAX 64
 
-static size_t n = 1000000, dim = 384;
+static size_t n = 1000000, dim = 384, passes = 15;
 static int8_t *rows;
 static float *scale;
 static int8_t query[SCAN_QUERIES_MAX * SCAN_DIM_MAX];
@@ -94,7 +93,7 @@ static void measure(struct timing *t, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         t[i].ms = INFINITY;
-    for (int round = 0; round < PASSES; round++)
+    for (size_t round = 0; round < passes; round++)
         for (size_t i = 0; i < count; i++)
             t[i].ms = fmin(t[i].ms, pass(t[i].ops, t[i].nq, t[i].threads));
 }
@@ -193,8 +192,10 @@ int main(int argc, char **argv)
         n = (size_t)atol(argv[1]);
     if (argc > 2)
         dim = (size_t)atol(argv[2]);
+    if (argc > 3)
+        passes = (size_t)atol(argv[3]);
     if (!n || !dim || dim > SCAN_DIM_MAX) {
-        fprintf(stderr, "usage: bench_kernels_scan [N [DIM]]\n");
+        fprintf(stderr, "usage: bench_kernels_scan [N [DIM [PASSES]]]\n");
         return 2;
     }
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
