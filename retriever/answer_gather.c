@@ -266,7 +266,8 @@ static int gather_graph(struct answer_work *w, const struct search_hit *lead, st
     lookup_references(&callers, w->l, name, 1u << REF_CALL, 2000);
     struct places self = {&at, 1, 1};
     places_one_each(&callers, &self);
-    if (at.file != FILE_NONE)
+    bool body = !heirs_wanted && s->kind != SYMBOL_IMPLEMENTATION && s->kind != SYMBOL_ENUM;
+    if (at.file != FILE_NONE && body) /* what all of a class calls is no answer */
         lookup_callees(&callees, w->l, &at, CALLEES);
     if (heirs_wanted)
         lookup_references(&heirs, w->l, name, 1u << REF_INHERIT | 1u << REF_IMPLEMENT, 500);

@@ -208,6 +208,28 @@ static int frame_code(struct part *p, struct answer_work *w, const struct place 
     return 0;
 }
 
+/* Sources move on while a trace stays as it is: where the line is no longer in the function that the trace names, the
+ * function is shown instead. Returns what is to be said about it, or NULL. */
+static const char *settle(struct place *at, struct answer_work *w, const struct trace_frame *f)
+{
+    struct record r;
+    uint32_t up = at->symbol, other = RECORD_NONE;
+    if (!f->function.n || f->kind != TRACE_CALL || lookup_record(&r, w->l, at->cut, NULL))
+        return NULL;
+    for (int depth = 0; depth < 16 && up != RECORD_NONE; depth++, up = r.symbol[up].parent)
+        if (r.symbol[up].name_len == f->function.n && !memcmp(r.strings + r.symbol[up].name, f->function.p, f->function.n))
+            return NULL;
+    for (uint32_t i = 0; i < r.head->nsymbols && other == RECORD_NONE; i++)
+        if (r.symbol[i].name_len == f->function.n && !memcmp(r.strings + r.symbol[i].name, f->function.p, f->function.n))
+            other = i;
+    if (other == RECORD_NONE)
+        return at->symbol == RECORD_NONE ? NULL : "the trace names another function there: this may not be the version that ran";
+    at->symbol = other;
+    at->chunk = r.symbol[other].chunk;
+    at->line = at->end_line = r.symbol[other].start_line;
+    return "found by the function's name: its line is another one here, so this may not be the version that ran";
+}
+
 static int gather_frames(struct answer_work *w, struct err *e)
 {
     uint32_t seen[FRAMES_SHOWN][3];
@@ -226,19 +248,13 @@ static int gather_frames(struct answer_work *w, struct err *e)
         seen[shown][0] = at.target;
         seen[shown][1] = at.file;
         seen[shown][2] = at.line;
+        const char *note = settle(&at, w, f);
         struct part *p = parts_add(&w->parts, PART_FRAME);
+        p->note = note;
         rc = part_place(p, w, &at, at.line, at.line, e);
         p->line = p->cited;
         p->at = at.line;
         p->quote = f->note;
-        if (!rc && f->function.n && p->hit->symbol_name && f->kind == TRACE_CALL) {
-            struct record r;
-            bool named = false;
-            if (!lookup_record(&r, w->l, at.cut, NULL))
-                symbol_at(&r, at.line, f->function, &named);
-            if (!named)
-                p->note = "the trace names another function there: this may not be the version that ran";
-        }
         if (!rc && !shown)
             rc = frame_code(p, w, &at, e);
         shown++;

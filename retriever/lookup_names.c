@@ -315,6 +315,19 @@ static bool inside(const struct record *r, uint32_t symbol, uint32_t outer)
     return false;
 }
 
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool plain_word(struct str name)
+{
+    for (size_t i = 1; i < name.n; i++)
+        if (name.p[i] == '_' || (name.p[i] >= 'A' && name.p[i] <= 'Z'))
+            return false;
+    return true;
+}
+
 #define AMBIGUOUS 3 /* definitions elsewhere: with more, which one is called is a guess */
 
 static bool best_definition(struct place *best, struct lookup *l, struct str name, const struct place *caller)
@@ -332,6 +345,9 @@ static bool best_definition(struct place *best, struct lookup *l, struct str nam
         const struct snapshot *s = l->snap[p->target];
         if (file_distance(&s->file[p->file]) > file_distance(&s->file[caller->file]) + .25f) /* code calls no tests */
             continue;
+        const char *a = s->file[p->file].language, *b = s->file[caller->file].language;
+        if (a && b && strcmp(a, b) && plain_word(name)) /* no Ruby method calls a script's function of the same plain name */
+            continue;
         float order = p->order;
         if (p->cut == caller->cut)
             order -= 4;
@@ -345,19 +361,6 @@ static bool best_definition(struct place *best, struct lookup *l, struct str nam
     }
     places_release(&found);
     return least < 1e9f && (best->cut == caller->cut || elsewhere <= AMBIGUOUS);
-}
-
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static bool plain_word(struct str name)
-{
-    for (size_t i = 1; i < name.n; i++)
-        if (name.p[i] == '_' || (name.p[i] >= 'A' && name.p[i] <= 'Z'))
-            return false;
-    return true;
 }
 
 /* "kwargs.get(…)" says nothing of Session.get: a plain word called on something else than self is known by its receiver's
