@@ -376,7 +376,10 @@ static void walk_all(struct shared *s, struct items *part, size_t n)
     for (size_t i = 0; i < n; i++)
         w[i] = (struct walk){.s = s, .out = &part[i]};
     work(&w[0], true);
-    while (s->ntasks && helpers + 1 < n && pthread_create(&thread[helpers], NULL, helper, &w[helpers + 1]) == 0)
+    pthread_mutex_lock(&s->lock);
+    bool more = s->ntasks > 0;
+    pthread_mutex_unlock(&s->lock);
+    while (more && helpers + 1 < n && pthread_create(&thread[helpers], NULL, helper, &w[helpers + 1]) == 0)
         helpers++;
     work(&w[0], false);
     for (size_t i = 0; i < helpers; i++)
