@@ -382,8 +382,11 @@ static void cancels_a_parked_one(void **state)
     struct fixture *f = *state;
     struct got g = {0};
     uint64_t id = submit(f, "repo.list", "{}", &g);
-    while (!shelf.first)
-        usleep(1000);
+    for (bool parked = false; !parked;) {
+        pthread_mutex_lock(&f->s->mu);
+        parked = shelf.first != NULL;
+        pthread_mutex_unlock(&f->s->mu);
+    }
     session_cancel(f->c, id);
     poll_until_end(f, &g);
     assert_int_equal(g.fail, 1);
