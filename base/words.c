@@ -262,6 +262,8 @@ size_t word_stem(char *word, size_t len)
     size_t n = (size_t)sb_stemmer_length(s);
     if (!stem || n > len)
         return len; /* porter2 may add an e (hop-ing → hope is not one of ours): keep the word as it is */
+    if (n == 2 && word[2] == word[1])
+        return 3; /* porter2 makes "ad" of "added" but leaves "add": keep the doubled letter of so short a word */
     memcpy(word, stem, n);
     return n;
 }

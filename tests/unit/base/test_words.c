@@ -80,6 +80,9 @@ static void stems(void **state)
     size_t n = word_stem(a, strlen(a)), m = word_stem(b, strlen(b));
     assert_int_equal(n, m);
     assert_memory_equal(a, b, n);
+    char added[] = "added", adding[] = "adding";
+    assert_int_equal(word_stem(added, 5), 3);
+    assert_int_equal(word_stem(adding, 6), 3);
     assert_int_equal(word_stem(c, strlen(c)), strlen(c));
     assert_int_equal(word_stem(d, 3), 3);
     assert_true(term_of(TERM_WORD, "a", 1) != term_of(TERM_DEF, "a", 1));
