@@ -53,6 +53,7 @@ static void begin(struct cutter *c, const struct language *lang, char *bytes, ui
     c->n = n;
     c->tree = NULL;
     c->flags = 0;
+    c->salvage = false;
     c->lines.n = c->secrets.n = c->defs.n = c->refs.n = c->comments.n = c->attrs.n = c->wraps.n = c->docs.n = 0;
     c->frames.n = c->declared.n = c->evidence.n = c->inner_evidence.n = c->headers.n = c->chunks.n = c->words.n = c->stack.n = 0;
     c->ntests = c->nprototypes = c->nimports = c->nexports = c->comment_bytes = c->header_start = c->header_end = 0;

@@ -67,6 +67,11 @@ struct secret {
     uint32_t start, end, kind;
 };
 
+struct spans {
+    struct span *v;
+    uint32_t n, cap;
+};
+
 #define VEC(type)                                                                                                      \
     struct {                                                                                                           \
         type *v;                                                                                                       \
@@ -92,11 +97,12 @@ struct cutter {
     uint32_t n;
     TSTree *tree;
     uint32_t flags; /* enum record_flag */
+    bool salvage;   /* there may be definitions that are not in the tree */
     VEC(uint32_t) lines;         /* start of each line; one more entry: n */
     VEC(struct secret) secrets;
     VEC(struct def) defs;        /* symbols.c sorts them by start, outermost first */
     VEC(struct ref) refs;
-    VEC(struct span) comments, attrs, wraps, docs, evidence, inner_evidence, headers;
+    struct spans comments, attrs, wraps, docs, evidence, inner_evidence, headers;
     VEC(struct frame) frames;
     VEC(struct declared) declared;
     VEC(struct chunk) chunks;
@@ -111,8 +117,15 @@ struct cutter {
 
 /* tags.c */
 void cut_run_query(struct cutter *c, const struct tags *t);
-/* symbols.c: completes defs and refs */
+/* salvage.c: definitions that a broken parse has lost */
+void cut_salvage(struct cutter *c);
+/* symbols.c: definitions get wrappers, docs, nesting and exact kinds; refs are in order of their place afterwards */
 void cut_symbols(struct cutter *c);
+/* The innermost definition around a byte, for bytes asked in ascending order; begin with *next = 0 and an empty stack. */
+uint32_t cut_open_at(struct cutter *c, uint32_t *next, uint32_t at);
+/* names.c */
+void cut_name_symbols(struct cutter *c); /* names, breadcrumbs, signatures, visibility */
+void cut_settle_refs(struct cutter *c);  /* names, definitions around them, each once; counts imports and exports */
 /* signature.c: one line of where the definition begins, up to its body; appended to out */
 void cut_signature(struct buf *out, const struct cutter *c, const struct def *d);
 /* chunks.c */

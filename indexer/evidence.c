@@ -10,6 +10,7 @@
 #define TOP_BYTES 4096     /* where generators and headers speak */
 #define TOP_LINES 40
 #define LONG_LINE 1500     /* bytes: no person writes such lines, other than in prose */
+#define OWN_BYTES 6000     /* of ordinary lines: with more, long ones are only embedded data */
 #define HEADER_MAX 2000    /* bytes of a header that are kept */
 #define PROSE_MAX 240      /* of a text that has no comments */
 #define FOLD_MAX 2048      /* bytes of a line or paragraph that words are looked for in */
@@ -102,7 +103,8 @@ void cut_check_lines(struct cutter *c)
         if (spaces < n / 8) /* prose has one in six */
             data += n;
     }
-    if (data * 2 > c->n)
+    uint64_t rest = c->n - data; /* a source that embeds an image is still a source */
+    if (data * 2 > c->n && (rest < OWN_BYTES || rest * 20 < data))
         c->flags |= RECORD_MINIFIED;
     find_generator(c);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 200 /* a longer name is a sentence: a heading, a test's title */
 #define SCOPE_SEARCH 4096  /* types looked through for a receiver's type */
 #define CLIMB_MAX 64       /* enclosing definitions looked at: deeper nesting is hostile or data */
 
@@ -274,7 +273,7 @@ static void trim_comments(struct cutter *c)
 }
 
 /* Which definition a position stands in, for positions asked in ascending order. stack holds the open ones. */
-static uint32_t open_at(struct cutter *c, uint32_t *next, uint32_t at)
+uint32_t cut_open_at(struct cutter *c, uint32_t *next, uint32_t at)
 {
     for (; *next < c->defs.n && c->defs.v[*next].start <= at; (*next)++) {
         while (c->stack.n && c->defs.v[c->stack.v[c->stack.n - 1]].end <= c->defs.v[*next].start)
@@ -287,9 +286,8 @@ static uint32_t open_at(struct cutter *c, uint32_t *next, uint32_t at)
 }
 
 /* The same span captured twice is one with the flags of both. */
-static void merge_spans(void *vec)
+static void merge_spans(struct spans *s)
 {
-    VEC(struct span) *s = vec;
     uint32_t kept = 0;
     sort(s->v, s->n, sizeof *s->v, span_order);
     for (uint32_t i = 0; i < s->n; i++) {
@@ -384,7 +382,7 @@ static void drop_imported(struct cutter *c)
     c->stack.n = 0;
     sort(c->refs.v, c->refs.n, sizeof *c->refs.v, ref_order);
     for (uint32_t i = 0; i < c->refs.n; i++) {
-        uint32_t d = open_at(c, &next, c->refs.v[i].start);
+        uint32_t d = cut_open_at(c, &next, c->refs.v[i].start);
         if (c->refs.v[i].kind == REF_IMPORT && d != RECORD_NONE && c->defs.v[d].last_line == c->defs.v[d].line &&
             (c->defs.v[d].kind == SYMBOL_CONSTANT || c->defs.v[d].kind == SYMBOL_VARIABLE))
             c->defs.v[d].role = CAPTURE_NONE;
@@ -470,7 +468,7 @@ static void add_docstrings(struct cutter *c)
     sort(c->docs.v, c->docs.n, sizeof *c->docs.v, span_order);
     for (uint32_t i = 0; i < c->docs.n; i++) {
         struct span s = c->docs.v[i];
-        uint32_t owner = open_at(c, &next, s.start);
+        uint32_t owner = cut_open_at(c, &next, s.start);
         c->comment_bytes += s.end - s.start;
         if (owner == RECORD_NONE)
             VEC_ADD(c->headers, s);
@@ -513,161 +511,6 @@ static void find_receivers(struct cutter *c)
     }
 }
 
-/* Text of a name for the record: quotes and angle brackets off, one line, valid UTF-8, at most NAME_MAX_BYTES. */
-static uint32_t clean(char out[NAME_MAX_BYTES + 1], const char *p, uint32_t n)
-{
-    uint32_t plain = 0;
-    while (plain < n && is_word(p[plain]) && (unsigned char)p[plain] < 128)
-        plain++;
-    if (plain == n && n <= NAME_MAX_BYTES) { /* nearly always */
-        memcpy(out, p, n);
-        return n;
-    }
-    while (n && (is_space(*p) || strchr("\"'`", *p)))
-        p++, n--;
-    while (n && (is_space(p[n - 1]) || strchr("\"'`", p[n - 1])))
-        n--;
-    if (n > 2 && *p == '<' && p[n - 1] == '>')
-        p++, n -= 2;
-    uint32_t len = 0;
-    for (uint32_t i = 0; i < n && len < NAME_MAX_BYTES;) {
-        unsigned char ch = (unsigned char)p[i];
-        uint32_t width = ch < 128 ? 1 : ch >= 0xc2 && ch < 0xe0 ? 2 : (ch & 0xf0) == 0xe0 ? 3 : ch >= 0xf0 && ch < 0xf5 ? 4 : 0;
-        bool good = width && i + width <= n;
-        for (uint32_t k = 1; good && k < width; k++)
-            good = ((unsigned char)p[i + k] & 0xc0) == 0x80;
-        if (!good) {
-            out[len++] = '?';
-            i++;
-        } else if (is_space(*(p + i)) || ch < 32) {
-            if (len && out[len - 1] != ' ')
-                out[len++] = ' ';
-            i++;
-        } else if (len + width <= NAME_MAX_BYTES) {
-            memcpy(out + len, p + i, width);
-            len += width;
-            i += width;
-        } else {
-            break;
-        }
-    }
-    return len;
-}
-
-static void name_them(struct cutter *c)
-{
-    char text[NAME_MAX_BYTES + 1];
-    struct buf line = BUF_INIT;
-    for (uint32_t i = 0; i < c->defs.n; i++) {
-        struct def *d = &c->defs.v[i];
-        d->name_len = clean(text, c->text + d->name, d->name_end - d->name);
-        d->name_at = cut_intern(c, text, d->name_len);
-    }
-    for (uint32_t i = 0; i < c->defs.n; i++) { /* "Outer › method": a parent may come later, so names first */
-        struct def *d = &c->defs.v[i];
-        uint32_t chain[6], depth = 0;
-        buf_clear(&line);
-        for (uint32_t p = d->parent; p != RECORD_NONE && depth < 6; p = c->defs.v[p].parent)
-            chain[depth++] = p;
-        while (depth > 0) {
-            const struct def *p = &c->defs.v[chain[--depth]];
-            buf_add(&line, c->strings.data + p->name_at, p->name_len);
-            buf_adds(&line, " › ");
-        }
-        if (d->scope_end > d->scope) {
-            buf_add(&line, text, clean(text, c->text + d->scope, d->scope_end - d->scope));
-            buf_adds(&line, " › ");
-        }
-        buf_add(&line, c->strings.data + d->name_at, d->name_len);
-        d->crumb_at = cut_intern(c, line.data ? line.data : "", (uint32_t)line.len);
-        d->crumb_len = (uint32_t)line.len;
-        buf_clear(&line);
-        cut_signature(&line, c, d);
-        d->sig_at = cut_intern(c, line.data ? line.data : "", (uint32_t)line.len);
-        d->sig_len = (uint32_t)line.len;
-    }
-    buf_release(&line);
-}
-
-static bool says(const char *p, uint32_t n, const char *word)
-{
-    size_t len = strlen(word);
-    for (const char *at = p; (at = memmem(at, (size_t)(p + n - at), word, len)); at++)
-        if ((at == p || !is_word(at[-1])) && (at + len == p + n || !is_word(at[len])))
-            return true;
-    return false;
-}
-
-static bool is_public(const struct cutter *c, const struct def *d)
-{
-    const char *name = c->strings.data + d->name_at, *head = c->text + d->head;
-    uint32_t n = d->name > d->head ? d->name - d->head : 0; /* words before the name */
-    if (n > 200)
-        n = 200;
-    switch ((enum visibility)c->lang->visibility) {
-    case PUBLIC_EXPORTED:
-        return says(head, n, "pub") || says(head, n, "public") || says(head, n, "export") || says(head, n, "exports") || says(head, n, "open");
-    case PUBLIC_UNLESS_PRIVATE:
-        return !(says(head, n, "private") || says(head, n, "static") || says(head, n, "internal") || says(head, n, "local") ||
-                 says(head, n, "protected") || says(head, n, "defp"));
-    case PUBLIC_UNDERSCORE:
-        return d->name_len && name[0] != '_';
-    case PUBLIC_CAPITAL:
-        return d->name_len && ((name[0] >= 'A' && name[0] <= 'Z') || (unsigned char)name[0] >= 128);
-    }
-    return true;
-}
-
-/* References: the innermost definition around each; the same name of the same kind counts once in one definition. */
-static void settle_refs(struct cutter *c)
-{
-    char text[NAME_MAX_BYTES + 1];
-    uint32_t next = 0, kept = 0, size = 64;
-    while (size < c->refs.n * 2)
-        size *= 2;
-    uint32_t *seen = mem_zero(size, sizeof *seen);
-    c->stack.n = 0;
-    for (uint32_t i = 0; i < c->refs.n; i++) {
-        struct ref r = c->refs.v[i];
-        r.def = open_at(c, &next, r.start);
-        if (r.kind == REF_IMPORT && i + 1 < c->refs.n && c->refs.v[i + 1].start == r.start && c->refs.v[i + 1].kind == REF_EXPORT)
-            continue; /* pub use: said once */
-        if ((r.kind == REF_TYPE || r.kind == REF_CALL) && r.def != RECORD_NONE && c->defs.v[r.def].name == r.start)
-            continue; /* the defined name itself */
-        if (r.kind == REF_CALL && !is_word(c->text[r.start]) && !strchr("@$#", c->text[r.start]))
-            continue; /* an operator, a bracket where the syntax is broken */
-        if (r.kind == REF_TYPE && (r.end == r.start + 1 || (i && c->refs.v[i - 1].start == r.start) || (r.def != RECORD_NONE && c->defs.v[r.def].name == r.start)))
-            continue; /* a type parameter; said already by another kind */
-        static const char import[] = "import "; /* where the statement has no node for its path */
-        if (r.kind == REF_IMPORT && r.end - r.start > sizeof import && !memcmp(c->text + r.start, import, sizeof import - 1))
-            r.start += sizeof import - 1;
-        r.name_len = clean(text, c->text + r.start, r.end - r.start);
-        r.name_at = cut_intern(c, text, r.name_len);
-        if (!r.name_len)
-            continue;
-        uint32_t h = (r.name_at * 0x9E3779B1u) ^ (r.def * 0x85EBCA6Bu) ^ r.kind;
-        h ^= h >> 15;
-        bool again = false;
-        for (h &= size - 1; seen[h]; h = (h + 1) & (size - 1)) {
-            const struct ref *o = &c->refs.v[seen[h] - 1];
-            if (o->name_at == r.name_at && o->def == r.def && o->kind == r.kind) {
-                again = true;
-                break;
-            }
-        }
-        if (r.kind == REF_IMPORT)
-            c->nimports++;
-        if (r.kind == REF_EXPORT)
-            c->nexports++;
-        if (again)
-            continue;
-        c->refs.v[kept++] = r;
-        seen[h] = kept;
-    }
-    c->refs.n = kept;
-    free(seen);
-}
-
 void cut_symbols(struct cutter *c)
 {
     merge_spans(&c->comments);
@@ -676,6 +519,8 @@ void cut_symbols(struct cutter *c)
     sort(c->inner_evidence.v, c->inner_evidence.n, sizeof *c->inner_evidence.v, span_order);
     trim_comments(c);
     define_declared(c);
+    if (c->salvage || c->flags & RECORD_HAS_ERRORS)
+        cut_salvage(c);
     drop_twins(c);
     for (uint32_t i = 0; i < c->defs.n; i++) {
         struct def *d = &c->defs.v[i];
@@ -701,13 +546,11 @@ void cut_symbols(struct cutter *c)
     settle_all(c);
     add_docstrings(c);
     find_receivers(c);
-    name_them(c);
+    cut_name_symbols(c);
     for (uint32_t i = 0; i < c->defs.n; i++) {
         struct def *d = &c->defs.v[i];
-        if (is_public(c, d))
-            d->flags |= SYMBOL_PUBLIC;
         c->ntests += d->kind == SYMBOL_TEST;
         c->nprototypes += d->kind == SYMBOL_PROTOTYPE;
     }
-    settle_refs(c);
+    cut_settle_refs(c);
 }

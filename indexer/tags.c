@@ -40,7 +40,7 @@ static int capture_of(struct capture *out, const char *name)
         {"def.maybe_test", CAPTURE_MAYBE_TEST}, {"name", CAPTURE_NAME}, {"qname", CAPTURE_QNAME},
         {"scope", CAPTURE_SCOPE}, {"comment", CAPTURE_COMMENT}, {"attr", CAPTURE_ATTR}, {"wrap", CAPTURE_WRAP},
         {"wrap.public", CAPTURE_WRAP_PUBLIC}, {"doc", CAPTURE_DOC}, {"evidence", CAPTURE_EVIDENCE},
-        {"evidence.inside", CAPTURE_EVIDENCE_INSIDE}, {"header", CAPTURE_HEADER},
+        {"evidence.inside", CAPTURE_EVIDENCE_INSIDE}, {"header", CAPTURE_HEADER}, {"salvage", CAPTURE_SALVAGE},
         {"frame.definition", CAPTURE_FRAME, FRAME_DEFINITION}, {"frame.declaration", CAPTURE_FRAME, FRAME_DECLARATION},
         {"frame.field", CAPTURE_FRAME, FRAME_FIELD}, {"frame.type", CAPTURE_FRAME, FRAME_TYPE},
         {"frame.none", CAPTURE_FRAME, FRAME_NONE}, {"declares.function", CAPTURE_DECLARES, DECLARES_FUNCTION},
@@ -286,6 +286,9 @@ static void take(struct cutter *c, const struct tags *t, const TSQueryMatch *m)
             break;
         case CAPTURE_EVIDENCE_INSIDE:
             VEC_ADD(c->inner_evidence, s);
+            break;
+        case CAPTURE_SALVAGE:
+            c->salvage |= s.end - s.start > 200; /* not println!("…") */
             break;
         case CAPTURE_FRAME:
             VEC_ADD(c->frames, (struct frame){s.start, s.end, ts_node_start_point(node).row, cap.kind});

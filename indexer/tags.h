@@ -12,6 +12,7 @@
  *   @attr.test, @head           an attribute that makes it a test; a type signature that stands before its function
  *   @wrap, @wrap.public         a node around a definition that belongs to it: export, decorators, template<>
  *   @doc                        a docstring inside a definition; outside of all of them it is the file's header
+ *   @salvage                    the grammar sees only tokens inside: definitions there are found by salvage.c
  *   @header                     what a file of prose begins with: its first paragraph
  *   @_anything                  for predicates only
  *
@@ -28,7 +29,7 @@
 enum capture_role {
     CAPTURE_NONE, CAPTURE_DEF, CAPTURE_MAYBE_TEST, CAPTURE_NAME, CAPTURE_QNAME, CAPTURE_SCOPE, CAPTURE_REF,
     CAPTURE_COMMENT, CAPTURE_ATTR, CAPTURE_ATTR_TEST, CAPTURE_HEAD, CAPTURE_WRAP, CAPTURE_WRAP_PUBLIC, CAPTURE_DOC, CAPTURE_EVIDENCE,
-    CAPTURE_EVIDENCE_INSIDE, CAPTURE_HEADER, CAPTURE_FRAME, CAPTURE_DECLARES,
+    CAPTURE_EVIDENCE_INSIDE, CAPTURE_HEADER, CAPTURE_FRAME, CAPTURE_DECLARES, CAPTURE_SALVAGE,
 };
 
 enum frame_kind { FRAME_DEFINITION, FRAME_DECLARATION, FRAME_FIELD, FRAME_TYPE, FRAME_NONE };

@@ -28,6 +28,8 @@
 (field_declaration name: (field_identifier) @name) @def.field
 (enum_variant name: (identifier) @name) @def.field
 
+(macro_invocation (token_tree)) @salvage
+
 (use_declaration (visibility_modifier) argument: (_) @ref.export)
 (use_declaration argument: (_) @ref.import)
 (impl_item trait: (type_identifier) @ref.implement)
