@@ -127,6 +127,19 @@ static int greet(struct client *c, const char *mine, int *protocol, struct err *
     return send_line(c, text, e);
 }
 
+/* Not there, or a zombie that nobody has reaped. */
+static bool process_ended(int pid)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    const char *after = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+    bool ended = !f || (after && (after[2] == 'Z' || after[2] == 'X'));
+    if (f)
+        fclose(f);
+    return ended;
+}
+
 int client_wait_end(struct client *c, int seconds, struct err *e)
 {
     char *line;
@@ -134,6 +147,8 @@ int client_wait_end(struct client *c, int seconds, struct err *e)
     int64_t until = clock_ns() + seconds * 1000000000LL;
     while (!(rc = next_line(&line, c, until, NULL, e)))
         ;
+    for (int i = 0; rc == 1 && i < 100 && !process_ended(c->pid); i++) /* its last milliseconds; the home is free already */
+        pause_ms(10);
     return rc == 1 ? 0 : rc;
 }
 
@@ -186,8 +201,11 @@ int client_open(struct client *c, const struct paths *p, bool start, struct err 
         if (rc <= 0 && rc != ERR_UNAVAILABLE && rc != ERR_CRASHED)
             break; /* connected, or an error that waiting does not mend */
         client_close(c);
-        if (!start)
+        if (!start) {
+            if (rc == ERR_CRASHED) /* it ended just now */
+                rc = err_set(e, ERR_UNAVAILABLE, "codeaskd is not running");
             break;
+        }
         int why = daemon_start(p, e);
         if (why && why != ERR_BUSY) {
             rc = why;

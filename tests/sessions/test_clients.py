@@ -26,15 +26,19 @@ def test_sigterm_drains(w):
 
 def test_kill_and_resume(w):
     w.config("embed = no\n")
-    repo = w.repo(files=big_sources(400))
+    repo = w.repo(files=big_sources(800))
     p = w.popen(CODEASK, "index", "-C", repo)
     wait_for(w.socket_answers, "the daemon")
-    time.sleep(0.4)
-    os.kill(w.pid(), signal.SIGKILL)
-    wait_for(lambda: p.poll() is not None, "the client", 120)
-    assert p.returncode == 0, "the client starts another daemon and asks again: " + p.stderr.read()
-    assert w.json("status")["repos"][0]["files"] == 400
-    for i in (0, 217, 399):
+    with Rpc(w.socket) as c:
+        def cutting(id=iter(range(1, 10**6))):
+            n = next(id)
+            c.request(n, "status")
+            return any(j["files_done"] for j in c.answer(n)["result"]["jobs"])
+        wait_for(cutting, "the job to be in the middle")
+        os.kill(c.hello["pid"], signal.SIGKILL)
+    assert p.wait(120) == 0, "the client starts another daemon and asks again: " + p.stderr.read()
+    assert w.json("status")["repos"][0]["files"] == 800
+    for i in (0, 417, 799):
         assert w.json("search", f"step_{i}_7", cwd=repo)["results"][0]["path"] == f"gen/m{i:04}.py"
 
 

@@ -43,7 +43,7 @@ def test_replaces_an_older_daemon(w):
             c.sendall(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": {"pid": 1}}).encode() + b"\n")
             return True
 
-    fake_daemon(w, {"codeask": 1, "build": "0.0.1+5", "pid": 1, "autostarted": True}, on_line)
+    fake_daemon(w, {"codeask": 1, "build": "0.0.1+5", "pid": 99999999, "autostarted": True}, on_line)
     assert w.run("repo", "list").returncode == 0
     assert asked == ["hello", "stop"], asked
     with Rpc(w.socket) as c:
