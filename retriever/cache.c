@@ -13,11 +13,77 @@ static void drop_row(struct cache_row *r)
     *r = (struct cache_row){0};
 }
 
+static void drop_universe(struct cache_universe *u)
+{
+    universe_drop(u->base);
+    dense_owners_drop(u->owners);
+    *u = (struct cache_universe){0};
+}
+
 void cache_release(struct cache *c)
 {
     for (size_t i = 0; i < CACHE_VIEWS; i++)
         drop_row(&c->row[i]);
+    for (size_t i = 0; i < CACHE_UNIVERSES; i++)
+        drop_universe(&c->universe[i]);
     pthread_mutex_destroy(&c->lock);
+}
+
+/* -- views ------------------------------------------------------------------------------------------------------------ */
+
+static void make_room(struct cache *c, const struct cache_row *keep)
+{
+    for (;;) {
+        struct cache_row *oldest = NULL;
+        size_t bytes = 0;
+        for (size_t i = 0; i < CACHE_VIEWS; i++) {
+            struct cache_row *r = &c->row[i];
+            bytes += r->bytes;
+            /* one that a search holds would not be freed; and a search over many views takes them one after the other */
+            if (r->snap && r != keep && __atomic_load_n(&r->snap->refs, __ATOMIC_RELAXED) == 1 && (!oldest || r->used < oldest->used))
+                oldest = r;
+        }
+        if (bytes <= CACHE_BYTES || !oldest)
+            return;
+        drop_row(oldest);
+    }
+}
+
+static struct cache_row *row_for(struct cache *c, uint32_t view)
+{
+    struct cache_row *at = &c->row[0];
+    for (size_t i = 0; i < CACHE_VIEWS; i++) {
+        struct cache_row *r = &c->row[i];
+        if (r->snap && r->snap->head.id == view)
+            return r;
+        if (r->used < at->used)
+            at = r;
+    }
+    return at;
+}
+
+static int refresh(struct cache *c, struct cache_row *at, uint32_t view, uint64_t generation, struct err *e)
+{
+    bool same = false;
+    if (at->snap && at->snap->head.id == view) {
+        int rc = at->generation == generation ? 0 : snapshot_unchanged(&same, at->snap, c->store, e);
+        if (rc)
+            return rc;
+        if (same)
+            at->generation = generation;
+        if (at->generation == generation)
+            return 0;
+    }
+    struct snapshot *s;
+    int rc = snapshot_load(&s, c->store, view, e);
+    if (rc)
+        return rc;
+    drop_row(at);
+    at->snap = s;
+    at->generation = s->generation;
+    at->bytes = snapshot_bytes(s);
+    make_room(c, at);
+    return 0;
 }
 
 int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, struct err *e)
@@ -28,26 +94,9 @@ int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, struct
         return rc;
     uint64_t generation = txn_generation(t);
     txn_end(t);
-    /* held while loading: several askers of one view wait for one load instead of each doing it */
     pthread_mutex_lock(&c->lock);
-    struct cache_row *at = &c->row[0];
-    for (size_t i = 0; i < CACHE_VIEWS; i++) {
-        struct cache_row *r = &c->row[i];
-        if (r->snap && r->snap->head.id == view) {
-            at = r;
-            break;
-        }
-        if (r->used < at->used)
-            at = r;
-    }
-    if (!at->snap || at->snap->head.id != view || at->snap->generation != generation) {
-        struct snapshot *s;
-        rc = snapshot_load(&s, c->store, view, e);
-        if (!rc) {
-            drop_row(at);
-            at->snap = s;
-        }
-    }
+    struct cache_row *at = row_for(c, view);
+    rc = refresh(c, at, view, generation, e);
     if (!rc) {
         at->used = ++c->clock;
         __atomic_add_fetch(&at->snap->refs, 1, __ATOMIC_RELAXED);
@@ -72,10 +121,62 @@ int cache_map(struct dense_map **out, struct cache *c, const struct snapshot *s,
     } else if (!(rc = dense_map_load(&m, s, model, vectors, t, e)) && at) {
         dense_map_drop(at->map);
         at->map = m;
+        at->bytes = snapshot_bytes(s) + dense_map_bytes(m, s);
     }
     if (!rc && at)
         __atomic_add_fetch(&m->refs, 1, __ATOMIC_RELAXED);
     *out = m;
     pthread_mutex_unlock(&c->lock);
     return rc;
+}
+
+/* -- universes -------------------------------------------------------------------------------------------------------- */
+
+struct universe_base *cache_universe(struct cache *c, struct snapshot *const *snap, size_t nsnaps, const struct segment *seg,
+                                     size_t nsegs)
+{
+    pthread_mutex_lock(&c->lock);
+    struct cache_universe *at = &c->universe[0];
+    for (size_t i = 0; i < CACHE_UNIVERSES; i++) {
+        struct cache_universe *u = &c->universe[i];
+        if (u->base && universe_is(u->base, snap, nsnaps, seg, nsegs)) {
+            at = u;
+            break;
+        }
+        if (u->used < at->used)
+            at = u;
+    }
+    if (!at->base || !universe_is(at->base, snap, nsnaps, seg, nsegs)) {
+        drop_universe(at);
+        at->base = universe_new(snap, nsnaps, seg, nsegs);
+    }
+    at->used = ++c->clock;
+    struct universe_base *b = at->base;
+    __atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&c->lock);
+    return b;
+}
+
+struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b, const struct universe *over,
+                                  struct dense_map *const *map, uint16_t model, uint32_t vectors)
+{
+    struct dense_owners *o = NULL;
+    struct cache_universe *at = NULL;
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < CACHE_UNIVERSES && !at; i++)
+        if (c->universe[i].base == b)
+            at = &c->universe[i];
+    if (at && at->owners && at->owners->model == model && at->owners->vectors == vectors) {
+        o = at->owners;
+    } else {
+        o = dense_owners_new(over, map, model, vectors);
+        if (at) {
+            dense_owners_drop(at->owners);
+            at->owners = o;
+        }
+    }
+    if (at)
+        __atomic_add_fetch(&o->refs, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&c->lock);
+    return o;
 }

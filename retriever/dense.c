@@ -49,46 +49,103 @@ void dense_map_drop(struct dense_map *m)
     free(m);
 }
 
-int dense_scores(float **chunk, float **card, const struct universe *u, struct dense_map *const *map, const float *query,
-                 uint32_t dim, uint16_t model, struct txn *t, struct arena *arena, struct err *e)
+size_t dense_map_bytes(const struct dense_map *m, const struct snapshot *s)
 {
-    struct vector_run *run = NULL;
-    size_t nruns = 0;
-    float *all = NULL;
-    int8_t *q = arena_alloc(arena, dim);
-    int rc = vectors_open(t, model, &run, &nruns, e);
-    if (rc)
-        goto out;
-    uint32_t total = 0;
-    for (size_t i = 0; i < nruns; i++)
-        total = run[i].first + run[i].n > total ? run[i].first + run[i].n : total;
-    all = mem_zero(total, sizeof *all);
-    float scale = quant_row(q, query, dim);
-    for (size_t i = 0; i < nruns; i++)
-        if (run[i].dim == dim)
-            scan_scores(run[i].q, run[i].scale, run[i].n, dim, q, scale, all + run[i].first);
-    *chunk = arena_zero(arena, u->nchunks, sizeof **chunk);
-    *card = arena_zero(arena, u->ngids, sizeof **card);
+    return ((size_t)s->ncuts + m->chunk0[s->ncuts] + s->nfiles) * sizeof(uint32_t);
+}
+
+struct dense_owners *dense_owners_new(const struct universe *u, struct dense_map *const *map, uint16_t model, uint32_t vectors)
+{
+    struct dense_owners *o = mem_zero(1, sizeof *o);
+    size_t cap = 0, n = 0;
+    *o = (struct dense_owners){.refs = 1, .model = model, .vectors = vectors};
+    o->owner = mem_alloc(vectors * sizeof *o->owner);
+    memset(o->owner, 0xff, vectors * sizeof *o->owner);
     for (size_t k = 0; k < u->nsnaps; k++) {
         const struct snapshot *s = u->snap[k];
         for (uint32_t i = 0; i < s->ncuts; i++) {
-            uint32_t gid = u->first[k] + i;
-            if (s->cut[i].nchunks) {
-                float *to = *chunk + universe_chunk(u, gid, 0);
-                for (uint32_t n = 0; n < s->cut[i].nchunks; n++) {
-                    uint32_t number = map[k]->chunk[map[k]->chunk0[i] + n];
-                    to[n] = number < total ? all[number] : 0;
+            uint32_t gid = u->first[k] + i, nchunks = s->cut[i].nchunks;
+            for (uint32_t c = 0; c < nchunks + s->cut[i].nfiles; c++) {
+                bool card = c >= nchunks;
+                uint32_t number = card ? map[k]->card[s->by_cut[s->cut[i].file + c - nchunks]] : map[k]->chunk[map[k]->chunk0[i] + c];
+                uint32_t owner = card ? gid | DENSE_CARD : gid;
+                if (number >= vectors || o->owner[number] == owner)
+                    continue;
+                if (o->owner[number] == FILE_NONE) {
+                    o->owner[number] = owner;
+                    continue;
                 }
-            }
-            for (uint32_t n = 0; n < s->cut[i].nfiles; n++) {
-                uint32_t number = map[k]->card[s->by_cut[s->cut[i].file + n]];
-                if (number < total && all[number] > (*card)[gid])
-                    (*card)[gid] = all[number];
+                VEC_ROOM(o->more, n, cap);
+                o->more[n++] = (struct dense_owner){number, owner};
             }
         }
     }
-out:
-    free(all);
-    free(run);
-    return rc;
+    o->nmore = (uint32_t)n;
+    return o;
+}
+
+void dense_owners_drop(struct dense_owners *o)
+{
+    if (!o || __atomic_sub_fetch(&o->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    free(o->owner);
+    free(o->more);
+    free(o);
+}
+
+static void offer(struct dense *d, float cosine, uint32_t owner)
+{
+    if (!(owner & DENSE_CARD) && cosine > d->best)
+        d->best = cosine;
+    float *file = &d->file[owner & ~DENSE_CARD];
+    if (cosine > DENSE_NEAR && cosine > *file)
+        *file = cosine;
+}
+
+void dense_scan(struct dense *out, const struct universe *u, struct dense_map *const *map, const struct dense_owners *owners,
+                const struct vector_run *run, size_t nruns, const float *query, uint32_t dim, struct arena *arena)
+{
+    struct dense d = {.map = map, .vectors = owners->vectors};
+    d.all = arena_alloc(arena, (owners->vectors + 1) * sizeof *d.all);
+    d.file = arena_zero(arena, u->ngids, sizeof *d.file);
+    d.chunk = arena_alloc(arena, (u->nchunks + 1) * sizeof *d.chunk);
+    d.card = arena_alloc(arena, (u->ngids + 1) * sizeof *d.card);
+    int8_t *q = arena_alloc(arena, dim);
+    float scale = quant_row(q, query, dim);
+    uint32_t at = 0;
+    for (size_t i = 0; i < nruns; i++) {
+        uint32_t end = run[i].first + run[i].n;
+        if (run[i].dim != dim || run[i].first < at || end > owners->vectors)
+            continue;
+        for (; at < run[i].first; at++)
+            d.all[at] = 0;
+        scan_scores(run[i].q, run[i].scale, run[i].n, dim, q, scale, d.all + at);
+        /* while these scores are in the cache; most are no sign of anything */
+        for (; at < end; at++)
+            if ((d.all[at] > d.best || d.all[at] > DENSE_NEAR) && owners->owner[at] != FILE_NONE)
+                offer(&d, d.all[at], owners->owner[at]);
+    }
+    for (; at < owners->vectors; at++)
+        d.all[at] = 0;
+    for (uint32_t i = 0; i < owners->nmore; i++)
+        offer(&d, d.all[owners->more[i].number], owners->more[i].owner);
+    *out = d;
+}
+
+void dense_of_file(struct dense *d, const struct universe *u, uint32_t gid, uint32_t target, uint32_t ucut)
+{
+    const struct snapshot *s = u->snap[target];
+    const struct dense_map *m = d->map[target];
+    const struct snap_cut *c = &s->cut[ucut];
+    float *to = d->chunk + universe_chunk(u, gid, 0);
+    for (uint32_t n = 0; n < c->nchunks; n++) {
+        uint32_t number = m->chunk[m->chunk0[ucut] + n];
+        to[n] = number < d->vectors ? d->all[number] : 0;
+    }
+    d->card[gid] = 0;
+    for (uint32_t n = 0; n < c->nfiles; n++) {
+        uint32_t number = m->card[s->by_cut[c->file + n]];
+        if (number < d->vectors && d->all[number] > d->card[gid])
+            d->card[gid] = d->all[number];
+    }
 }

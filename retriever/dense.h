@@ -17,10 +17,37 @@ struct dense_map {
 };
 int dense_map_load(struct dense_map **out, const struct snapshot *s, uint16_t model, uint32_t vectors, struct txn *t, struct err *e);
 void dense_map_drop(struct dense_map *m);
+size_t dense_map_bytes(const struct dense_map *m, const struct snapshot *s);
 
-/* query: [dim] fp32, unit length. chunk: [u->nchunks], card: [u->ngids] cosines, 0 where there is no vector. map: one per
- * snapshot. Arrays in arena. */
-int dense_scores(float **chunk, float **card, const struct universe *u, struct dense_map *const *map, const float *query,
-                 uint32_t dim, uint16_t model, struct txn *t, struct arena *arena, struct err *e);
+/* The other way round, for a universe: whose each vector is. Immutable, counted by reference; cached with the universe. */
+#define DENSE_CARD 0x80000000u   /* in an owner: the vector is a card's, not a chunk's */
+struct dense_owners {
+    uint32_t refs;
+    uint16_t model;
+    uint32_t vectors;
+    uint32_t *owner;             /* [vectors] gid, or FILE_NONE */
+    struct dense_owner {
+        uint32_t number, owner;
+    } *more;                     /* of vectors that several files share, the others */
+    uint32_t nmore;
+};
+struct dense_owners *dense_owners_new(const struct universe *u, struct dense_map *const *map, uint16_t model, uint32_t vectors);
+void dense_owners_drop(struct dense_owners *o);
+
+/* What a search knows of the vectors; all arrays in its arena. */
+#define DENSE_NEAR .15f          /* a cosine below it is no sign of anything */
+struct dense {
+    struct dense_map *const *map;
+    float *file;                 /* [ngids] best cosine of a file's chunks and cards; 0 where it is not above DENSE_NEAR */
+    float best;                  /* of all chunks */
+    float *all;                  /* [vectors] cosines */
+    uint32_t vectors;
+    float *chunk, *card;         /* [u->nchunks], [ngids]: cosines, 0 without a vector; only for files given to dense_of_file */
+};
+/* query: [dim] fp32, unit length; map: one per snapshot. */
+void dense_scan(struct dense *out, const struct universe *u, struct dense_map *const *map, const struct dense_owners *owners,
+               const struct vector_run *run, size_t nruns, const float *query, uint32_t dim, struct arena *arena);
+/* Fills chunk[] and card[] for one file. gid: of its cut; the file is ucut of the snapshot of target. */
+void dense_of_file(struct dense *d, const struct universe *u, uint32_t gid, uint32_t target, uint32_t ucut);
 
 #endif

@@ -19,9 +19,9 @@ struct exact_match {
 int exact_find(struct exact_match **out, size_t *n, struct snapshot *const *snap, const struct search_request *q, struct txn *t,
                struct arena *arena, struct err *e);
 
-/* Whether an occurrence passes the request's path and language filters (rank.c). */
+/* Whether an occurrence passes the request's path and language filters (candidates.c). */
 bool occurrence_passes(const struct search_request *q, const struct snap_file *f);
-/* How unlike source a file is, 0 … (rank.c). */
+/* How unlike source a file is, 0 … (candidates.c). */
 float nature_blame(const struct file_nature *is);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef CODEASK_RETRIEVER_RANK_H
 #define CODEASK_RETRIEVER_RANK_H
 
+#include "retriever/dense.h"
 #include "retriever/names.h"
 #include "retriever/retriever.h"
 
@@ -42,8 +43,9 @@ struct ranking {
     const struct query *q;
     const struct name_def *def;         /* in order of gid */
     size_t ndefs;
-    const float *dense;                 /* [universe.nchunks] cosine of each chunk, or NULL */
-    const float *card;                  /* [universe.ngids] cosine of each file's card, or NULL */
+    struct dense *near;                 /* of the vectors, or NULL */
+    const float *dense;                 /* [universe.nchunks] cosine of each chunk of the files below, or NULL */
+    const float *card;                  /* [universe.ngids] cosine of each such file's card, or NULL */
     struct rank_file *file;
     uint32_t nfiles;
     struct rank_chunk *chunk;
@@ -63,6 +65,9 @@ struct signal {
     float (*value)(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c); /* c: NULL but for CHUNK */
 };
 extern const struct signal signals[];   /* ended by a NULL name; to add one: a function and a row in signals.c */
+
+/* candidates.c: fills file[], the masks and row[] of what passes the filters. */
+void choose_files(struct ranking *r, struct arena *arena);
 
 /* Fills file[], chunk[] with the candidates (filters applied), computes every signal and the order: chunk[] comes back
  * sorted, best first. unique: one chunk a file. */

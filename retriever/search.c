@@ -54,11 +54,14 @@ struct run {
     size_t nsegs;
     struct dense_map **map;
     struct query query;
+    struct universe_base *base;
     struct universe u;
     struct lexical lex;
     struct name_def *def;
     size_t ndefs;
-    float *dense, *card, *vector;
+    float *vector;
+    struct dense_owners *owners;
+    struct dense dense;
     struct ranking ranking;
 };
 
@@ -66,6 +69,8 @@ static void run_release(struct run *x)
 {
     txn_end(x->t);
     free(x->seg);
+    universe_drop(x->base);
+    dense_owners_drop(x->owners);
     for (size_t i = 0; i < x->nsnaps; i++) {
         snapshot_drop(x->snap[i]);
         dense_map_drop(x->map[i]);
@@ -101,21 +106,21 @@ static int score_dense(struct run *x, struct err *e)
 {
     const struct model_info *info = model_info(x->q->embedder);
     uint16_t model;
-    struct vector_run *runs = NULL;
+    struct vector_run *run = NULL;
     size_t n = 0;
     uint32_t vectors = 0;
     if (vector_model(x->t, info->hash, info->dim, &model, NULL)) /* nothing embedded with it: no error */
         return 0;
-    int rc = vectors_open(x->t, model, &runs, &n, e);
+    int rc = vectors_open(x->t, model, &run, &n, e);
     for (size_t i = 0; i < n; i++)
-        vectors += runs[i].n;
-    free(runs);
-    if (rc || !vectors)
-        return rc;
-    for (size_t i = 0; i < x->nsnaps && !rc; i++)
+        vectors = run[i].first + run[i].n > vectors ? run[i].first + run[i].n : vectors;
+    for (size_t i = 0; i < x->nsnaps && vectors && !rc; i++)
         rc = cache_map(&x->map[i], &x->r->cache, x->snap[i], model, vectors, x->t, e);
-    if (!rc)
-        rc = dense_scores(&x->dense, &x->card, &x->u, x->map, x->vector, info->dim, model, x->t, x->arena, e);
+    if (!rc && vectors) {
+        x->owners = cache_owners(&x->r->cache, x->base, &x->u, x->map, model, vectors);
+        dense_scan(&x->dense, &x->u, x->map, x->owners, run, n, x->vector, info->dim, x->arena);
+    }
+    free(run);
     return rc;
 }
 
@@ -292,7 +297,8 @@ static void weigh_evidence(const struct run *x, struct search_evidence *ev)
     const struct query *q = &x->query;
     for (unsigned i = 0; i < q->nterms; i++)
         ev->unknown_words += !q->term[i].joined && !q->term[i].whole && !q->term[i].df;
-    for (uint32_t g = 0; g < x->u.ngids; g++) {
+    for (uint32_t i = 0; i < x->lex.ntouched; i++) {
+        uint32_t g = x->lex.touched[i];
         double cover = 0;
         for (uint64_t m = x->lex.file[g].mask; m; m &= m - 1) {
             const struct query_term *t = &q->term[__builtin_ctzll(m)];
@@ -303,8 +309,7 @@ static void weigh_evidence(const struct run *x, struct search_evidence *ev)
     }
     for (size_t i = 0; i < x->ndefs; i++)
         ev->name = fmax(ev->name, x->def[i].quality);
-    for (uint32_t i = 0; x->dense && i < x->u.nchunks; i++)
-        ev->dense = fmax(ev->dense, x->dense[i]);
+    ev->dense = x->dense.best;
 }
 
 int search(struct search_result *out, struct retriever *r, const struct search_request *q, struct arena *arena, struct err *e)
@@ -334,18 +339,19 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
         out->ms_total = clock_ms() - began;
         goto out;
     }
-    universe_init(&x.u, x.snap, x.nsnaps, x.seg, x.nsegs, arena);
+    x.base = cache_universe(&r->cache, x.snap, x.nsnaps, x.seg, x.nsegs);
+    x.u = universe_over(x.base, x.snap, x.seg);
     lexical_run(&x.lex, &x.u, &x.query, arena);
     x.ndefs = names_find(&x.def, &x.u, &x.query, x.t, arena);
     out->ms_lexical = clock_ms() - lexical;
     double dense = clock_ms();
     if (x.vector && (rc = score_dense(&x, e)))
         goto out;
-    out->dense_used = x.dense != NULL;
+    out->dense_used = x.dense.all != NULL;
     out->ms_dense = clock_ms() - dense;
     double ranked = clock_ms();
     x.ranking = (struct ranking){.request = q, .u = &x.u, .lex = &x.lex, .q = &x.query, .def = x.def, .ndefs = x.ndefs,
-                                 .dense = x.dense, .card = x.card};
+                                 .near = x.dense.all ? &x.dense : NULL, .dense = x.dense.chunk, .card = x.dense.card};
     rank(&x.ranking, arena);
     rc = fill_hits(&x, out, e);
     weigh_evidence(&x, &out->evidence);

@@ -1,5 +1,6 @@
 #include "retriever/snapshot.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/words.h"
 
@@ -269,19 +270,64 @@ static void find_packages(struct snapshot *s)
     s->npackages = (uint32_t)n;
 }
 
+/* Cuts and records never change under their numbers, so a view that has the same rows is the same in memory. */
+static int hash_row(void *arg, const struct occ *o)
+{
+    struct {
+        struct oid oid;
+        uint32_t cut, flags;
+        uint64_t path, before;
+    } row = {o->oid, o->cut, o->flags, hash64(o->path.p, o->path.n), *(uint64_t *)arg};
+    *(uint64_t *)arg = hash64(&row, sizeof row);
+    return 0;
+}
+
+static int hash_rows(uint64_t *out, struct txn *t, const struct view_head *h, struct err *e)
+{
+    *out = h->kind;
+    int rc = occ_each(t, h->id, STR(""), hash_row, out, e);
+    if (!rc && h->kind == VIEW_OVERLAY) /* which of them are its own makes them uncommitted */
+        rc = occ_rows(t, h->id, hash_row, out, e);
+    return rc;
+}
+
+int snapshot_unchanged(bool *out, const struct snapshot *s, struct store *store, struct err *e)
+{
+    struct txn *t = NULL;
+    struct view_head head;
+    uint64_t rows = 0;
+    int rc = store_read(&t, store, e);
+    if (!rc && !(rc = view_get(t, s->head.id, &head, e)))
+        rc = hash_rows(&rows, t, &head, e);
+    txn_end(t);
+    *out = !rc && rows == s->rows;
+    return rc;
+}
+
+size_t snapshot_bytes(const struct snapshot *s)
+{
+    size_t bytes = s->nfiles * (sizeof *s->file + sizeof *s->by_cut) + s->ncuts * sizeof *s->cut +
+                   s->npath_words * (sizeof *s->path_word + sizeof *s->path_index + 8 /* letters */);
+    for (uint32_t i = 0; i < s->nfiles; i++)
+        bytes += s->file[i].path.n + 16 + (s->file[i].nimports + s->file[i].nimporters) * sizeof *s->edge;
+    return bytes;
+}
+
 int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, struct err *e)
 {
     struct snapshot *s = mem_zero(1, sizeof *s);
     struct loading l = {.s = s};
     struct imports im = {0};
     struct txn *t = NULL;
+    static uint64_t serial;
     s->refs = 1;
+    s->serial = __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED);
     arena_init(&s->arena);
     int rc = store_read(&t, store, e);
     if (rc)
         goto out;
     s->generation = txn_generation(t);
-    if ((rc = view_get(t, view, &s->head, e)))
+    if ((rc = view_get(t, view, &s->head, e)) || (rc = hash_rows(&s->rows, t, &s->head, e)))
         goto out;
     if (s->head.kind == VIEW_OVERLAY && (rc = occ_rows(t, view, add_overlay, &l, e)))
         goto out;

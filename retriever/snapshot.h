@@ -55,6 +55,8 @@ struct snap_package {
 
 struct snapshot {
     uint32_t refs;
+    uint64_t serial;             /* no other one of this process has it */
+    uint64_t rows;               /* hash of the view's rows: the same rows make the same snapshot */
     struct view_head head;
     uint64_t generation;
     struct arena arena;
@@ -79,6 +81,9 @@ struct snapshot {
 /* A loaded view with one reference more: give it back with snapshot_drop. */
 int snapshot_load(struct snapshot **out, struct store *s, uint32_t view, struct err *e);
 void snapshot_drop(struct snapshot *s);
+/* Whether the view's rows are still those it was made of. */
+int snapshot_unchanged(bool *out, const struct snapshot *s, struct store *store, struct err *e);
+size_t snapshot_bytes(const struct snapshot *s);
 
 /* FILE_NONE when the cut is not in the view. */
 uint32_t snapshot_ucut(const struct snapshot *s, uint32_t cut);
