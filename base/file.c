@@ -102,8 +102,9 @@ int dir_make(const char *path, mode_t mode, struct err *e)
             continue;
         char was = *s;
         *s = 0;
-        if (mkdir(p, mode) && errno != EEXIST && !dir_exists(p)) {
-            rc = err_errno(e, errno, "making the directory %s", p);
+        int why = mkdir(p, mode) ? errno : 0;
+        if (why && why != EEXIST && !dir_exists(p)) {
+            rc = err_errno(e, why, "making the directory %s", p);
             break;
         }
         *s = was;
