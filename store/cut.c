@@ -115,6 +115,8 @@ int cut_drop(struct txn *t, uint32_t cut, struct err *e)
         code = tab_del(t, T_TEXT, val(id, 4));
     if (!code || code == MDB_NOTFOUND)
         code = meta_put(t, "cuts.dead", meta_get(t, "cuts.dead") + 1);
+    if (!code)
+        code = meta_put(t, "cuts.dropped", meta_get(t, "cuts.dropped") + 1);
     return txn_err(t, code, e, "dropping a cut");
 }
 

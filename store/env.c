@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define MAP_LEAST ((size_t)16 << 20)
-#define GROW_WAIT_MS 2000 /* readers are short: whoever waits longer holds one by mistake, and the write goes on without */
+#define ALONE_WAIT_MS 2000 /* readers are short: one that is held longer is held by mistake, and things go on without */
 #define NO_SPACE_LEFT ((uint64_t)1 << 20) /* of a disk: an EIO with less than this free was ENOSPC */
 
 /* LMDB calls a short write EIO, also where the disk (or RLIMIT_FSIZE, or a quota) stopped it. */
@@ -95,6 +95,27 @@ static size_t map_size(size_t want, const char *path)
     return want & ~(size_t)0xffff;
 }
 
+int env_map(struct env *v, size_t map, unsigned flags, struct err *e)
+{
+    int dead, rc = mdb_env_create(&v->m);
+    if (!rc)
+        rc = mdb_env_set_maxdbs(v->m, 32);
+    if (!rc)
+        rc = mdb_env_set_maxreaders(v->m, 1024);
+    if (!rc)
+        rc = mdb_env_set_mapsize(v->m, map_size(map, v->path));
+    if (!rc)
+        rc = mdb_env_open(v->m, v->path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
+    if (!rc)
+        rc = mdb_reader_check(v->m, &dead);
+    if (rc) {
+        if (v->m)
+            mdb_env_close(v->m);
+        v->m = NULL;
+    }
+    return env_err(v, rc, e, "opening");
+}
+
 int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e)
 {
     *v = (struct env){.path = mem_str(path)};
@@ -104,22 +125,9 @@ int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&v->changed, &attr);
     pthread_condattr_destroy(&attr);
-    int rc = mdb_env_create(&v->m);
-    if (!rc)
-        rc = mdb_env_set_maxdbs(v->m, 32);
-    if (!rc)
-        rc = mdb_env_set_maxreaders(v->m, 1024);
-    if (!rc)
-        rc = mdb_env_set_mapsize(v->m, map_size(map, path));
-    if (!rc)
-        rc = mdb_env_open(v->m, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
-    int dead;
-    if (!rc)
-        rc = mdb_reader_check(v->m, &dead);
-    if (rc) {
-        rc = env_err(v, rc, e, "opening");
+    int rc = env_map(v, map, flags, e);
+    if (rc)
         env_close(v);
-    }
     return rc;
 }
 
@@ -150,52 +158,73 @@ static size_t room_wanted(size_t map)
     return quarter < most ? quarter : most;
 }
 
-/* Before a write: doubles the map when what is left of it is little. A write transaction is far smaller than that. */
+bool env_alone(struct env *v, unsigned mine)
+{
+    struct timespec until;
+    deadline_in(&until, ALONE_WAIT_MS);
+    int rc = 0;
+    v->changing = true;
+    while (v->live > mine && !rc)
+        rc = pthread_cond_timedwait(&v->changed, &v->lock, &until);
+    if (v->live <= mine)
+        return true;
+    env_alone_end(v);
+    return false;
+}
+
+void env_alone_end(struct env *v)
+{
+    v->changing = false;
+    pthread_cond_broadcast(&v->changed);
+}
+
+/* Before a write, with v->lock held: doubles the map when what is left of it is little. A write transaction is far smaller
+ * than that. */
 static int grow_if_needed(struct env *v, struct err *e)
 {
     MDB_envinfo info;
     MDB_stat st;
+    while (v->changing)
+        pthread_cond_wait(&v->changed, &v->lock);
+    if (!v->m)
+        return env_err(v, MDB_PANIC, e, "beginning a transaction");
     mdb_env_stat(v->m, &st);
-    pthread_mutex_lock(&v->lock);
     mdb_env_info(v->m, &info);
     size_t used = (info.me_last_pgno + 1) * st.ms_psize;
-    int rc = 0;
-    if (v->growing || used + room_wanted(info.me_mapsize) <= info.me_mapsize)
-        goto out;
+    if (used + room_wanted(info.me_mapsize) <= info.me_mapsize)
+        return 0;
     v->stuck = !address_space_has(info.me_mapsize); /* the old map goes first: what is missing is the difference */
-    if (v->stuck)
-        goto out;
-    v->growing = true;
-    struct timespec until;
-    deadline_in(&until, GROW_WAIT_MS);
-    while (v->live && !rc)
-        rc = pthread_cond_timedwait(&v->changed, &v->lock, &until);
-    rc = 0;
-    if (!v->live) {
-        rc = mdb_env_set_mapsize(v->m, info.me_mapsize * 2);
-        if (rc) { /* the map is gone by now: the old size must come back */
-            v->stuck = true;
-            rc = mdb_env_set_mapsize(v->m, info.me_mapsize);
-        }
+    if (v->stuck || !env_alone(v, 0))
+        return 0;
+    int rc = mdb_env_set_mapsize(v->m, info.me_mapsize * 2);
+    if (rc) { /* the map is gone by now: the old size must come back */
+        v->stuck = true;
+        rc = mdb_env_set_mapsize(v->m, info.me_mapsize);
     }
-    v->growing = false;
-    pthread_cond_broadcast(&v->changed);
-out:
-    pthread_mutex_unlock(&v->lock);
+    env_alone_end(v);
     return env_err(v, rc, e, "growing the map");
 }
 
 int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e)
 {
-    int rc = write ? grow_if_needed(v, e) : 0;
-    if (rc)
-        return rc;
+    int rc = 0;
+    *out = NULL;
     pthread_mutex_lock(&v->lock);
-    while (v->growing)
+    if (write) {
+        uint64_t mine = v->ticket++;
+        while (v->turn != mine)
+            pthread_cond_wait(&v->changed, &v->lock);
+        rc = grow_if_needed(v, e);
+    }
+    while (v->changing)
         pthread_cond_wait(&v->changed, &v->lock);
     v->live++;
     pthread_mutex_unlock(&v->lock);
-    rc = mdb_txn_begin(v->m, NULL, write ? 0 : MDB_RDONLY, out);
+    if (rc) {
+        env_ended(v, write);
+        return rc;
+    }
+    rc = v->m ? mdb_txn_begin(v->m, NULL, write ? 0 : MDB_RDONLY, out) : MDB_PANIC;
     if (rc == MDB_READERS_FULL) {
         int dead = 0;
         mdb_reader_check(v->m, &dead);
@@ -203,24 +232,30 @@ int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e)
     }
     if (rc) {
         *out = NULL;
-        env_abort(v, NULL);
+        env_ended(v, write);
     }
     return env_err(v, rc, e, "beginning a transaction");
 }
 
-void env_abort(struct env *v, MDB_txn *m)
+void env_ended(struct env *v, bool write)
 {
-    if (m)
-        mdb_txn_abort(m);
     pthread_mutex_lock(&v->lock);
-    if (!--v->live)
+    v->live--;
+    v->turn += write;
+    if (v->changing || write)
         pthread_cond_broadcast(&v->changed);
     pthread_mutex_unlock(&v->lock);
+}
+
+void env_abort(struct env *v, MDB_txn *m, bool write)
+{
+    mdb_txn_abort(m);
+    env_ended(v, write);
 }
 
 int env_commit(struct env *v, MDB_txn *m, struct err *e)
 {
     int rc = mdb_txn_commit(m);
-    env_abort(v, NULL);
+    env_ended(v, true);
     return env_err(v, rc, e, "committing");
 }

@@ -27,11 +27,6 @@ static bool walk(MDB_txn *m, MDB_dbi dbi, unsigned page, uint64_t file_size)
 
 bool index_intact(MDB_env *m, uint64_t file_size)
 {
-    static const char *const name[] = {
-#define X(sym, text) text,
-        TABLES(X)
-#undef X
-    };
     MDB_stat st;
     MDB_txn *t;
     mdb_env_stat(m, &st);
@@ -40,7 +35,7 @@ bool index_intact(MDB_env *m, uint64_t file_size)
     bool whole = walk(t, 0 /* free pages */, st.ms_psize, file_size) && walk(t, 1 /* names */, st.ms_psize, file_size);
     for (size_t i = 0; i < TABLE_COUNT && whole; i++) {
         MDB_dbi dbi;
-        int rc = mdb_dbi_open(t, name[i], 0, &dbi);
+        int rc = mdb_dbi_open(t, table_names[i], 0, &dbi);
         if (rc != MDB_NOTFOUND)
             whole = !rc && walk(t, dbi, st.ms_psize, file_size);
     }

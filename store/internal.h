@@ -12,24 +12,32 @@
 #include <string.h>
 #include <zstd.h>
 
-/* One LMDB file. The map can only be replaced while no transaction lives, so they are counted: env_begin waits while the
- * map grows, and growing waits (a while) for the count to reach zero.
- * Lock order: the index writer, the state writer, env.lock. */
+/* One LMDB file. Its map and itself can only be replaced while no transaction lives, so they are counted: env_begin waits
+ * while that goes on, and whoever replaces waits (a while) for the count to reach zero.
+ * Lock order: turn of the index, turn of the state, lock. */
 struct env {
-    MDB_env *m;
+    MDB_env *m;             /* NULL: it could not be opened again after a change */
     char *path;
     pthread_mutex_t lock;   /* of what follows */
-    pthread_cond_t changed; /* live fell to zero, or growing ended */
+    pthread_cond_t changed; /* live fell, or changing ended, or a write ended */
+    uint64_t ticket, turn;  /* writers take turns in the order in which they came: a mutex would let one that writes in a
+                               loop starve the others. Who waits is not live yet */
     unsigned live;
-    bool growing;
+    bool changing;
     bool stuck;             /* the address space has no room for a larger map */
 };
 /* ERR_FORMAT when the file is not a whole LMDB file (the caller decides what that means). map: bytes to reserve at first. */
 int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e);
 void env_close(struct env *v);
+/* With v->lock held: keeps new transactions out until env_alone_end and waits for the others to end, all but mine. False,
+ * and everything as before, when one of them takes too long. */
+bool env_alone(struct env *v, unsigned mine);
+void env_alone_end(struct env *v);
 int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e);
 int env_commit(struct env *v, MDB_txn *m, struct err *e); /* ends it in either case */
-void env_abort(struct env *v, MDB_txn *m);
+void env_abort(struct env *v, MDB_txn *m, bool write);
+void env_ended(struct env *v, bool write); /* the transaction was ended by other means */
+int env_map(struct env *v, size_t map, unsigned flags, struct err *e); /* sets v->m anew; the caller is alone */
 /* The error for an LMDB code, naming the file. MDB_NOTFOUND is ERR_NOT_FOUND. */
 int env_err(struct env *v, int code, struct err *e, const char *doing);
 
@@ -72,6 +80,8 @@ struct txn {
 };
 
 #define STORE_MAP ((size_t)64 << 30)
+int store_compact_now(struct store *s, bool *did, struct err *e); /* whether it is worth it or not */
+extern const char *const table_names[TABLE_COUNT];
 /* store_open with another size of the first map of index.mdb: for the test of its growth. */
 int store_open_sized(struct store **out, const char *home, size_t map, bool *rebuilt, struct err *e);
 

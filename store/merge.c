@@ -11,7 +11,7 @@
 #define MERGED_MAX ((size_t)8 << 20) /* bytes: one write of it stays within a write transaction's time */
 #define MERGE_AT 8                   /* segments of a tier */
 #define INPUTS_MAX 64
-#define DEAD_SHARE 8                 /* one in so many cuts: then it is worth looking for */
+#define DEAD_SHARE 4                 /* one in so many cuts: then it is worth looking for */
 
 static const size_t tier_size[] = {64 << 10, 512 << 10, 4 << 20};
 #define TIERS (sizeof tier_size / sizeof *tier_size)

@@ -43,7 +43,7 @@ static int finish(struct store *s, MDB_txn *m, int code, struct err *e, const ch
 {
     if (!code)
         return env_commit(&s->state, m, e);
-    env_abort(&s->state, m);
+    env_abort(&s->state, m, true);
     return env_err(&s->state, code, e, doing);
 }
 
@@ -95,7 +95,7 @@ static int schema_of(struct store *s, uint64_t *schema, struct err *e)
         else if (!code)
             code = MDB_CORRUPTED;
     }
-    env_abort(&s->state, m);
+    env_abort(&s->state, m, false);
     return code == MDB_NOTFOUND ? 0 : env_err(&s->state, code, e, "reading the schema");
 }
 
@@ -143,7 +143,7 @@ int state_reserved(struct store *s, uint64_t *out, struct err *e)
     if (rc)
         return rc;
     *out = number_get(s, m, "generation.reserved");
-    env_abort(&s->state, m);
+    env_abort(&s->state, m, false);
     return 0;
 }
 
@@ -164,7 +164,7 @@ int state_get(struct store *s, const char *key, struct buf *out, struct err *e)
     int code = mdb_get(m, s->state_kv, &k, &v);
     if (!code)
         buf_add(out, v.mv_data, v.mv_size);
-    env_abort(&s->state, m);
+    env_abort(&s->state, m, false);
     return env_err(&s->state, code, e, key);
 }
 
@@ -234,7 +234,7 @@ int state_repos(struct store *s, struct repo_row **rows, size_t *n, struct err *
     if (rc)
         return rc;
     int code = repos(s, m, rows, n);
-    env_abort(&s->state, m);
+    env_abort(&s->state, m, false);
     if (code) {
         state_repos_free(*rows, *n);
         *rows = NULL;
@@ -283,7 +283,7 @@ int state_repo_add(struct store *s, const char *path, bool plain, struct repo_ro
     if (i < n) {
         *out = rows[i];
         rows[i] = (struct repo_row){0};
-        env_abort(&s->state, m);
+        env_abort(&s->state, m, true);
         goto out;
     }
     uint64_t id = number_get(s, m, "next.repo");

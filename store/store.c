@@ -15,7 +15,7 @@
 
 #define GENERATION_BLOCK 1000 /* generations reserved in state.mdb at once: one sync there for so many commits */
 
-static const char *const table_name[TABLE_COUNT] = {
+const char *const table_names[TABLE_COUNT] = {
 #define X(sym, name) name,
     TABLES(X)
 #undef X
@@ -80,7 +80,7 @@ static int open_tables(struct store *s, struct err *e)
         return rc;
     int code = 0;
     for (int i = 0; i < TABLE_COUNT && !code; i++)
-        code = mdb_dbi_open(t.m, table_name[i], MDB_CREATE, &s->table[i]);
+        code = mdb_dbi_open(t.m, table_names[i], MDB_CREATE, &s->table[i]);
     if (code) {
         rc = env_err(&s->index, code, e, "opening the tables");
         goto out;
@@ -104,7 +104,7 @@ static int open_tables(struct store *s, struct err *e)
     rc = env_err(&s->index, code, e, "writing the schema");
 out:
     if (rc) {
-        env_abort(&s->index, t.m);
+        env_abort(&s->index, t.m, true);
         return rc;
     }
     return env_commit(&s->index, t.m, e);
@@ -142,7 +142,7 @@ static int set_aside(const char *path, const char *old, struct err *e)
 int store_open_sized(struct store **out, const char *home, size_t map, bool *rebuilt, struct err *e)
 {
     struct store *s = mem_zero(1, sizeof *s);
-    struct buf path = BUF_INIT, old = BUF_INIT;
+    struct buf path = BUF_INIT, old = BUF_INIT, fresh = BUF_INIT;
     struct err why = {0};
     buf_addf(&path, "%s/index.mdb", home);
     buf_addf(&old, "%s.old", path.data);
@@ -158,6 +158,8 @@ int store_open_sized(struct store **out, const char *home, size_t map, bool *reb
         rc = state_reserved(s, &s->reserved, e);
     if (rc)
         goto out;
+    buf_addf(&fresh, "%s.new", path.data); /* of a compaction that was killed */
+    unlink(fresh.data);
     rc = index_open(s, path.data, map, &why);
     if (!rc) {
         unlink(old.data);
@@ -174,6 +176,7 @@ int store_open_sized(struct store **out, const char *home, size_t map, bool *reb
 out:
     buf_release(&path);
     buf_release(&old);
+    buf_release(&fresh);
     if (rc) {
         store_close(s);
         s = NULL;
@@ -246,7 +249,7 @@ int txn_commit(struct txn *t, struct err *e)
 {
     int rc;
     if (t->failed) {
-        env_abort(&t->s->index, t->m);
+        env_abort(&t->s->index, t->m, true);
         rc = env_err(&t->s->index, t->failed, e, "writing");
     } else {
         rc = env_commit(&t->s->index, t->m, e);
@@ -259,7 +262,7 @@ void txn_end(struct txn *t)
 {
     if (!t)
         return;
-    env_abort(&t->s->index, t->m);
+    env_abort(&t->s->index, t->m, t->write);
     release(t);
 }
 
@@ -306,9 +309,9 @@ int store_tables(struct txn *t, void (*each)(void *arg, const char *table, uint6
     for (int i = 0; i < TABLE_COUNT; i++) {
         int code = mdb_stat(t->m, t->s->table[i], &st);
         if (code)
-            return txn_err(t, code, e, table_name[i]);
+            return txn_err(t, code, e, table_names[i]);
         page = st.ms_psize;
-        each(arg, table_name[i], page * (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages));
+        each(arg, table_names[i], page * (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages));
     }
     /* free pages: a row of the free list is a count and that many page numbers */
     MDB_cursor *c;

@@ -264,6 +264,10 @@ int main(void)
     decode(s, "merged");
     views(s);
     tables(s, "merged");
+    start = clock_ms();
+    must(store_compact(s, &did, &e), &e);
+    if (did)
+        row("compact_ms", clock_ms() - start, "ms");
     snprintf(path, sizeof path, "%s/index.mdb", home);
     if (!stat(path, &st))
         row("file", (double)st.st_size / mb / 1e6, "of the source");

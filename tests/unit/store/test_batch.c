@@ -318,10 +318,10 @@ static void the_same_twice(void **state)
     uint32_t first[20];
     for (size_t i = 0; i < 20; i++)
         first[i] = made[i].id;
-    put(s, 10, 30); /* ten of them again */
-    for (size_t i = 10; i < 20; i++)
+    put(s, 5, 20); /* fifteen of them again */
+    for (size_t i = 5; i < 20; i++)
         assert_int_equal(made[i].id, first[i]);
-    for (size_t i = 40; i < NCUTS; i++)
+    for (size_t i = 25; i < NCUTS; i++)
         made[i].alive = false;
     compare_cuts(s);
     put(s, 0, 20); /* nothing new at all: no segment either */
@@ -334,11 +334,11 @@ static void the_same_twice(void **state)
     free(seg);
     txn_end(t);
     bool did = true;
-    OK(segments_merge(s, NULL, NULL, &did, e)); /* ten dead of fifty */
+    OK(segments_merge(s, NULL, NULL, &did, e)); /* fifteen dead of forty */
     assert_true(did);
     compare_all(s);
     OK(store_write(&t, s, e));
-    for (size_t i = 0; i < 40; i++)
+    for (size_t i = 0; i < 25; i++)
         OK(cut_drop(t, made[i].id, e));
     OK(txn_commit(t, e));
     while (did)

@@ -1,6 +1,8 @@
 /* A process that writes is killed at any moment: what it had been told is stored is stored, and nothing is half there. */
 #include "help.h"
 
+#include "store/internal.h"
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -103,6 +105,8 @@ static void child(int ack)
             _exit(1);
         bool did = false;
         CHILD(segments_merge(s, NULL, NULL, &did, e));
+        if (step % 5 == 0)
+            CHILD(store_compact_now(s, &did, e));
         if (step % 7 == 0)
             CHILD(state_put(s, "step", &step, sizeof step, e));
     }

@@ -321,6 +321,83 @@ static void growth_among_readers(void **state)
     store_close(s);
 }
 
+static void *bumper(void *arg)
+{
+    struct growing *g = arg;
+    while (!__atomic_load_n(&g->stop, __ATOMIC_ACQUIRE)) {
+        bump(g->s);
+        g->reads++;
+    }
+    return NULL;
+}
+
+static void compaction(void **state)
+{
+    struct growing g[3] = {0};
+    pthread_t thread[3];
+    struct store *s;
+    struct txn *t;
+    struct stat st;
+    MDB_val v;
+    bool did;
+    OK(store_open(&s, home, NULL, e));
+    OK(store_compact(s, &did, e)); /* nothing to gain */
+    assert_false(did);
+    for (uint32_t i = 1; i <= 40; i++)
+        put_blob(s, i, 300000, 0);
+    OK(store_write(&t, s, e));
+    for (uint32_t i = 11; i <= 40; i++) {
+        uint8_t key[4];
+        put_be32(key, i);
+        assert_int_equal(tab_del(t, T_TEXT, val(key, 4)), 0);
+    }
+    OK(txn_commit(t, e));
+    bump(s);
+    uint64_t before = generation(s);
+    for (int i = 0; i < 3; i++) {
+        g[i].s = s;
+        pthread_create(&thread[i], NULL, i ? reader : bumper, &g[i]);
+    }
+    OK(store_compact(s, &did, e));
+    assert_true(did);
+    assert_int_equal(stat(at_home("index.mdb"), &st), 0);
+    assert_true(st.st_size < 5 << 20);
+    OK(store_compact(s, &did, e));
+    assert_false(did);
+    for (int i = 0; i < 10; i++) {
+        OK(store_compact_now(s, &did, e));
+        assert_true(did);
+        put_blob(s, 50, 1000 + (uint32_t)i, 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        __atomic_store_n(&g[i].stop, true, __ATOMIC_RELEASE);
+        pthread_join(thread[i], NULL);
+        assert_true(g[i].reads);
+    }
+    assert_true(generation(s) == before + (uint64_t)g[0].reads);
+    /* one that is held by mistake: it stays valid, and the file as it was */
+    OK(store_read(&t, s, e));
+    OK(store_compact_now(s, &did, e));
+    assert_false(did);
+    uint8_t key[4] = {0, 0, 0, 7};
+    assert_int_equal(tab_get(t, T_TEXT, val(key, 4), &v), 0);
+    assert_int_equal(((char *)v.mv_data)[299999], 7);
+    txn_end(t);
+    assert_false(file_exists(at_home("index.mdb.new")));
+    assert_false(file_exists(at_home("index.mdb.new-lock")));
+    store_close(s);
+    OK(store_open(&s, home, NULL, e));
+    OK(store_read(&t, s, e));
+    for (uint32_t i = 1; i <= 10; i++) {
+        put_be32(key, i);
+        assert_int_equal(tab_get(t, T_TEXT, val(key, 4), &v), 0);
+        assert_int_equal(v.mv_size, 300000);
+        assert_int_equal(((char *)v.mv_data)[299999], i);
+    }
+    txn_end(t);
+    store_close(s);
+}
+
 static void in_a_child(void (*run)(void))
 {
     pid_t pid = fork();
@@ -526,6 +603,7 @@ int main(void)
         IN_A_HOME(two_at_once),   IN_A_HOME(generations),          IN_A_HOME(another_schema),
         IN_A_HOME(newer_state),   IN_A_HOME(damaged_files),        IN_A_HOME(a_short_file_that_is_whole),
         IN_A_HOME(growth),        IN_A_HOME(growth_among_readers), IN_A_HOME(a_full_disk),
+        IN_A_HOME(compaction),
         IN_A_HOME(a_small_address_space), IN_A_HOME(a_read_only_home), IN_A_HOME(repositories), IN_A_HOME(tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

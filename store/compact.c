@@ -1,0 +1,184 @@
+/* Compaction: index.mdb written anew, in order, into index.mdb.new, which then takes its place.
+ *
+ * It is needed because LMDB takes single pages from any free run and so breaks up what large values (term segments,
+ * vectors) leave behind: when all contents had changed four times, a file of 7 MB was one of 29, with 20 of them free.
+ * Besides, tables whose keys only grow are left with half-empty pages.
+ *
+ * Writers wait until it is done; readers go on but for the moment of the exchange. Killed anywhere, the old file or the
+ * new one is there, with the same content. */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WORTH_BYTES ((uint64_t)4 << 20) /* a smaller file is left alone */
+#define WORTH_SHARE 4                   /* one in so many pages free, or rows dropped since the last time */
+#define COPY_BYTES ((size_t)32 << 20)   /* of one transaction: its dirty pages are in memory */
+
+static void add_free(void *arg, const char *table, uint64_t bytes)
+{
+    if (!strcmp(table, "free"))
+        *(uint64_t *)arg = bytes;
+}
+
+static int is_worth(struct store *s, bool *worth, struct err *e)
+{
+    struct txn *t;
+    struct stat st;
+    MDB_stat cuts;
+    uint64_t free_bytes = 0;
+    *worth = false;
+    int rc = store_read(&t, s, e);
+    if (rc)
+        return rc;
+    rc = store_tables(t, add_free, &free_bytes, e);
+    if (!rc && !mdb_stat(t->m, s->table[T_CUT], &cuts) && !stat(s->index.path, &st)) {
+        uint64_t size = (uint64_t)st.st_size;
+        *worth = size >= WORTH_BYTES && (free_bytes * WORTH_SHARE >= size ||
+                                         meta_get(t, "cuts.dropped") * WORTH_SHARE > cuts.ms_entries);
+    }
+    txn_end(t);
+    return rc;
+}
+
+/* Copies one table; *w is the running write transaction of the new file. An LMDB code. */
+static int copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const char *name, size_t *pending)
+{
+    MDB_cursor *c;
+    MDB_dbi out;
+    MDB_val k, v;
+    int code = mdb_cursor_open(from, dbi, &c);
+    if (code)
+        return code;
+    if (!(code = mdb_dbi_open(*w, name, MDB_CREATE, &out)))
+        while (!(code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) && !(code = mdb_put(*w, out, &k, &v, MDB_APPEND))) {
+            *pending += k.mv_size + v.mv_size;
+            if (*pending < COPY_BYTES)
+                continue;
+            *pending = 0;
+            code = mdb_txn_commit(*w);
+            *w = NULL;
+            if (code || (code = mdb_txn_begin(to, NULL, 0, w)))
+                break;
+        }
+    mdb_cursor_close(c);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int copy_all(struct store *s, MDB_txn *from, struct env *fresh)
+{
+    MDB_txn *w = NULL;
+    size_t pending = 0;
+    MDB_val k = val("cuts.dropped", 12);
+    MDB_dbi meta;
+    int code = mdb_txn_begin(fresh->m, NULL, 0, &w);
+    for (int i = 0; i < TABLE_COUNT && !code; i++)
+        code = copy_table(from, s->table[i], fresh->m, &w, table_names[i], &pending);
+    if (!code && !(code = mdb_dbi_open(w, table_names[T_META], 0, &meta)))
+        code = mdb_del(w, meta, &k, NULL);
+    if (!code || code == MDB_NOTFOUND) {
+        code = mdb_txn_commit(w);
+        w = NULL;
+    }
+    if (w)
+        mdb_txn_abort(w);
+    return code ? code : mdb_env_sync(fresh->m, 1);
+}
+
+/* The rename itself reaches the disk: without it a power loss may bring the old file back, which would be right as well
+ * but for what was committed to the new one since. */
+static void sync_folder(const char *path)
+{
+    struct buf folder = BUF_INIT;
+    buf_add(&folder, path, (size_t)(strrchr(path, '/') - path));
+    int fd = open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    buf_release(&folder);
+}
+
+static int open_again(struct store *s, size_t map, struct err *e)
+{
+    MDB_txn *m;
+    int rc = env_map(&s->index, map, 0, e), code;
+    if (rc)
+        return rc;
+    if (!(code = mdb_txn_begin(s->index.m, NULL, MDB_RDONLY, &m))) {
+        for (int i = 0; i < TABLE_COUNT && !code; i++)
+            code = mdb_dbi_open(m, table_names[i], 0, &s->table[i]);
+        if (code)
+            mdb_txn_abort(m);
+        else
+            code = mdb_txn_commit(m); /* keeps the handles */
+    }
+    return env_err(&s->index, code, e, "opening after a compaction");
+}
+
+/* With the write transaction t of the old file: the new one takes its place. Ends t's part of the environment. */
+static int exchange(struct store *s, MDB_txn *m, const char *fresh, bool *did, struct err *e)
+{
+    MDB_envinfo info;
+    int rc = 0;
+    mdb_env_info(s->index.m, &info);
+    pthread_mutex_lock(&s->index.lock);
+    bool alone = env_alone(&s->index, 1);
+    mdb_txn_abort(m);
+    if (alone) {
+        if (rename(fresh, s->index.path)) {
+            rc = err_errno(e, errno, "renaming %s", fresh);
+        } else {
+            sync_folder(s->index.path);
+            mdb_env_close(s->index.m);
+            rc = open_again(s, info.me_mapsize, e);
+            *did = !rc;
+        }
+        env_alone_end(&s->index);
+    }
+    pthread_mutex_unlock(&s->index.lock);
+    env_ended(&s->index, true);
+    return rc;
+}
+
+int store_compact_now(struct store *s, bool *did, struct err *e)
+{
+    struct env fresh = {0};
+    struct buf path = BUF_INIT, lock = BUF_INIT;
+    MDB_txn *m = NULL;
+    MDB_envinfo info;
+    *did = false;
+    buf_addf(&path, "%s.new", s->index.path);
+    buf_addf(&lock, "%s-lock", path.data);
+    unlink(path.data);
+    int rc = env_begin(&s->index, true, &m, e);
+    if (rc)
+        goto out;
+    mdb_env_info(s->index.m, &info);
+    rc = env_open(&fresh, path.data, info.me_mapsize, MDB_NOSYNC, e);
+    if (!rc)
+        rc = env_err(&fresh, copy_all(s, m, &fresh), e, "compacting");
+    env_close(&fresh);
+    if (rc)
+        env_abort(&s->index, m, true);
+    else
+        rc = exchange(s, m, path.data, did, e);
+    if (!*did)
+        unlink(path.data);
+out:
+    unlink(lock.data);
+    buf_release(&path);
+    buf_release(&lock);
+    return rc;
+}
+
+int store_compact(struct store *s, bool *did, struct err *e)
+{
+    bool worth;
+    *did = false;
+    int rc = is_worth(s, &worth, e);
+    return rc || !worth ? rc : store_compact_now(s, did, e);
+}
