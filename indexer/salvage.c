@@ -83,12 +83,12 @@ static bool begins_definition(const char *p, const char *end, uint32_t known, bo
 {
     for (int i = 0; i < MODIFIERS_MAX; i++) {
         p = skip_blanks(p, end);
-        if (p < end && *p == '@')
-            p++;
+        bool annotation = p < end && *p == '@';
+        p += annotation;
         const char *word = p;
         p = skip_word(p, end);
         size_t n = (size_t)(p - word);
-        if (!n || !((word[0] >= 'a' && word[0] <= 'z') || word[-1] == '@'))
+        if (!n || !((word[0] >= 'a' && word[0] <= 'z') || annotation))
             return false;
         for (uint32_t k = 0; k < NKEYWORDS; k++) {
             if (!(known >> k & 1) || strlen(keywords[k].word) != n || memcmp(word, keywords[k].word, n) || p == end ||
@@ -161,8 +161,9 @@ static bool begins_function(const struct cutter *c, uint32_t start, struct str *
         lower |= *q >= 'a' && *q <= 'z';
     if (!lower || from == stop || from == line || !strchr(" *&\t", from[-1]) || (*from >= '0' && *from <= '9'))
         return false;
+    const char *first = skip_word(line, stop);
     for (size_t i = 0; i < sizeof not_types / sizeof *not_types; i++)
-        if (!memcmp(line, not_types[i], strlen(not_types[i])) && !is_name_byte(line[strlen(not_types[i])]))
+        if ((size_t)(first - line) == strlen(not_types[i]) && !memcmp(line, not_types[i], (size_t)(first - line)))
             return false;
     int depth = 0;
     for (; p < end; p++) { /* parameters, then perhaps macros with arguments, then the body or the end */
@@ -206,7 +207,7 @@ static uint32_t last_line_of(const struct cutter *c, uint32_t line, uint32_t ind
             last = i;
             continue;
         }
-        if (in == indent && (*p == '}' || !memcmp(p, "end", 3)))
+        if (in == indent && (*p == '}' || (c->lines.v[i + 1] - c->lines.v[i] - in >= 3 && !memcmp(p, "end", 3))))
             last = i;
         break;
     }
