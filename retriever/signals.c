@@ -137,13 +137,14 @@ static float file_abbreviation(const struct ranking *r, const struct rank_file *
         const char *text = f->snap->words + w->text;
         if (w->role != PATH_STEM || w->len < 3)
             continue;
+        char stem[WORD_MAX]; /* impls -> impl, for "implementations" */
+        memcpy(stem, text, w->len);
+        unsigned m = (unsigned)word_stem(stem, w->len); /* once a word: once a term it was 5 % of a search */
         for (unsigned i = 0; i < r->q->nterms; i++) {
             const struct query_term *t = &r->q->term[i];
             if (t->joined || t->term == w->term || t->len < 4)
                 continue;
-            char stem[WORD_MAX]; /* impls -> impl, for "implementations" */
-            memcpy(stem, text, w->len);
-            unsigned m = (unsigned)word_stem(stem, w->len), n = m < t->len ? m : t->len;
+            unsigned n = m < t->len ? m : t->len;
             if (n >= 3 && m != t->len && !memcmp(stem, t->text, n) && (n >= 4 || m < t->len))
                 sum += t->file_idf * (float)n / (float)(m > t->len ? m : t->len);
         }
