@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,13 +72,12 @@ static int folded_cmp(struct str a, const char *p, size_t n)
 static void find_exact(struct finder *f, uint32_t name)
 {
     struct str want = f->q->name[name].text;
-    char folded[256];
-    for (size_t i = 0; i < want.n; i++)
-        folded[i] = (char)tolower((unsigned char)want.p[i]);
+    char folded[NAME_FOLD_MAX];
+    size_t n = name_fold(folded, want.p, want.n);
     for (size_t seg = 0; seg < f->u->nsegs; seg++) {
         const struct segment *s = &f->u->seg[seg];
-        uint32_t at = segment_name_lower_bound(s, folded, want.n);
-        if (at < s->nnames && !folded_cmp(segment_name(s, at), folded, want.n))
+        uint32_t at = segment_name_lower_bound(s, folded, n);
+        if (at < s->nnames && !folded_cmp(segment_name(s, at), folded, n))
             add_hits(f, seg, at, name, MATCH_EXACT);
     }
 }
@@ -105,23 +103,22 @@ static bool one_edit(struct str a, const char *b, size_t m)
 static void find_near(struct finder *f, uint32_t name, bool typo)
 {
     struct str want = f->q->name[name].text;
-    char folded[256];
-    for (size_t i = 0; i < want.n; i++)
-        folded[i] = (char)tolower((unsigned char)want.p[i]);
+    char folded[NAME_FOLD_MAX];
+    size_t n = name_fold(folded, want.p, want.n);
     for (size_t seg = 0; seg < f->u->nsegs; seg++) {
         const struct segment *s = &f->u->seg[seg];
         if (!typo) {
-            uint32_t at = segment_name_lower_bound(s, folded, want.n);
+            uint32_t at = segment_name_lower_bound(s, folded, n);
             for (uint32_t k = 0; at + k < s->nnames && k < PREFIX_MAX; k++) {
                 struct str got = segment_name(s, at + k);
-                if (got.n < want.n || memcmp(got.p, folded, want.n))
+                if (got.n < n || memcmp(got.p, folded, n))
                     break;
                 add_hits(f, seg, at + k, name, MATCH_PREFIX);
             }
             continue;
         }
         for (uint32_t k = 0; k < s->nnames; k++)
-            if (one_edit(segment_name(s, k), folded, want.n))
+            if (one_edit(segment_name(s, k), folded, n))
                 add_hits(f, seg, k, name, MATCH_TYPO);
     }
 }
