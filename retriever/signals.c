@@ -248,7 +248,7 @@ static bool names_platform(const struct query *q)
 #define NATURE(field, most, unless)                                                                                    \
     static float nature_##field(const struct ranking *r, const struct rank_file *f, const struct rank_chunk *c)        \
     {                                                                                                                  \
-        return 1 - ((unless) ? ASKED : 1) * (most)*f->file->is.field;                                                            \
+        return f->file->is.field <= 0 ? 1 : 1 - ((unless) ? ASKED : 1) * (most)*f->file->is.field;                     \
     }
 NATURE(test, .7f, r->q->about_tests)
 NATURE(example, .65f, r->q->about_examples || r->q->about_tests)
