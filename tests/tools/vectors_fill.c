@@ -31,7 +31,7 @@ struct fill {
     size_t n, cap;
     uint16_t model;
     uint32_t dim;
-    uint64_t made;
+    uint64_t made, chunks; /* chunks: of all distinct contents that had none */
 };
 
 static int add_view(void *arg, const struct view_head *h)
@@ -80,8 +80,10 @@ static int list_wants(struct fill *f, struct store *s, struct err *e)
     if (f->n)
         qsort(f->want, f->n, sizeof *f->want, by_cut);
     for (size_t i = 0; i < f->n; i++)
-        if (!i || by_cut(&f->want[i], &f->want[i - 1]))
+        if (!i || by_cut(&f->want[i], &f->want[i - 1])) {
+            f->chunks += f->want[i].variant ? 0 : f->want[i].n;
             f->want[n++] = f->want[i];
+        }
     f->n = n;
     return rc;
 }
@@ -178,7 +180,8 @@ int main(int argc, char **argv)
     if (rc)
         fprintf(stderr, "%s: %s\n", err_name(rc), e.message);
     else
-        printf("%llu vectors in %.1f s\n", (unsigned long long)f.made, (clock_ms() - began) / 1e3);
+        printf("%llu vectors of %llu chunks in %.1f s\n", (unsigned long long)f.made, (unsigned long long)f.chunks,
+               (clock_ms() - began) / 1e3);
     free(f.want);
     free(f.view);
     model_close(m);
