@@ -48,7 +48,8 @@ int json_bounded(json_t **out, const char *name, const void *bytes, size_t n, in
     if (rc)
         return rc;
     *out = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &why);
-    if (!*out && json_error_code(&why) == json_error_out_of_memory)
+    /* an error without a line is none of the text: an allocation failed on a path where jansson sets nothing */
+    if (!*out && (json_error_code(&why) == json_error_out_of_memory || why.line < 0))
         return err_set(e, ERR_MEMORY, "%s: no memory left to read it", name);
     if (!*out)
         return err_set(e, ERR_FORMAT, "%s: bad JSON in line %d: %.200s", name, why.line, why.text);
