@@ -18,6 +18,7 @@
 #define BATCH_MS 100.0                /* what a killed daemon has to do again, and how late a saved file may be seen */
 #define LARGE_BYTES ((uint64_t)128 << 10)
 #define PROGRESS_MS 50.0
+#define LANGUAGE_HEAD ((size_t)64 << 10) /* of a content, to tell its language by: licences and guards come first in headers */
 #define FIND_ROWS 8192                /* look-ups a read transaction: about 10 ms */
 
 struct copy {
@@ -98,7 +99,7 @@ static int find_all(struct run *r, size_t *left, struct err *e)
         }
         if (i->from == FROM_ODB && !i->lang) {
             const struct language *l = language_for(i->path, (struct str){"", 0});
-            i->lang = l != r->plain ? l : NULL;
+            i->lang = l != r->plain && !l->refine ? l : NULL; /* a .h is C or C++ by what it holds */
         }
         if (i->lang) {
             if (!t && (rc = store_read(&t, r->c->store, e)) != 0)
@@ -256,7 +257,7 @@ static int read_one(struct run *r, size_t n, git_repository *repo, git_odb *odb,
     if (settled(i))
         goto out;
     if (!i->lang) {
-        i->lang = language_for(i->path, (struct str){b.data ? b.data : "", b.len < 256 ? b.len : 256});
+        i->lang = language_for(i->path, (struct str){b.data ? b.data : "", b.len < LANGUAGE_HEAD ? b.len : LANGUAGE_HEAD});
         if ((rc = store_read(&t, r->c->store, e)) != 0)
             goto out;
         uint64_t size = i->size;

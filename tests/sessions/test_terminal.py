@@ -71,10 +71,10 @@ def test_search_fits_the_width(w):
 
 def test_progress_bar(w):
     w.config("embed = no\n")
-    repo = w.repo(files=big_sources(500))
+    repo = w.repo(files=big_sources(4000))
     seen, status = on_terminal(w, "index", cwd=repo, stderr_only=True)
     assert status == 0
-    assert re.search(r"indexing \w+  [━╸]+", plain(seen)) and re.search(r"\d+/500 files", plain(seen)), repr(seen[:500])
+    assert re.search(r"indexing \w+  [━╸]+", plain(seen)) and re.search(r"\d+/4000 files", plain(seen)), repr(seen[:500])
     assert seen.endswith("\r\033[K"), "the bar is wiped"
 
 
