@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOCK_TRIES 200        /* of 10 ms each, for a lock whose holder is dead */
 #define GENERATION_BLOCK 1000 /* generations reserved in state.mdb at once: one sync there for so many commits */
 
 const char *const table_names[TABLE_COUNT] = {
@@ -21,25 +23,38 @@ const char *const table_names[TABLE_COUNT] = {
 #undef X
 };
 
-/* The lock file holds the pid, for the message only: what counts is the lock, which goes with its process. */
+/* The process that the lock file names, 0 when it names none. */
+static long holder_of(int fd)
+{
+    char text[32] = "";
+    return pread(fd, text, sizeof text - 1, 0) > 0 ? atol(text) : 0;
+}
+
+/* The lock file holds the pid; what counts is the lock, which goes with its process. A process killed while it was starting
+ * a child leaves the lock with that child until it has become another program: milliseconds, which are waited for. A holder
+ * that is alive is not. */
 static int lock_home(struct store *s, const char *home, struct err *e)
 {
     struct buf path = BUF_INIT;
     buf_addf(&path, "%s/lock", home);
-    int rc = 0;
+    int rc = 0, tries = LOCK_TRIES;
     s->lock_fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (s->lock_fd < 0) {
         rc = err_errno(e, errno, "%s", path.data);
         goto out;
     }
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB)) {
-        char pid[32] = "";
-        ssize_t n = errno == EWOULDBLOCK ? pread(s->lock_fd, pid, sizeof pid - 1, 0) : -1;
-        if (n < 0)
+    while (flock(s->lock_fd, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK) {
             rc = err_errno(e, errno, "locking %s", path.data);
-        else
-            rc = err_set(e, ERR_BUSY, "%s is in use by process %.*s", home, (int)strcspn(pid, "\n"), pid);
-        goto out;
+            goto out;
+        }
+        long holder = holder_of(s->lock_fd);
+        bool dead = holder > 0 && kill((pid_t)holder, 0) && errno == ESRCH;
+        if (!dead || !tries--) {
+            rc = err_set(e, ERR_BUSY, "%s is in use by process %ld", home, holder);
+            goto out;
+        }
+        usleep(10000);
     }
     char pid[32];
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
