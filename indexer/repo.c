@@ -104,7 +104,8 @@ static bool broken_git(char *out, size_t size, const char *dir)
 static int open_error(struct err *e, int code, const char *path)
 {
     git_fail(e, code, "%s", path);
-    if (e && strstr(e->message, "objectformat")) {
+    /* libgit2 1.5: "unsupported extension name extensions.objectformat"; 1.7: "unknown object format 'sha256'" */
+    if (e && (strstr(e->message, "objectformat") || strstr(e->message, "object format"))) {
         err_set(e, ERR_UNSUPPORTED, "%s: SHA-256 repositories are not supported by this libgit2", path);
         err_hint(e, "index a SHA-1 clone of it, or an export as a plain directory");
     } else if (e && e->code == ERR_NOT_FOUND) {
