@@ -43,26 +43,10 @@ static inline __attribute__((always_inline)) void tile_of(const int rows, float 
         memcpy(tile + i * PANEL + half * HALF, sum[i], sizeof sum[i]);
 }
 
+#include "kernels/cpu/body_matmul_q8.h"
+
 void avx2_matmul_q8(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
                     const struct matmul *how, const struct rows *r)
 {
-    float tile[ROWS * PANEL];
-    uint32_t rows = r->used[0], blocks = round_up(w->k, QUANT_BLOCK) / QUANT_BLOCK;
-    for (uint32_t n = 0; n < w->n; n += PANEL) {
-        const struct q8_block *panel = (const struct q8_block *)w->data + (size_t)(n / PANEL) * (w->k_padded / QUANT_BLOCK);
-        for (uint32_t i = 0; i < rows;) {
-            const uint8_t *from = (const uint8_t *)x->data + (size_t)i * x->stride;
-            const float *scale = x->scale + (size_t)i * (x->stride / QUANT_BLOCK);
-            uint32_t some = rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
-            for (uint32_t half = 0; half < 2; half++)
-                if (some == 4)
-                    tile_of(4, tile, from, scale, x->stride, panel, blocks, half);
-                else if (some == 2)
-                    tile_of(2, tile, from, scale, x->stride, panel, blocks, half);
-                else
-                    tile_of(1, tile, from, scale, x->stride, panel, blocks, half);
-            finish(tile, some, PANEL, y, i, n, w->n, how);
-            i += some;
-        }
-    }
+    half_panels(y, x, w, how, r);
 }
