@@ -26,7 +26,7 @@ enum embed_kind { EMBED_QUERY, EMBED_DOCUMENT };         /* models may prefix or
 struct engine_options {
     int threads;            /* compute threads; 0: all cores this process may run on */
     const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
-    const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon"; NULL: the best */
+    const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon", "neon-f32"; NULL: the best */
     size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
     int hang_seconds;       /* engine_spawn: an answer that takes longer ends the process; 0: ENGINE_HANG_SECONDS */
 };

@@ -95,7 +95,7 @@ static size_t map_size(size_t want, const char *path)
     return want & ~(size_t)0xffff;
 }
 
-int env_map(struct env *v, size_t map, unsigned flags, struct err *e)
+static int open_mapped(struct env *v, size_t map, unsigned flags)
 {
     int dead, rc = mdb_env_create(&v->m);
     if (!rc)
@@ -103,7 +103,7 @@ int env_map(struct env *v, size_t map, unsigned flags, struct err *e)
     if (!rc)
         rc = mdb_env_set_maxreaders(v->m, 1024);
     if (!rc)
-        rc = mdb_env_set_mapsize(v->m, map_size(map, v->path));
+        rc = mdb_env_set_mapsize(v->m, map);
     if (!rc)
         rc = mdb_env_open(v->m, v->path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
     if (!rc)
@@ -113,6 +113,17 @@ int env_map(struct env *v, size_t map, unsigned flags, struct err *e)
             mdb_env_close(v->m);
         v->m = NULL;
     }
+    return rc;
+}
+
+int env_map(struct env *v, size_t map, unsigned flags, struct err *e)
+{
+    int rc;
+    map = map_size(map, v->path);
+    /* Where a file's map costs more than the reservation that was tried (small address spaces: 39-bit kernels of aarch64,
+     * emulators), a quarter of it will do: it grows when it must. */
+    while ((rc = open_mapped(v, map, flags)) == ENOMEM && map / 4 > map_size(MAP_LEAST, v->path))
+        map = (map / 4) & ~(size_t)0xffff;
     return env_err(v, rc, e, "opening");
 }
 

@@ -15,5 +15,6 @@ extern const struct cpu_isa isa_amx;         /* AMX tiles, bf16 */
 
 /* AArch64 */
 extern const struct cpu_isa isa_neon;        /* NEON with the dot product instructions */
+extern const struct cpu_isa isa_neon_f32;    /* NEON alone */
 
 #endif

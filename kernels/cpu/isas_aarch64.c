@@ -12,4 +12,4 @@ bool aarch64_has_dotprod(void)
 }
 
 /* Best first. */
-const struct cpu_isa *const cpu_isas[] = {&isa_neon, &isa_scalar, NULL};
+const struct cpu_isa *const cpu_isas[] = {&isa_neon, &isa_neon_f32, &isa_scalar, NULL};

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static const char *const isas[] = {"avx2", "avxvnni", "avx512", "amx", "neon"};
+static const char *const isas[] = {"avx2", "avxvnni", "avx512", "amx", "neon", "neon-f32"};
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* counter-based: the i-th number of stream s, in [-1, 1) */

@@ -172,6 +172,7 @@ static uint32_t check(uint32_t least, uint64_t *generation)
 static void killed(void **state)
 {
     int times = getenv("CODEASK_TEST_LONG") ? 500 : 20;
+    long slow = getenv("CODEASK_TEST_EMULATED") ? 20 : 1;
     uint32_t steps = 0;
     uint64_t generation = 0;
     struct rng r = {77};
@@ -184,7 +185,7 @@ static void killed(void **state)
             child(ack[1]);
         }
         close(ack[1]);
-        struct timespec wait = {0, (long)(1 + below(&r, 60)) * 1000000};
+        struct timespec wait = {0, (long)(1 + below(&r, 60)) * 1000000 * slow % 1000000000};
         nanosleep(&wait, NULL);
         kill(pid, SIGKILL);
         int status;
