@@ -137,8 +137,10 @@ void rank(struct ranking *r, struct arena *arena)
         struct rank_chunk *c = &r->chunk[r->file[i].chunk];
         qsort(c, r->file[i].nchunks, sizeof *c, chunk_order);
         float decay = 1;
-        for (uint32_t k = 0; k < r->file[i].nchunks; k++, decay *= REPEAT)
+        for (uint32_t k = 0; k < r->file[i].nchunks; k++, decay *= REPEAT) {
+            c[k].repeat = decay;
             c[k].score = r->request->unique_files && k ? -1 : c[k].score * decay;
+        }
     }
     qsort(r->chunk, r->nchunks, sizeof *r->chunk, chunk_order);
     while (r->nchunks && r->chunk[r->nchunks - 1].score <= 0)

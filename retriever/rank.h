@@ -33,7 +33,7 @@ struct rank_chunk {
     float def;                          /* best quality of a definition that it holds */
     uint32_t def_symbol;
     float *value;                       /* [signals] */
-    float score;
+    float score, repeat;                /* repeat: REPEATⁿ of the formula above */
 };
 
 struct ranking {

@@ -67,7 +67,8 @@ struct search_hit {
     const char *crumb;             /* "Outer › method" or "" */
     struct str snippet;            /* the lines, secrets masked */
     double score;
-    const double *share;           /* [signal_count()] this hit's score by signal, when explain; else NULL */
+    const double *value;           /* [signal_count()] of each signal for this hit, when explain; else NULL */
+    double repeat;                 /* the same: what the score is multiplied by for chunks of its file that stand above it */
 };
 
 /* How sure the retriever is that what was asked for is there at all: calibrated in answer.c. */

@@ -272,12 +272,10 @@ static int fill_hit(struct run *x, const struct rank_chunk *c, struct search_hit
 static const double *explain(struct run *x, const struct rank_chunk *c)
 {
     const struct rank_file *f = &x->ranking.file[c->file];
-    double *share = arena_zero(x->arena, signal_count(), sizeof *share);
-    for (size_t s = 0; signals[s].name; s++) {
-        double v = signals[s].level == SIGNAL_CHUNK ? c->value[s] : f->value[s];
-        share[s] = signals[s].level == SIGNAL_FACTOR ? v : v * signals[s].weight * f->factor;
-    }
-    return share;
+    double *value = arena_zero(x->arena, signal_count(), sizeof *value);
+    for (size_t s = 0; signals[s].name; s++)
+        value[s] = signals[s].level == SIGNAL_CHUNK ? c->value[s] : f->value[s];
+    return value;
 }
 
 static int fill_hits(struct run *x, struct search_result *out, struct err *e)
@@ -292,8 +290,10 @@ static int fill_hits(struct run *x, struct search_result *out, struct err *e)
             return rc;
         if (skip)
             continue;
-        if (x->q->explain)
-            out->hit[out->n].share = explain(x, c);
+        if (x->q->explain) {
+            out->hit[out->n].value = explain(x, c);
+            out->hit[out->n].repeat = c->repeat;
+        }
         out->n++;
     }
     return 0;

@@ -30,15 +30,18 @@ json_t *place_json(const struct scope *sc, const struct search_hit *h, uint32_t 
     return row;
 }
 
-/* What adds to the score, and the factors that it is multiplied by; what has no effect is left out. */
-static void set_shares(json_t *row, const double *share)
+/* What adds up, and the factors that the sum is multiplied by: together exactly the score. What has no effect is left out. */
+static void set_shares(json_t *row, const struct search_hit *h)
 {
     json_t *terms = json_object(), *factors = json_object();
     for (size_t i = 0; i < signal_count(); i++) {
         bool factor = signals[i].level == SIGNAL_FACTOR;
-        if (share[i] != (factor ? 1 : 0))
-            json_object_set_new(factor ? factors : terms, signal_name(i), json_real(share[i]));
+        double v = h->value[i] * (factor ? 1 : signals[i].weight);
+        if (v != (factor ? 1 : 0))
+            json_object_set_new(factor ? factors : terms, signal_name(i), json_real(v));
     }
+    if (h->repeat != 1)
+        json_object_set_new(factors, "repeat", json_real(h->repeat));
     json_object_set_new(row, "explain", terms);
     json_object_set_new(row, "factors", factors);
 }
@@ -53,8 +56,8 @@ json_t *hit_json(const struct scope *sc, const struct search_hit *h)
     json_object_set_new(row, "snippet", json_text(h->snippet.p, h->snippet.n));
     if (h->crumb && *h->crumb)
         json_object_set_new(row, "breadcrumb", json_cstr(h->crumb));
-    if (h->share)
-        set_shares(row, h->share);
+    if (h->value)
+        set_shares(row, h);
     return row;
 }
 

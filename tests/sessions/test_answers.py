@@ -169,6 +169,11 @@ def test_filters(w):
     assert paths("--regex", r"split_h\w+")[0] == "lib/tokens.c"
     o = w.json("search", "retry", "--explain", cwd=repo)
     assert any(o["results"][0]["explain"].values())
+    for r in o["results"]:  # what --explain says adds up to the score
+        score = sum(r["explain"].values())
+        for factor in r["factors"].values():
+            score *= factor
+        assert abs(score - r["score"]) < 1e-3 * r["score"] + 1e-6, r
 
 
 def test_stdin(w):

@@ -1,11 +1,13 @@
 /* Searches a home without its daemon, to profile searches and to compare two builds:
- *   search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]… <questions
+ *   search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]… [-r] [-f CHUNKS] <questions
  * Questions are lines of standard input. Every question's first ten results are printed with their scores (-q: none), then
- * the means of CPU and wall time by stage on stderr. Without -v every repository's worktree, HEAD or plain view is searched. */
+ * the means of CPU and wall time by stage on stderr. Without -v every repository's worktree, HEAD or plain view is searched.
+ *   -r         lines are REPOSITORY <tab> PATH PREFIX <tab> QUESTION: only that repository is searched
+ *   -f CHUNKS  the first so many chunks, each with its value of every signal: tests/bench/retrieval_halves.py weighs them anew */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
-#include "retriever/retriever.h"
+#include "retriever/rank.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,9 +23,12 @@ struct bench {
     struct model *model;
     struct search_target target[TARGETS];
     size_t ntargets;
-    char **question;
-    size_t n, cap, next, times;
-    bool quiet;
+    struct question {
+        char *line;
+        const char *repo, *prefix, *text; /* in line; repo and prefix NULL: everything */
+    } *question;
+    size_t n, cap, next, times, chunks;
+    bool quiet, of_repo;
     pthread_mutex_t lock;
     double embed, lexical, dense, rank, total, cpu; /* sums, ms */
     size_t done;
@@ -32,11 +37,37 @@ struct bench {
 static void print_hits(size_t number, const char *text, const struct search_result *r)
 {
     printf("%zu\t%s\n", number, text);
-    for (size_t i = 0; i < r->n; i++)
-        printf("\t%.5f\t%u\t%.*s:%u-%u\n", r->hit[i].score, r->hit[i].target, (int)r->hit[i].path.n, r->hit[i].path.p, r->hit[i].start_line,
-               r->hit[i].end_line);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct search_hit *h = &r->hit[i];
+        printf("\t%.5f\t%u\t%.*s:%u-%u", h->score, h->target, (int)h->path.n, h->path.p, h->start_line, h->end_line);
+        for (size_t k = 0; h->value && k < signal_count(); k++)
+            printf("\t%.4g", h->value[k]);
+        putchar('\n');
+    }
     printf("\t= %.5f %.5f %.5f %.5f %u\n", r->evidence.coverage, r->evidence.lexical, r->evidence.name, r->evidence.dense,
            r->evidence.unknown_words);
+}
+
+/* "#", then of every signal its name, level (enum signal_level) and weight: what the values of -f are */
+static void print_signals(void)
+{
+    putchar('#');
+    for (size_t i = 0; i < signal_count(); i++)
+        printf("\t%s:%d:%g", signals[i].name, (int)signals[i].level, signals[i].weight);
+    putchar('\n');
+}
+
+static struct search_request request(const struct bench *b, const struct question *asked)
+{
+    struct search_request q = {.text = asked->text, .target = b->target, .ntargets = b->ntargets, .kind = -1,
+                               .limit = b->chunks ? (uint32_t)b->chunks : 10, .explain = b->chunks > 0, .embedder = b->model};
+    q.path_prefix = asked->prefix && *asked->prefix ? asked->prefix : NULL;
+    for (size_t i = 0; asked->repo && i < b->ntargets; i++)
+        if (!strcmp(b->target[i].repo->name, asked->repo)) {
+            q.target = &b->target[i];
+            q.ntargets = 1;
+        }
+    return q;
 }
 
 static void *worker(void *arg)
@@ -48,8 +79,7 @@ static void *worker(void *arg)
         size_t at = __atomic_fetch_add(&b->next, 1, __ATOMIC_RELAXED);
         if (at >= b->n * b->times)
             break;
-        struct search_request q = {.text = b->question[at % b->n], .target = b->target, .ntargets = b->ntargets, .kind = -1,
-                                   .limit = 10, .embedder = b->model};
+        struct search_request q = request(b, &b->question[at % b->n]);
         struct search_result r;
         struct err e = {0};
         int64_t cpu = clock_cpu_ns();
@@ -84,7 +114,16 @@ static void read_questions(struct bench *b)
         if (line[n - 1] == '\n')
             line[n - 1] = 0;
         VEC_ROOM(b->question, b->n, b->cap);
-        b->question[b->n++] = mem_str(line);
+        struct question *q = &b->question[b->n++];
+        *q = (struct question){.line = mem_str(line)};
+        q->text = q->line;
+        char *prefix = b->of_repo ? strchr(q->line, '\t') : NULL, *text = prefix ? strchr(prefix + 1, '\t') : NULL;
+        if (text) {
+            *prefix = *text = 0;
+            q->repo = q->line;
+            q->prefix = prefix + 1;
+            q->text = text + 1;
+        }
     }
     free(line);
 }
@@ -118,13 +157,15 @@ int main(int argc, char **argv)
     int opt, threads = 1;
     size_t nrows = 0;
     if (argc < 2)
-        return fprintf(stderr, "usage: search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]...\n"), 2;
+        return fprintf(stderr, "usage: search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]... [-r] [-f CHUNKS]\n"), 2;
     optind = 2;
-    while ((opt = getopt(argc, argv, "m:j:n:qv:")) != -1) {
+    while ((opt = getopt(argc, argv, "m:j:n:qv:rf:")) != -1) {
         model = opt == 'm' ? optarg : model;
         threads = opt == 'j' ? atoi(optarg) : threads;
         b.times = opt == 'n' ? (size_t)atoi(optarg) : b.times;
+        b.chunks = opt == 'f' ? (size_t)atoi(optarg) : b.chunks;
         b.quiet |= opt == 'q';
+        b.of_repo |= opt == 'r';
         if (opt == 'v' && b.ntargets < TARGETS)
             b.target[b.ntargets++] = (struct search_target){.view = (uint32_t)atoi(optarg)};
     }
@@ -144,7 +185,9 @@ int main(int argc, char **argv)
     if (rc)
         return fprintf(stderr, "%s: %s\n", err_name(rc), e.message), 2;
     read_questions(&b);
-    struct search_request first = {.text = b.n ? b.question[0] : "", .target = b.target, .ntargets = b.ntargets, .kind = -1, .embedder = b.model};
+    if (b.chunks)
+        print_signals();
+    struct search_request first = {.text = b.n ? b.question[0].text : "", .target = b.target, .ntargets = b.ntargets, .kind = -1, .embedder = b.model};
     struct search_result r;
     struct arena a;
     arena_init(&a);
@@ -160,7 +203,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "%zu searches over %zu targets: CPU %.3f ms; wall %.3f (embed %.3f, lexical %.3f, dense %.3f, rank %.3f); %.1f a second\n",
             b.done, b.ntargets, b.cpu / n, b.total / n, b.embed / n, b.lexical / n, b.dense / n, b.rank / n, n / wall * 1e3);
     for (size_t i = 0; i < b.n; i++)
-        free(b.question[i]);
+        free(b.question[i].line);
     free(b.question);
     retriever_close(b.r);
     model_close(b.model);
