@@ -396,6 +396,8 @@ int result_status(const struct method *row, json_t *r)
             n += json_array_size(json_object_get(r, *name));
         return !n;
     }
+    if (!strcmp(row->name, "history"))
+        return !json_array_size(json_object_get(r, "lines")) && !json_array_size(json_object_get(r, "commits"));
     return 0;
 }
 
@@ -411,6 +413,8 @@ int show_result(struct buf *out, const struct look *l, const struct method *row,
         show_symbol(out, l, r);
     else if (!strcmp(name, "index"))
         show_index(out, l, r);
+    else if (!strcmp(name, "history"))
+        show_history(out, l, r);
     else if (!strcmp(name, "status"))
         show_status(out, l, r);
     else if (!strcmp(name, "inspect"))

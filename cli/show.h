@@ -18,6 +18,9 @@ void show_inspect(struct buf *out, const struct look *l, json_t *r);
 void show_repos(struct buf *out, const struct look *l, json_t *r);
 void show_models(struct buf *out, const struct look *l, json_t *r);
 
+/* show_history.c */
+void show_history(struct buf *out, const struct look *l, json_t *r);
+
 /* shared */
 const char *text_of(json_t *o, const char *key);  /* "" when absent */
 int64_t int_of(json_t *o, const char *key);

@@ -28,6 +28,8 @@
     X(engine_memory, "engine_memory", SIZE, "4G", 256 << 20, 1LL << 42, NULL, "address space of the engine process")   \
     X(max_index_bytes, "max_index_bytes", SIZE, "64G", 16 << 20, 1LL << 44, NULL, "the index stops growing there")     \
     X(sweep_hours, "sweep_hours", INT, "24", 0, 24 * 3650, NULL, "what no branch holds is swept after it")             \
+    X(history, "history", YESNO, "yes", 0, 1, NULL, "read the commits of repositories, for `history` and questions why")     \
+    X(history_people, "history_people", YESNO, "yes", 0, 1, NULL, "`history` says who knows a part of the code")            \
     X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \
       "an autostarted daemon without clients and work ends after it; 0: never")                                        \
     X(log_level, "log_level", CHOICE, "warn", 0, 3, "error|warn|info|debug", "what the log holds (never code or questions)") \

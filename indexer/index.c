@@ -65,6 +65,7 @@ int indexer_open(struct indexer **out, struct store *s, const struct config *c, 
     x->program = mem_str(program);
     pthread_mutex_init(&x->run, NULL);
     pthread_mutex_init(&x->seen, NULL);
+    pthread_mutex_init(&x->history, NULL);
     int rc = mark_cutter(x, e);
     if (!rc)
         rc = views_tidy(s, 0, e);
@@ -84,6 +85,7 @@ void indexer_close(struct indexer *x)
         pool_close(x->pool);
     pthread_mutex_destroy(&x->run);
     pthread_mutex_destroy(&x->seen);
+    pthread_mutex_destroy(&x->history);
     free(x->reconciled);
     free(x->program);
     free(x);

@@ -23,6 +23,7 @@ struct indexer {
     uint32_t first_view;     /* views before it were made by another cutter: never reused, replaced when their ref is run */
     pthread_mutex_t run;     /* held by index_run: one write job at a time. Taken before seen. */
     pthread_mutex_t seen;    /* guards reconciled */
+    pthread_mutex_t history; /* held by history_index: one at a time. Never with another one. */
     struct reconciled *reconciled;
     size_t nreconciled, cap_reconciled;
 };

@@ -79,6 +79,7 @@ struct request {
     struct err wait_err;         /* code 0: reached; ERR_TIMEOUT: wait_until_ns passed */
     uint32_t waited[16];         /* repositories that it has waited for: it does not wait twice */
     unsigned nwaited;
+    bool history_waited;        /* for the commits of what it asks about */
     bool first_index;            /* waits for a repository's first index: it has no vectors yet */
 };
 

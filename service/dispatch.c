@@ -7,6 +7,7 @@ static const struct binding bindings[] = {
     {"ask", method_ask},
     {"search", method_search},
     {"symbol", method_symbol},
+    {"history", method_history},
     {"index", method_index},
     {"status", method_status},
     {"inspect", method_inspect},

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "indexer/history.h"
 #include "service/models.h"
 #include "service/scope.h"
 #include "store/segment.h"
@@ -148,11 +149,28 @@ static void stopping(struct err *e)
     err_set(e, ERR_CANCELED, "the daemon is stopping; indexing resumes where it stopped when it runs again");
 }
 
-/* seen: the view as it is after the job; *known tells whether it could be found. */
+static bool lacks_history(struct job *j, const struct seen *seen)
+{
+    struct service *s = j->s;
+    struct txn *t;
+    if (!s->o.config->history || j->repo.plain || !seen || (!seen->oid_len && !j->all_branches))
+        return false;
+    if (j->all_branches)
+        return true;
+    if (store_read(&t, s->store, NULL))
+        return false;
+    bool whole = history_whole(t, &seen->commit);
+    txn_end(t);
+    return !whole;
+}
+
+/* What the second thread has to do. seen: the view as it is after the job; *known tells whether it could be found. */
 static bool lacks_vectors(struct seen *seen, bool *known, struct job *j)
 {
     struct service *s = j->s;
     *known = !view_lookup(seen, s, &j->repo, j->ref, NULL);
+    if (lacks_history(j, *known ? seen : NULL))
+        return true;
     if (!s->o.config->embed)
         return false;
     return j->all_branches || !*known || !models_number(s, NULL) || embedded_share(s, seen->view) < 1;
@@ -238,6 +256,44 @@ static int each_ref(void *arg, const struct ref_row *r)
     return 0;
 }
 
+struct tips {
+    struct oid *v;
+    size_t n, cap;
+};
+
+static int each_tip(void *arg, const struct ref_row *r)
+{
+    struct tips *l = arg;
+    if (r->oid_len) {
+        VEC_ROOM(l->v, l->n, l->cap);
+        l->v[l->n++] = r->commit;
+    }
+    return 0;
+}
+
+/* The commits behind what the job is about. */
+static int read_history(struct job *j, struct err *e)
+{
+    struct service *s = j->s;
+    struct tips l = {0};
+    struct seen seen;
+    struct txn *t;
+    int rc = 0;
+    if (j->all_branches) {
+        if ((rc = store_read(&t, s->store, e)))
+            return rc;
+        rc = refs_each(t, j->repo.id, each_tip, &l, e);
+        txn_end(t);
+    } else if (!(rc = view_lookup(&seen, s, &j->repo, j->ref, e)) && seen.oid_len) {
+        VEC_ROOM(l.v, l.n, l.cap);
+        l.v[l.n++] = seen.commit;
+    }
+    for (size_t i = 0; i < l.n && !rc; i++)
+        rc = history_index(s->indexer, &j->repo, &l.v[i], on_embed, j, e);
+    free(l.v);
+    return rc;
+}
+
 static int embed_views(struct job *j, struct model *m, struct err *e)
 {
     struct service *s = j->s;
@@ -269,8 +325,19 @@ static void embed_one(struct jobs *x, struct job *j)
     struct service *s = x->s;
     struct embedder *m = NULL;
     struct err e = {0};
-    int rc = models_embedder(&m, s, &e);
-    if (!rc)
+    int rc = s->o.config->history && !j->repo.plain ? read_history(j, &e) : 0;
+    if (rc && rc != ERR_CANCELED) { /* a damaged history does not keep the vectors out */
+        log_err(LOG_WARN, j->repo.name, &e);
+        rc = 0;
+    }
+    if (!rc) {
+        pthread_mutex_lock(&s->mu);
+        resume_all(j, MILESTONE_HISTORY, NULL);
+        pthread_mutex_unlock(&s->mu);
+    }
+    if (!rc && s->o.config->embed)
+        rc = models_embedder(&m, s, &e);
+    if (!rc && m)
         rc = embed_views(j, m->model, &e);
     models_drop(s, m);
     if (rc && rc != ERR_CANCELED)

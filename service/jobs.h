@@ -7,6 +7,7 @@
 
 enum milestone {
     MILESTONE_INDEXED,  /* words and symbols are in */
+    MILESTONE_HISTORY,  /* commits too */
     MILESTONE_EMBEDDED, /* vectors too, or none can be made */
 };
 

@@ -41,6 +41,15 @@ static const struct method_flag index_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag history_flags[] = {
+    F_DIR,
+    {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; FILE is then from its root"},
+    F_BRANCH,
+    {"limit", 'n', FLAG_INT, "N", "at most N commits"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
@@ -58,6 +67,10 @@ const struct method methods[] = {
     {"symbol", "NAME", "name", "show where a name is defined and who uses it",
      "Without --callers, --callees or --references the definitions are shown. Case and small slips in NAME are forgiven.",
      symbol_flags, .starts_daemon = true},
+    {"history", "FILE[:LINE[-LINE]]", "place", "show why lines are as they are: the commits behind them, and who knows them",
+     "Follows the lines through moves inside the file and renames, and passes over changes of whitespace, merges and the commits named in "
+     ".git-blame-ignore-revs. Without LINE: the commits of the whole file.",
+     history_flags, .starts_daemon = true},
     {"index", NULL, "", "bring the index up to date",
      "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
      index_flags, .starts_daemon = true},

@@ -54,7 +54,15 @@ int env_err(struct env *v, int code, struct err *e, const char *doing);
     X(T_VECHASH, "vechash")                                                                                            \
     X(T_VIEW, "view")                                                                                                  \
     X(T_OCC, "occ")                                                                                                    \
-    X(T_REF, "ref")
+    X(T_REF, "ref")                                                                                                    \
+    X(T_COMMITOF, "commitof")                                                                                          \
+    X(T_GRAPH, "graph")                                                                                                \
+    X(T_COMMIT, "commit")                                                                                              \
+    X(T_PATHID, "pathid")                                                                                              \
+    X(T_PATHNAME, "pathname")                                                                                          \
+    X(T_TOUCH, "touch")                                                                                                \
+    X(T_SAID, "said")                                                                                                  \
+    X(T_SAIDVEC, "saidvec")
 
 enum table {
 #define X(sym, name) sym,
@@ -88,6 +96,8 @@ int store_open_sized(struct store **out, const char *home, size_t map, bool *reb
 int state_open(struct store *s, const char *home, struct err *e);
 int state_reserve(struct store *s, uint64_t upto, struct err *e); /* generations below upto may be handed out */
 int state_reserved(struct store *s, uint64_t *out, struct err *e);
+/* The commit that a value of the table ref names; false when there is none. */
+bool ref_commit(struct oid *out, const MDB_val *v);
 /* True when every page and value that the tables refer to lies within file_size bytes. */
 bool index_intact(MDB_env *m, uint64_t file_size);
 

@@ -87,3 +87,12 @@ int refs_each(struct txn *t, uint32_t repo, int (*each)(void *arg, const struct 
     mdb_cursor_close(c);
     return rc || !code || code == MDB_NOTFOUND ? rc : txn_err(t, code, e, "listing references");
 }
+
+bool ref_commit(struct oid *out, const MDB_val *v)
+{
+    struct ref_row r;
+    bool there = unpack(&r, 0, v) && r.oid_len;
+    if (there)
+        *out = r.commit;
+    return there;
+}

@@ -15,6 +15,7 @@
  *   view       view id u32                           struct view_head (store/view.h)
  *   occ        view id u32, path key                 occurrence or tombstone (store/view.h)
  *   ref        repo id u32, ref name                 view id, commit, time (store/view.h)
+ *   commitof … saidvec: the history of commits, drawn in store/history.h
  *
  * state.mdb, schema STATE_SCHEMA: repo (id -> name, path, kind, added), kv (name -> value). Always synced; migrated in one
  * transaction after a copy; one newer than the program is refused untouched.
@@ -32,7 +33,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INDEX_SCHEMA 1
+#define INDEX_SCHEMA 2
 #define STATE_SCHEMA 1
 
 #define OID_MAX 32 /* bytes: SHA-1 ids are zero-padded */

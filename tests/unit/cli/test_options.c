@@ -77,7 +77,7 @@ static void refuses(void **state)
         {"", "codeask help"},
         {"serach", "codeask ask serach"},
         {"stauts", "codeask ask stauts"},
-        {"history", "codeask ask history"},
+        {"history", "codeask help history"},
         {"tune|it", "codeask ask tune"},
         {"repo", "codeask repo add"},
         {"repo|ad", "codeask repo add"},

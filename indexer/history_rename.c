@@ -1,0 +1,158 @@
+/* Renames as git finds them for one added file: the same content; else, by the base name when only one deleted file has it, 3/4
+ * alike; else the deleted file that is most alike, from 1/2. Alike: bytes in common pieces (lines, or 64 bytes of a longer
+ * one) over the size of the larger file, as in git's diffcore-delta. */
+#include "indexer/history_inside.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_ALIKE 0.5
+#define LEAST_ALIKE_NAMED 0.75
+#define RENAME_BYTES ((size_t)512 << 10) /* of a file that is compared by content for a rename */
+#define PIECE 64
+
+static struct str base_name(struct str path)
+{
+    size_t i = path.n;
+    while (i && path.p[i - 1] != '/')
+        i--;
+    return (struct str){path.p + i, path.n - i};
+}
+
+static bool same(struct str a, struct str b)
+{
+    return a.n == b.n && !memcmp(a.p, b.p, a.n);
+}
+
+struct piece {
+    uint32_t hash, bytes;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct piece *x = a, *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+/* Pieces with their bytes, sorted, equal ones added up: pairs of u32 on the heap. */
+static uint32_t *sketch(uint32_t *n, struct str s)
+{
+    struct piece *v = mem_alloc((s.n / 2 + 2) * sizeof *v);
+    size_t count = 0, out = 0, from = 0;
+    bool text = !looks_binary(s);
+    for (size_t i = 0; i < s.n; i++) {
+        bool end = s.p[i] == '\n' || i + 1 - from == PIECE || i + 1 == s.n;
+        if (!end)
+            continue;
+        size_t len = i + 1 - from;
+        if (text && len >= 2 && s.p[i] == '\n' && s.p[i - 1] == '\r') { /* line ends count as one */
+            uint64_t h = hash64_seed(s.p + from, len - 2, '\n');
+            v[count++] = (struct piece){(uint32_t)h, (uint32_t)len - 1};
+        } else if (s.p[i] == '\n') {
+            v[count++] = (struct piece){(uint32_t)hash64_seed(s.p + from, len - 1, '\n'), (uint32_t)len};
+        } else {
+            v[count++] = (struct piece){(uint32_t)hash64(s.p + from, len), (uint32_t)len};
+        }
+        from = i + 1;
+        if (count == s.n / 2 + 1) /* nothing but empty lines */
+            break;
+    }
+    qsort(v, count, sizeof *v, by_hash);
+    for (size_t i = 0; i < count; i++) {
+        if (out && v[out - 1].hash == v[i].hash)
+            v[out - 1].bytes += v[i].bytes;
+        else
+            v[out++] = v[i];
+    }
+    *n = (uint32_t)out;
+    return (uint32_t *)v;
+}
+
+static double alike(const uint32_t *a, uint32_t na, uint32_t size_a, const uint32_t *b, uint32_t nb, uint32_t size_b)
+{
+    uint64_t common = 0;
+    for (uint32_t i = 0, k = 0; i < na && k < nb;) {
+        if (a[2 * i] == b[2 * k]) {
+            common += a[2 * i + 1] < b[2 * k + 1] ? a[2 * i + 1] : b[2 * k + 1];
+            i++, k++;
+        } else if (a[2 * i] < b[2 * k]) {
+            i++;
+        } else {
+            k++;
+        }
+    }
+    uint32_t most = size_a > size_b ? size_a : size_b;
+    return most ? (double)common / most : 0;
+}
+
+static bool load(struct deleted *d, struct blobs *b)
+{
+    struct str s;
+    if (d->sketch || d->unreadable)
+        return d->sketch;
+    if (blobs_get(&s, b, &d->id, RENAME_BYTES, NULL)) {
+        d->unreadable = true;
+        return false;
+    }
+    d->size = (uint32_t)s.n;
+    d->sketch = sketch(&d->nsketch, s);
+    return true;
+}
+
+static int by_content(struct blobs *b, struct deleted *d, size_t n, struct str path, const git_oid *id)
+{
+    struct deleted own = {.id = *id};
+    struct str name = base_name(path);
+    int found = -1, named = -1;
+    double best = LEAST_ALIKE;
+    bool best_named = false;
+    if (!load(&own, b) || !own.size)
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        if (same(base_name(d[i].path), name))
+            named = named == -1 ? (int)i : -2;
+    if (named >= 0 && load(&d[named], b) &&
+        alike(own.sketch, own.nsketch, own.size, d[named].sketch, d[named].nsketch, d[named].size) >= LEAST_ALIKE_NAMED) {
+        found = named;
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!load(&d[i], b))
+            continue;
+        uint32_t least = own.size < d[i].size ? own.size : d[i].size, most = own.size < d[i].size ? d[i].size : own.size;
+        if ((double)least < LEAST_ALIKE * most)
+            continue;
+        double s = alike(own.sketch, own.nsketch, own.size, d[i].sketch, d[i].nsketch, d[i].size);
+        bool has_name = same(base_name(d[i].path), name);
+        if (s > best || (s >= best && (found < 0 || (has_name && !best_named)))) {
+            best = s;
+            best_named = has_name;
+            found = (int)i;
+        }
+    }
+out:
+    free(own.sketch);
+    return found;
+}
+
+int rename_source(struct blobs *b, struct deleted *d, size_t n, struct str path, const git_oid *id, bool deep)
+{
+    int exact = -1;
+    struct str name = base_name(path);
+    for (size_t i = 0; i < n; i++)
+        if (git_oid_equal(&d[i].id, id) && (exact < 0 || same(base_name(d[i].path), name))) {
+            exact = (int)i;
+            if (same(base_name(d[i].path), name))
+                break;
+        }
+    return exact >= 0 || !deep ? exact : by_content(b, d, n, path, id);
+}
+
+void deleted_release(struct deleted *d, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(d[i].sketch);
+}

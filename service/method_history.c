@@ -1,0 +1,146 @@
+/* history: the commits behind a file or some of its lines, and who knows them. */
+#include "service/method.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "indexer/history.h"
+#include "service/history_view.h"
+#include "service/jobs.h"
+#include "service/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_LIMIT 10
+
+/* "src/a.c:12-20" -> path and lines. A file whose name ends in ":12" is asked as "a:12:1". */
+struct asked {
+    char *path;
+    uint32_t first, last; /* 0: the whole file */
+};
+
+static bool number(uint32_t *out, const char **p)
+{
+    char *end;
+    if (**p < '0' || **p > '9')
+        return false;
+    unsigned long v = strtoul(*p, &end, 10);
+    *p = end;
+    *out = v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+    return true;
+}
+
+static int parse(struct asked *a, struct arena *arena, const char *text, struct err *e)
+{
+    *a = (struct asked){.path = arena_str(arena, text)};
+    char *colon = strrchr(a->path, ':');
+    if (!colon || colon[1] < '0' || colon[1] > '9')
+        return 0;
+    const char *p = colon + 1;
+    uint32_t first, last;
+    if (!number(&first, &p))
+        return 0;
+    last = first;
+    if (*p == '-') {
+        p++;
+        if (!number(&last, &p))
+            return 0;
+    }
+    if (*p)
+        return 0;
+    if (!first || last < first)
+        return err_set(e, ERR_USAGE, "%s: lines are counted from 1, and the first comes first", text);
+    *colon = 0;
+    a->first = first;
+    a->last = last;
+    return 0;
+}
+
+/* The path as the repository knows it: params carry it relative to `dir`, or absolute, or from the root. */
+static char *repo_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path)
+{
+    size_t n = strlen(repo->path);
+    const char *at = path;
+    char *real = dir ? realpath(dir, NULL) : NULL;
+    dir = real ? arena_str(arena, real) : dir;
+    free(real);
+    if (*path == '/') {
+        at = !strncmp(path, repo->path, n) && path[n] == '/' ? path + n + 1 : path;
+    } else if (dir && !strncmp(dir, repo->path, n) && dir[n] == '/') {
+        at = arena_fmt(arena, "%s/%s", dir + n + 1, path);
+    }
+    /* "." and ".." go */
+    char *out = arena_alloc(arena, strlen(at) + 1), *to = out;
+    for (const char *p = at; *p;) {
+        size_t len = strcspn(p, "/");
+        if (len == 2 && !strncmp(p, "..", 2)) {
+            while (to > out && *--to != '/')
+                ;
+        } else if (len && !(len == 1 && *p == '.')) {
+            if (to > out)
+                *to++ = '/';
+            memcpy(to, p, len);
+            to += len;
+        }
+        p += len + (p[len] == '/');
+    }
+    *to = 0;
+    return out;
+}
+
+/* Waits for the history of what is asked about; once. */
+static int wait_for_history(struct request *rq, const struct scope *sc, const char *ref, const char **note, struct err *e)
+{
+    struct txn *t;
+    int rc = store_read(&t, rq->s->store, e);
+    if (rc)
+        return rc;
+    bool whole = history_whole(t, &sc->seen[0].commit);
+    txn_end(t);
+    if (whole)
+        return 0;
+    if (rq->history_waited) {
+        if (rq->wait_err.code) {
+            *note = arena_fmt(&rq->arena, "the history is not complete: %s", rq->wait_err.message);
+            return 0;
+        }
+        *note = "the history is still being read";
+        return 0;
+    }
+    rq->history_waited = true;
+    return jobs_index(rq->s, &(struct job_order){.repo = &sc->repo[0], .ref = ref}, rq, MILESTONE_HISTORY, 0, e);
+}
+
+int method_history(struct request *rq, json_t **result, struct err *e)
+{
+    struct scope sc;
+    struct asked a;
+    struct history_answer h;
+    const char *file = param_str(rq, "place"), *ref = param_str(rq, "branch"), *note = NULL;
+    if (!file)
+        return err_set(e, ERR_USAGE, "the file is missing");
+    int rc = scope_open(&sc, rq, e);
+    if (rc)
+        return rc;
+    if (sc.n != 1)
+        return err_set(e, ERR_USAGE, "one repository is wanted");
+    if (sc.repo[0].plain) {
+        err_set(e, ERR_UNSUPPORTED, "%s is no git repository: it has no history", sc.repo[0].path);
+        return ERR_UNSUPPORTED;
+    }
+    if (!sc.seen[0].oid_len)
+        return err_set(e, ERR_NOT_FOUND, "%s has no commit yet", sc.repo[0].name);
+    if ((rc = parse(&a, &rq->arena, file, e)) || (rc = wait_for_history(rq, &sc, ref, &note, e)))
+        return rc;
+    struct history_question q = {
+        .repo = &sc.repo[0], .tip = sc.seen[0].commit, .view = sc.seen[0].view, .base = sc.seen[0].overlay ? sc.seen[0].base : VIEW_NONE,
+        .path = repo_path(&rq->arena, &sc.repo[0], param_str(rq, "repo") ? NULL : param_str(rq, "dir"), a.path), .first = a.first, .last = a.last,
+        .limit = (size_t)param_int(rq, "limit", DEFAULT_LIMIT), .people = rq->s->o.config->history_people};
+    if ((rc = history_answer(&h, rq->s->store, &q, &rq->arena, e)))
+        return rc;
+    *result = history_json(&h, &sc, &q);
+    if (note && !sc.note)
+        sc.note = note;
+    answer_stamp(*result, rq, &sc);
+    return 0;
+}

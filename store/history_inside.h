@@ -1,0 +1,13 @@
+/* What the files of the history share. Private to the store. */
+#ifndef CODEASK_STORE_HISTORY_INSIDE_H
+#define CODEASK_STORE_HISTORY_INSIDE_H
+
+#include "store/history.h"
+#include "store/internal.h"
+
+int history_node_get(struct txn *t, uint32_t commit, struct history_node *out, struct err *e);
+int history_node_put(struct txn *t, uint32_t commit, const struct history_node *n, struct err *e);
+/* Forgets one commit: its rows, and its node is free. *rows: how many went. */
+int commit_drop(struct txn *t, uint32_t commit, struct err *e);
+
+#endif
