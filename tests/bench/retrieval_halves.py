@@ -24,7 +24,7 @@ import subprocess
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-REPEAT = .4   # of retriever/rank.h
+REPEAT = .5   # of retriever/rank.h
 CHUNKS = 400  # looked at: a relevant chunk further down is lost to any weights
 FACTOR = 3    # SIGNAL_FACTOR
 
@@ -170,6 +170,8 @@ def main():
     a.add_argument("--no-fit", action="store_true")
     o = a.parse_args()
     signals, questions = read(o.home, asked_of(o.data, o.only), o.search_run, o.model)
+    there = {q.repo for q in questions if len(q.file)}
+    questions = [q for q in questions if q.repo in there]
     is_factor = np.array([level == FACTOR for _, level, _ in signals])
     now = np.array([w for *_, w in signals])
     flat = np.where(is_factor, 1, .3)

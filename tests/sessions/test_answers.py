@@ -176,6 +176,24 @@ def test_filters(w):
         assert abs(score - r["score"]) < 1e-3 * r["score"] + 1e-6, r
 
 
+def test_variants_and_headers(w):
+    body = "class Pool:\n    def lease(self, size):\n        \"\"\"Leases a buffer of the pool.\"\"\"\n        return {}(size)\n"
+    header = "/* Rotates the ring buffer by a number of slots. */\nint ring_rotate(struct ring *r, int slots);\n"
+    code = ("#include \"ring.h\"\n\nint ring_rotate(struct ring *r, int slots)\n{\n    /* the ring buffer rotates in place */\n"
+            "    r->head = (r->head + slots) % r->size;\n    return r->head;\n}\n")
+    repo = w.repo("variants", {"sync/pool.py": body.format("alloc"), "async/pool.py": body.format("await_alloc"),
+                               "base/lease.py": "def lease_of(pool):\n    return pool.lease(1)\n", "ring.h": header, "ring.c": code})
+    def rows(question):
+        return w.json("search", question, "--unique-files", "--explain", cwd=repo)["results"]
+    pools = [r for r in rows("how the pool leases a buffer") if r["path"].endswith("/pool.py")]
+    assert len(pools) == 2 and "variant" not in pools[0]["explain"] and pools[1]["explain"]["variant"] < 0, pools
+    for asked in ("async", "sync"):  # a variant that is named leads, and is held back by nothing
+        first = rows(f"how the {asked} pool leases a buffer")[0]
+        assert first["path"] == f"{asked}/pool.py" and "variant" not in first["explain"], first
+    found = [r["path"] for r in rows("rotate the ring buffer")]
+    assert found.index("ring.c") < found.index("ring.h"), found
+
+
 def test_stdin(w):
     repo = w.repo()
     trace = ('Traceback (most recent call last):\n  File "/srv/app/src/pool.py", line 13, in fetch\n'

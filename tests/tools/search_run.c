@@ -66,7 +66,9 @@ static struct search_request request(const struct bench *b, const struct questio
         if (!strcmp(b->target[i].repo->name, asked->repo)) {
             q.target = &b->target[i];
             q.ntargets = 1;
+            return q;
         }
+    q.ntargets = asked->repo ? 0 : q.ntargets;
     return q;
 }
 
@@ -83,7 +85,8 @@ static void *worker(void *arg)
         struct search_result r;
         struct err e = {0};
         int64_t cpu = clock_cpu_ns();
-        int rc = search(&r, b->r, &q, &a, &e);
+        r = (struct search_result){0};
+        int rc = q.ntargets ? search(&r, b->r, &q, &a, &e) : 0; /* a repository that is not here: nothing found */
         cpu = clock_cpu_ns() - cpu;
         pthread_mutex_lock(&b->lock);
         if (rc) {
