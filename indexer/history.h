@@ -63,6 +63,11 @@ struct touching {
 int history_behind(struct touching **out, size_t *n, struct store *s, const struct trace_request *q, size_t most, struct arena *arena,
                    struct err *e);
 
+/* The largest piece of what the commit wrote into the file (q: repo, tip, path as it is called now), where it stands at the tip;
+ * lines that were replaced since are answered with what replaced them. *last UINT32_MAX: it made the whole file. ERR_NOT_FOUND when
+ * nothing of it is left. */
+int history_lines_of(uint32_t *first, uint32_t *last, struct store *s, const struct trace_request *q, uint32_t commit, struct err *e);
+
 /* The file as it is in a view (base: of an overlay; 0: the view is the commit's own), beside the commit. */
 struct now_piece {
     uint32_t first, n, then; /* lines from 1; then: the first of them in the commit, 0: not committed */

@@ -5,6 +5,7 @@
 #include "retriever/answer.h"
 #include "service/models.h"
 #include "service/rows.h"
+#include "service/why.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,11 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         sc.note = query_note(rq, &q, &sc);
     *result = json_pack("{so, sn, ss, so, so, sn}", "id", answer_id(), "conversation", "mode", mode_name[a.mode], "answer",
                         json_cstr(a.markdown ? a.markdown : ""), "citations", citations(&sc, &a), "model");
+    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, q.text, e))) {
+        json_decref(*result);
+        *result = NULL;
+        goto out;
+    }
     answer_stamp(*result, rq, &sc);
     json_object_set_new(*result, "timings",
                         json_pack("{sf, sf, sf, sf}", "search", a.ms_search, "compose", a.ms_compose, "verify", a.ms_verify,

@@ -170,6 +170,29 @@ def test_reasons(w):
         assert r.returncode == 2 and word in r.stderr, r
 
 
+def test_questions_why(w):
+    """Messages answer why, and no other question changes by them."""
+    repo = w.repo()
+    retry = repo / "src" / "retry.py"
+    retry.write_text(retry.read_text().replace("backoff=0.5", "backoff=0.8"))
+    w.git(repo, "add", "-A")
+    w.git(repo, "commit", "-qm", "Wait longer between attempts\n\nThe gateway throttled bursts of reconnects during the outage in spring.")
+    head = w.git(repo, "rev-parse", "HEAD").strip()
+    assert w.run("index", cwd=repo).returncode == 0
+    o = w.json("ask", "why did we wait longer between attempts?", cwd=repo)
+    assert o["mode"] == "extractive" and "Wait longer between attempts" in o["answer"] and "throttled" in o["answer"]
+    cite = [c for c in o["citations"] if c.get("reason_commit") == head]
+    assert len(cite) == 1 and cite[0]["path"] == "src/retry.py" and cite[0]["commit_subject"] == "Wait longer between attempts"
+    line = retry.read_text().splitlines()[cite[0]["start_line"] - 1]
+    assert "backoff=0.8" in line and f"[{cite[0]['n']}]" in o["answer"]
+    o = w.json("ask", "why does the gateway throttle bursts of reconnects?", cwd=repo)
+    assert any(c.get("reason_commit") == head for c in o["citations"])
+    o = w.json("ask", "where is the retry policy?", cwd=repo)
+    assert "## History" not in o["answer"] and not any("reason_commit" in c for c in o["citations"])
+    o = w.json("search", "throttled bursts of reconnects", cwd=repo, code=None)
+    assert all("reason_commit" not in r for r in o["results"])
+
+
 def test_shallow_bare_unborn_partial(w):
     repo = Story(w, 7).tell(20).repo
     url = "file://" + str(repo)

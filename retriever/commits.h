@@ -1,0 +1,27 @@
+/* Commits as a source of their own: questions why, when and who are answered by messages. They are never ranked among code. */
+#ifndef CODEASK_RETRIEVER_COMMITS_H
+#define CODEASK_RETRIEVER_COMMITS_H
+
+#include "retriever/retriever.h"
+#include "store/history.h"
+
+/* Whether a question asks for a reason, a time or a person: "why was X changed", "since when …", "who wrote …". */
+bool commits_wanted(const char *question);
+
+struct commit_hit {
+    uint32_t commit;
+    double score;      /* share of the question's words that the message has, by rarity, 0 … 1, then BM25 as a tie-breaker */
+    double coverage;   /* that share */
+    struct oid oid;
+    int64_t time;
+    int32_t offset;
+    struct str author, subject, body; /* in the arena */
+    uint32_t *path;    /* [npaths] path ids */
+    uint32_t npaths;
+};
+/* The best commits behind tip, at most `most`, best first; only what tip reaches is looked at, document frequencies included.
+ * Everything is in the arena. */
+int commits_search(struct commit_hit **out, size_t *n, struct store *s, const char *question, const struct oid *tip, size_t most,
+                   struct arena *arena, struct err *e);
+
+#endif
