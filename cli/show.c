@@ -337,8 +337,22 @@ static void show_ask(struct buf *out, const struct look *l, json_t *r)
     put_styled(out, l, STYLE_DIM, "%s · %s · %.0f ms", text_of(r, "mode"), f.data ? f.data : "",
                json_number_value(json_object_get(json_object_get(r, "timings"), "total")));
     buf_addc(out, '\n');
+    if (l->tty)
+        put_styled(out, l, STYLE_DIM, "was this right? codeask feedback %s good|bad\n", text_of(r, "id"));
     buf_release(&f);
     put_note(out, l, r);
+}
+
+static void show_feedback(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *expected = json_object_get(r, "expected");
+    buf_addf(out, "%s noted for ", text_of(r, "verdict"));
+    put_styled(out, l, STYLE_NAME, "%s", text_of(r, "question"));
+    if (json_is_object(expected)) {
+        buf_adds(out, "; the right place is ");
+        put_place(out, l, expected, false, false);
+    }
+    buf_addc(out, '\n');
 }
 
 static const char *const lists[] = {"definitions", "callers", "callees", "references", NULL};
@@ -384,50 +398,86 @@ static void show_index(struct buf *out, const struct look *l, json_t *r)
     put_note(out, l, r);
 }
 
+static void show_repo_add(struct buf *out, const struct look *l, json_t *r)
+{
+    buf_addf(out, "%s  %s is being indexed\n", text_of(r, "repo"), text_of(r, "path"));
+}
+
+static void show_repo_remove(struct buf *out, const struct look *l, json_t *r)
+{
+    buf_addf(out, "%s  %s is forgotten\n", text_of(r, "repo"), text_of(r, "path"));
+}
+
+static void show_stop(struct buf *out, const struct look *l, json_t *r)
+{
+    buf_addf(out, "stopped (pid %lld)\n", (long long)int_of(r, "pid"));
+}
+
+static bool no_answer(json_t *r)
+{
+    return !strcmp(text_of(r, "mode"), "insufficient");
+}
+
+static bool no_results(json_t *r)
+{
+    return !json_array_size(json_object_get(r, "results"));
+}
+
+static bool no_symbols(json_t *r)
+{
+    size_t n = 0;
+    for (const char *const *name = lists; *name; name++)
+        n += json_array_size(json_object_get(r, *name));
+    return !n;
+}
+
+static bool no_history(json_t *r)
+{
+    return !json_array_size(json_object_get(r, "lines")) && !json_array_size(json_object_get(r, "commits"));
+}
+
+/* How each method's result is shown, and when it counts as nothing found. To add one: a row. */
+static const struct shown {
+    const char *method; /* NULL ends the table */
+    void (*show)(struct buf *out, const struct look *l, json_t *r);
+    bool (*nothing)(json_t *r); /* NULL: never */
+} shown[] = {
+    {"ask", show_ask, no_answer},
+    {"search", show_search, no_results},
+    {"symbol", show_symbol, no_symbols},
+    {"index", show_index, NULL},
+    {"history", show_history, no_history},
+    {"feedback", show_feedback, NULL},
+    {"status", show_status, NULL},
+    {"inspect", show_inspect, NULL},
+    {"repo list", show_repos, NULL},
+    {"repo add", show_repo_add, NULL},
+    {"repo remove", show_repo_remove, NULL},
+    {"model list", show_models, NULL},
+    {"model verify", show_models, NULL},
+    {"model use", show_models, NULL},
+    {"stop", show_stop, NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct shown *shown_of(const struct method *row)
+{
+    const struct shown *s = shown;
+    while (s->method && strcmp(s->method, row->name))
+        s++;
+    return s;
+}
+
 int result_status(const struct method *row, json_t *r)
 {
-    if (!strcmp(row->name, "ask"))
-        return !strcmp(text_of(r, "mode"), "insufficient");
-    if (!strcmp(row->name, "search"))
-        return !json_array_size(json_object_get(r, "results"));
-    if (!strcmp(row->name, "symbol")) {
-        size_t n = 0;
-        for (const char *const *name = lists; *name; name++)
-            n += json_array_size(json_object_get(r, *name));
-        return !n;
-    }
-    if (!strcmp(row->name, "history"))
-        return !json_array_size(json_object_get(r, "lines")) && !json_array_size(json_object_get(r, "commits"));
-    return 0;
+    const struct shown *s = shown_of(row);
+    return s->nothing && s->nothing(r);
 }
 
 int show_result(struct buf *out, const struct look *l, const struct method *row, json_t *r)
 {
-    const char *name = row->name;
-    int status = result_status(row, r);
-    if (!strcmp(name, "ask"))
-        show_ask(out, l, r);
-    else if (!strcmp(name, "search"))
-        show_search(out, l, r);
-    else if (!strcmp(name, "symbol"))
-        show_symbol(out, l, r);
-    else if (!strcmp(name, "index"))
-        show_index(out, l, r);
-    else if (!strcmp(name, "history"))
-        show_history(out, l, r);
-    else if (!strcmp(name, "status"))
-        show_status(out, l, r);
-    else if (!strcmp(name, "inspect"))
-        show_inspect(out, l, r);
-    else if (!strcmp(name, "repo list"))
-        show_repos(out, l, r);
-    else if (!strncmp(name, "model", 5))
-        show_models(out, l, r);
-    else if (!strcmp(name, "repo add"))
-        buf_addf(out, "%s  %s is being indexed\n", text_of(r, "repo"), text_of(r, "path"));
-    else if (!strcmp(name, "repo remove"))
-        buf_addf(out, "%s  %s is forgotten\n", text_of(r, "repo"), text_of(r, "path"));
-    else if (!strcmp(name, "stop"))
-        buf_addf(out, "stopped (pid %lld)\n", (long long)int_of(r, "pid"));
-    return status;
+    const struct shown *s = shown_of(row);
+    if (s->show)
+        s->show(out, l, r);
+    return result_status(row, r);
 }

@@ -56,6 +56,7 @@ struct request {
     const struct binding *method;
     const struct method *row;
     json_t *params;             /* the worker's */
+    struct caller who;          /* its session's, which may be gone before it */
     struct arena arena;         /* the worker's; lives as long as the request */
     int64_t submitted_ns, deadline_ns /* 0: none */;
     bool stop;                  /* written under mu with __atomic; the rooms below poll it */
@@ -101,6 +102,7 @@ struct share {
 
 struct jobs;
 struct models;
+struct answers;
 
 struct service {
     struct service_options o;
@@ -110,6 +112,7 @@ struct service {
     struct engine *engine;
     struct jobs *jobs;
     struct models *models;
+    struct answers *answers;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;

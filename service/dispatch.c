@@ -9,6 +9,7 @@ static const struct binding bindings[] = {
     {"symbol", method_symbol},
     {"history", method_history},
     {"index", method_index},
+    {"feedback", method_feedback},
     {"status", method_status},
     {"inspect", method_inspect},
     {"repo.add", method_repo_add},

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "retriever/answer.h"
+#include "service/answers.h"
 #include "service/models.h"
 #include "service/rows.h"
 #include "service/why.h"
@@ -21,7 +22,7 @@ static int read_source(void *arg, const struct search_hit *h, struct buf *out, s
 static const char *const mode_name[] = {[ANSWER_EXTRACTIVE] = "extractive", [ANSWER_INSUFFICIENT] = "insufficient",
                                         [ANSWER_GENERATED] = "generated"};
 
-/* Not guessable and the same in no two homes: feedback and conversations will name answers by it. */
+/* Not guessable and the same in no two homes: feedback names answers by it, conversations will. */
 static json_t *answer_id(void)
 {
     uint64_t r = 0;
@@ -74,6 +75,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
                                   "total", (double)(clock_ns() - began) / 1e6));
     if (a.dropped)
         json_object_set_new(*result, "dropped_citations", json_integer(a.dropped));
+    answers_keep(rq->s->answers, rq, &sc, *result);
 out:
     models_drop(rq->s, m);
     return rc;

@@ -7,6 +7,7 @@
 #include "service/models.h"
 #include "service/scope.h"
 #include "store/cut.h"
+#include "store/feedback.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     struct txn *t;
     char provider[64];
     json_t *models = models_json(s, provider), *tables = json_object(), *quarantine = json_array();
-    uint64_t generation = 0;
+    uint64_t generation = 0, feedback = 0;
     int rc = store_read(&t, s->store, e);
     if (rc) {
         json_decref(models);
@@ -155,6 +156,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     store_tables(t, each_table, tables, NULL);
     quarantine_each(t, each_quarantine, quarantine, NULL);
     txn_end(t);
+    feedback_count(&feedback, s->store, NULL);
     pthread_mutex_lock(&s->mu);
     unsigned requests = s->nrequests, sessions = 0;
     for (struct session *c = s->sessions; c; c = c->next)
@@ -170,5 +172,6 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     json_object_set_new(*result, "disk", json_pack("{sI, sI, so}", "index", (json_int_t)file_bytes(s, "index.mdb"), "state",
                                                    (json_int_t)file_bytes(s, "state.mdb"), "tables", tables));
     json_object_set_new(*result, "quarantine", quarantine);
+    json_object_set_new(*result, "feedback", json_integer((json_int_t)feedback));
     return 0;
 }

@@ -50,6 +50,13 @@ static const struct method_flag history_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag feedback_flags[] = {
+    F_DIR,
+    {"expected", 0, FLAG_STRING, "PATH:LINE", "where the right place is"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
@@ -74,6 +81,10 @@ const struct method methods[] = {
     {"index", NULL, "", "bring the index up to date",
      "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
      index_flags, .starts_daemon = true},
+    {"feedback", "ID good|bad", "id verdict", "say whether an answer was good or bad",
+     "ID is what `ask` shows behind an answer (\"id\" under --json). What was asked and shown is kept with the verdict in state.mdb, for "
+     "evaluation and tuning on this machine; secrets are masked.",
+     feedback_flags, .starts_daemon = true},
     {"status", NULL, "", "show repositories, models, jobs and memory of the running daemon",
      "Never starts the daemon: exit status 1 when none runs.", plain_flags},
     {"doctor", NULL, "", "check the installation", "Never starts the daemon. Exit status 1 when a check failed.", plain_flags,

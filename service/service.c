@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "service/answers.h"
 #include "service/jobs.h"
 #include "service/models.h"
 
@@ -127,6 +128,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     int rc;
     s->o = *o;
     s->started_ns = clock_ns();
+    s->answers = answers_new();
     s->queue_last = &s->queue_first;
     s->ready_last = &s->ready_first;
     pthread_mutex_init(&s->mu, NULL);
@@ -258,6 +260,7 @@ void service_close(struct service *s)
         request_free(rq);
     }
     models_close(s->models);
+    answers_free(s->answers);
     retriever_close(s->retriever);
     indexer_close(s->indexer);
     store_close(s->store);

@@ -53,6 +53,7 @@ int session_submit(struct session *c, const char *method, const char *params, si
     rq->row = row;
     rq->params = object;
     rq->session = c;
+    rq->who = c->who;
     rq->sink = sink;
     rq->last = &rq->first;
     rq->submitted_ns = clock_ns();

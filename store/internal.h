@@ -74,7 +74,7 @@ enum table {
 struct store {
     struct env index, state;
     MDB_dbi table[TABLE_COUNT];
-    MDB_dbi state_meta, state_repo, state_kv;
+    MDB_dbi state_meta, state_repo, state_kv, state_feedback;
     int lock_fd;
     uint64_t reserved; /* generations below it may be handed out; owned by the index writer */
 };

@@ -3,6 +3,7 @@
  *   meta  "schema" u64 · "generation.reserved" u64 · "next.repo" u64
  *   repo  repo id u32                            plain u8 · added i64 · name NUL · path NUL
  *   kv    name                                   value
+ *   feedback (since 2)                           store/feedback.h
  *
  * To change the schema: raise STATE_SCHEMA and append a row to migrations[]. */
 #include "store/internal.h"
@@ -19,9 +20,14 @@
 
 #define STATE_MAP ((size_t)1 << 30)
 
-/* migrations[i] brings schema i + 1 to i + 2 within the transaction given. */
+/* migrations[i] brings schema i to i + 1 within the transaction given. */
 typedef int (*migration)(struct store *s, MDB_txn *m);
-static const migration migrations[] = {NULL};
+static int add_feedback(struct store *s, MDB_txn *m)
+{
+    return mdb_dbi_open(m, "feedback", MDB_CREATE, &s->state_feedback);
+}
+
+static const migration migrations[] = {NULL, add_feedback};
 _Static_assert(sizeof migrations / sizeof *migrations == STATE_SCHEMA, "one row for each schema before this one");
 
 static uint64_t number_get(struct store *s, MDB_txn *m, const char *name)
@@ -126,6 +132,8 @@ int state_open(struct store *s, const char *home, struct err *e)
         code = mdb_dbi_open(m, "repo", MDB_CREATE, &s->state_repo);
     if (!code)
         code = mdb_dbi_open(m, "kv", MDB_CREATE, &s->state_kv);
+    if (!code && (!schema || schema >= 2)) /* else its migration makes it */
+        code = add_feedback(s, m);
     if (!code && !schema)
         code = number_put(s, m, "schema", STATE_SCHEMA);
     rc = finish(s, m, code, e, "opening the tables");
