@@ -12,7 +12,7 @@
 #include "retriever/retriever.h"
 
 #define RANK_FILES 300  /* files whose signals are computed: recall@40 of files is .998 on the yardstick */
-#define REPEAT .5f      /* a file's next chunk: without it the best file fills the page; at .4 the right chunk of it came too late */
+#define REPEAT .6f      /* a file's next chunk: without it the best file fills the page; at .4 the right chunk of it came too late */
 
 struct rank_file {
     uint32_t gid, target, ucut, number; /* number: of the occurrence shown, in its snapshot */

@@ -288,13 +288,13 @@ NATURE(older, .25f, names_version(r->q))
 NATURE(foreign, .25f, names_platform(r->q))
 
 /* Weights: round numbers that two halves of the yardstick's repositories, fitted apart, agreed on in direction; each half's fit
- * also raised the other half. Those of definition, cover, whole stem, declaration and repeat were moved last, where questions
+ * also raised the other half. Those of definition, names, cover, whole stem, declaration and repeat were moved last, where questions
  * about other repositories (tests/bench/retrieval_own.py) and both halves rose or stood still together (docs/measurements.md). */
 const struct signal signals[] = {
     {"bm25", "words of the question in the chunk", SIGNAL_CHUNK, true, 0.4f, chunk_bm25},
     {"dense", "similarity of meaning", SIGNAL_CHUNK, true, 1.2f, chunk_dense},
     {"definition", "defines a name that was asked for", SIGNAL_CHUNK, false, 0.6f, chunk_definition},
-    {"names", "words of the question in names defined here", SIGNAL_CHUNK, false, 0.15f, chunk_names},
+    {"names", "words of the question in names defined here", SIGNAL_CHUNK, false, 0.3f, chunk_names},
     {"cover", "all words of the question together", SIGNAL_CHUNK, false, 0.4f, chunk_cover},
     {"file bm25", "words of the question in the whole file", SIGNAL_FILE, true, 0.4f, file_bm25},
     {"file names", "words of the question in the file's definitions", SIGNAL_FILE, true, 0.1f, file_symbols},

@@ -4,7 +4,7 @@ Two kinds, of one language:
   commit  the subject of a commit that touched one or two source files -> those files (they must still exist at HEAD)
   doc     the first sentence of a doc comment -> the lines of the definition under it (the right chunk, not only the file)
 
-What makes a question unfair, decided before any score was looked at:
+What makes a question unfair (decided before any score was looked at, but for the comment that overloads repeat):
   - its answer is not the project's own code: tests, examples, generated files, copies of other projects;
   - a commit subject that says nothing of the place once its verb is gone ("fix memory leak"): fewer than four content words, or
     fewer than two that the file still holds;
@@ -113,7 +113,15 @@ def doc_questions(repo, language, want):
             out.append({"kind": "doc", "query": sentence, "files": [name], "comment": first, "line": text.count("\n", 0, m.start(4)) + 1})
     out = [q for q in out if said[q["query"]] == 1]
     random.Random(7).shuffle(out)
-    return out[:want]
+    once = []
+    for q in out:
+        if len(once) == want:
+            break
+        lines = (Path(repo) / q["files"][0]).read_text(errors="replace").splitlines()
+        prose = " ".join(re.sub(r"^[ \t]*/?\*{0,2} ?", "", line) for line in lines)
+        if prose.count(q["query"]) < 2:  # overloads repeat it: blanked here, it would still stand beside
+            once.append(q)
+    return once
 
 
 def copy(repo, target, questions):

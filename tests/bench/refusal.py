@@ -8,7 +8,7 @@ of retriever/answer_evidence.c was fitted on every second repository by name: bo
 interval (95%), and the rows are those of the half that it never saw. Further clones in the folder (without annotations) get
 refusal.json's own questions and count as held out.
 
-    refusal.py [--codeask PROGRAM] [--no-embed] [--most N] [--verbose]      clones in CODEASK_BENCH_REPOS
+    refusal.py [--codeask PROGRAM] [--home DIR] [--no-embed] [--most N] [--verbose]      clones in CODEASK_BENCH_REPOS
 """
 import argparse
 import json
@@ -56,6 +56,7 @@ def interval(values, rng=random.Random(11), n=1000):
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--codeask", default=str(pathlib.Path(os.environ.get("CODEASK_BENCH_RELEASE", ROOT / "build" / "release")) / "codeask"))
+    a.add_argument("--home", help="a data folder to use and keep: clones that are in it already are not indexed again")
     a.add_argument("--no-embed", action="store_true", help="words and symbols alone")
     a.add_argument("--most", type=int, default=0, help="at most so many unanswerable questions a repository")
     a.add_argument("--verbose", action="store_true")
@@ -70,7 +71,8 @@ def main():
     annotated = sorted(p.stem for p in NOTES.glob("*.json") if p.stem in asked) if NOTES.is_dir() else []
     tuned = set(annotated[::2])
     refused = {(half, answerable): [] for half in ("tuned", "held_out") for answerable in (True, False)}
-    with tempfile.TemporaryDirectory(prefix="refusal-") as home:
+    with tempfile.TemporaryDirectory(prefix="refusal-") as scratch:
+        home = o.home or scratch
         env = dict(os.environ, CODEASK_HOME=home)
         env.pop("CODEASK_CONFIG", None)
         if o.no_embed:

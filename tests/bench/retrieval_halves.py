@@ -24,7 +24,7 @@ import subprocess
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-REPEAT = .5   # of retriever/rank.h
+REPEAT = .6   # of retriever/rank.h
 CHUNKS = 400  # looked at: a relevant chunk further down is lost to any weights
 FACTOR = 3    # SIGNAL_FACTOR
 
