@@ -8,6 +8,20 @@
 
 #define SHARE_NS 1500000000LL /* while vectors come in, the figure may be this old */
 
+/* The view's place, or the oldest of its set. mu held. */
+static struct share *share_slot(struct service *s, uint32_t view, uint16_t model)
+{
+    struct share *set = &s->shares[view * SHARE_SET % SERVICE_SHARES], *oldest = set;
+    for (size_t i = 0; i < SHARE_SET; i++) {
+        if (set[i].at_ns && set[i].view == view && set[i].model == model)
+            return &set[i];
+        if (set[i].at_ns < oldest->at_ns)
+            oldest = &set[i];
+    }
+    *oldest = (struct share){.view = view, .model = model};
+    return oldest;
+}
+
 double embedded_share(struct service *s, uint32_t view)
 {
     struct txn *t;
@@ -17,18 +31,19 @@ double embedded_share(struct service *s, uint32_t view)
     if (!models_number(s, &model) || store_read(&t, s->store, &e))
         return 0;
     uint64_t generation = txn_generation(t);
+    int64_t now = clock_ns();
     txn_end(t);
-    struct share *slot = &s->shares[view % SERVICE_SHARES];
     pthread_mutex_lock(&s->mu);
-    bool known = slot->at_ns && slot->view == view && slot->model == model &&
-                 (slot->generation == generation || clock_ns() - slot->at_ns < SHARE_NS);
-    if (known)
-        share = slot->share;
+    struct share *slot = share_slot(s, view, model);
+    bool known = slot->at_ns && (slot->generation == generation || now - slot->at_ns < SHARE_NS);
+    share = slot->share;
+    if (slot->at_ns && !known)
+        slot->at_ns = now; /* one asker counts anew, those beside it take the old figure meanwhile */
     pthread_mutex_unlock(&s->mu);
     if (known || index_embedded(s->store, model, view, &share, &e))
         return share;
     pthread_mutex_lock(&s->mu);
-    *slot = (struct share){view, model, generation, share, clock_ns()};
+    *share_slot(s, view, model) = (struct share){view, model, generation, share, clock_ns()};
     pthread_mutex_unlock(&s->mu);
     return share;
 }
