@@ -31,7 +31,7 @@ static void prepare(struct prepared *p, const struct scan_queries *q, size_t dim
             memcpy(p->q[i], q->q + i * dim, dim);
         for (size_t k = 0; k < dim; k++)
             sum += p->q[i][k];
-        p->query[i] = (struct scan_query){p->q[i], sum};
+        p->query[i] = (struct scan_query){p->q[i], sum, i < 4};
     }
 }
 

@@ -17,6 +17,7 @@ struct scan {
 struct scan_query {
     const int8_t *q; /* zeros up to a multiple of 64 columns, 64-byte aligned */
     int32_t sum;     /* of its elements: what a row raised by 128 adds 128 times */
+    bool first;      /* of those that pass over a block: the rows to come are asked for with it alone */
 };
 
 extern const struct scan *const scans[]; /* best first, NULL at the end */
