@@ -40,6 +40,7 @@ static void trim_tail(struct str *a, struct str *b)
     b->n -= trimmed - back;
 }
 
+#define MOVE_DIFFS 100     /* pieces aligned in one pair of contents: past it the best run will do */
 #define HEAD_LINES 64 /* of the equal beginning that stay: a hunk may be slid up into it */
 
 /* Equal beginnings, but for some lines, need no hashing: returns the lines that are left out. */
@@ -135,7 +136,8 @@ static uint32_t *starts(struct str s, uint32_t n)
 #define CHAIN_MAX 100 /* equal lines of old that a new one is compared with: past it they are braces and blanks */
 
 struct moving {
-    uint32_t nold, nnew;
+    struct str old, new;
+    uint32_t nold, nnew, diffs;
     uint32_t *start;             /* of new's lines */
     uint64_t *old_hash, *hash;   /* [nold], [nnew]: of lines without whitespace */
     uint32_t *head, *next, mask; /* old's lines by hash, ascending */
@@ -178,13 +180,14 @@ static void index_new(struct moving *m, struct str new)
         m->score[i + 1] = m->score[i] + score(new.p + m->start[i], m->start[i + 1] - m->start[i]) - 1;
 }
 
-/* The run of equal lines of new[at, at + n) and old with most letters and digits, where there are enough of them; then what is
- * before and behind it. git looks at the runs of one alignment at a time: the best is nearly always among them. */
-static void find_moves(struct moving *m, uint32_t at, uint32_t n)
+struct run {
+    uint32_t at, n, old, score;
+};
+
+/* The run of equal lines of new[at, end) and old with most letters and digits; n 0: none has enough. */
+static struct run best_run(const struct moving *m, uint32_t at, uint32_t end)
 {
-    uint32_t best = MOVE_SCORE - 1, best_at = 0, best_n = 0, best_old = 0, end = at + n;
-    if (!n || m->pieces++ >= MOVE_PIECES || m->score[end] - m->score[at] < MOVE_SCORE)
-        return;
+    struct run best = {.score = MOVE_SCORE - 1};
     for (uint32_t i = at; i < end; i++) {
         unsigned chain = 0;
         if (m->score[i + 1] == m->score[i])
@@ -199,20 +202,52 @@ static void find_moves(struct moving *m, uint32_t at, uint32_t n)
                 continue; /* seen from its beginning */
             for (uint32_t k = j; to < end && k < m->nold && m->hash[to] == m->old_hash[k]; k++)
                 to++;
-            if (m->score[to] - m->score[from] > best) {
-                best = m->score[to] - m->score[from];
-                best_at = from;
-                best_n = to - from;
-                best_old = old;
-            }
+            if (m->score[to] - m->score[from] > best.score)
+                best = (struct run){from, to - from, old, m->score[to] - m->score[from]};
         }
     }
-    if (!best_n)
-        return;
-    find_moves(m, at, best_at - at);
+    return best;
+}
+
+/* The same among the runs of one alignment of the piece with all of old: what git looks at. */
+static int aligned_run(struct run *out, struct moving *m, uint32_t at, uint32_t end, struct err *e)
+{
+    struct touch_hunk *h = NULL;
+    uint32_t nh = 0, line = 0, old = 0;
+    struct str piece = {m->new.p + m->start[at], m->start[end] - m->start[at]};
+    int rc = lines_hunks(&h, &nh, m->old, piece, false, e);
+    *out = (struct run){.score = MOVE_SCORE - 1};
+    for (uint32_t i = 0; i <= nh && !rc; i++) {
+        uint32_t upto = i < nh ? h[i].at : end - at;
+        upto = upto < end - at ? upto : end - at;
+        if (upto > line) {
+            uint32_t score = m->score[at + upto] - m->score[at + line];
+            if (score >= MOVE_SCORE && score >= out->score && old + (upto - line) <= m->nold)
+                *out = (struct run){at + line, upto - line, old, score};
+        }
+        if (i < nh) {
+            line = h[i].at + h[i].n;
+            old = h[i].old_at + h[i].old_n;
+        }
+    }
+    free(h);
+    return rc;
+}
+
+/* The best run of the piece that stands in old, then what is before and behind it. Most pieces have nothing there, which the index of old's
+ * lines tells at once; only for the others is the piece aligned. */
+static int find_moves(struct moving *m, uint32_t at, uint32_t n, struct err *e)
+{
+    uint32_t end = at + n;
+    if (!n || m->pieces++ >= MOVE_PIECES || m->score[end] - m->score[at] < MOVE_SCORE)
+        return 0;
+    struct run best = best_run(m, at, end);
+    int rc = best.n && m->diffs++ < MOVE_DIFFS ? aligned_run(&best, m, at, end, e) : 0;
+    if (rc || !best.n || (rc = find_moves(m, at, best.at - at, e)))
+        return rc;
     VEC_ROOM(m->out->move, m->out->nmoves, m->cap);
-    m->out->move[m->out->nmoves++] = (struct touch_move){best_at, best_n, best_old};
-    find_moves(m, best_at + best_n, end - best_at - best_n);
+    m->out->move[m->out->nmoves++] = (struct touch_move){best.at, best.n, best.old};
+    return find_moves(m, best.at + best.n, end - best.at - best.n, e);
 }
 
 int lines_compare(struct touch_side *out, struct str old, struct str new, struct err *e)
@@ -222,7 +257,7 @@ int lines_compare(struct touch_side *out, struct str old, struct str new, struct
     int rc = lines_hunks(&out->hunk, &out->nhunks, old, new, false, e);
     if (rc || !out->nhunks || !old.n)
         return rc;
-    struct moving m = {.nold = lines_count(old), .nnew = lines_count(new), .out = out};
+    struct moving m = {.nold = lines_count(old), .nnew = lines_count(new), .old = old, .new = new, .out = out};
     index_new(&m, new);
     uint32_t most = 0;
     for (uint32_t i = 0; i < out->nhunks; i++)
@@ -235,14 +270,14 @@ int lines_compare(struct touch_side *out, struct str old, struct str new, struct
         return 0;
     }
     index_old(&m, old);
-    for (uint32_t i = 0; i < out->nhunks; i++)
+    for (uint32_t i = 0; i < out->nhunks && !rc; i++)
         if (out->hunk[i].at + out->hunk[i].n <= m.nnew)
-            find_moves(&m, out->hunk[i].at, out->hunk[i].n);
+            rc = find_moves(&m, out->hunk[i].at, out->hunk[i].n, e);
     free(m.start);
     free(m.score);
     free(m.hash);
     free(m.old_hash);
     free(m.head);
     free(m.next);
-    return 0;
+    return rc;
 }
