@@ -146,7 +146,9 @@ static void weigh(struct choice *c, const struct ranking *r, const struct signs 
     const struct universe *u = r->u;
     const struct file_score *f = &r->lex->file[gid];
     struct shown shown = u->shown[at];
-    if (!f->mask && path[at] <= 0 && m->extra[gid] <= 0)
+    if (r->only && !r->only[gid])
+        return;
+    if (!r->only && !f->mask && path[at] <= 0 && m->extra[gid] <= 0)
         return;
     if (r->request->path_prefix || r->request->language || at != gid) {
         uint32_t ucut;

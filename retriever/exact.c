@@ -1,48 +1,31 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "retriever/exact.h"
 
 #include "base/mem.h"
+#include "retriever/exact_plan.h"
+#include "retriever/exact_scan.h"
 
-#include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct pattern {
-    pcre2_code *code;
-    pcre2_match_data *data;
-    pcre2_match_context *context;
-};
-
-static int pattern_init(struct pattern *p, const char *text, struct err *e)
-{
-    int number;
-    PCRE2_SIZE at;
-    p->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_MULTILINE | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF,
-                            &number, &at, NULL);
-    if (!p->code) {
-        char why[200];
-        pcre2_get_error_message(number, (PCRE2_UCHAR *)why, sizeof why);
-        int rc = err_set(e, ERR_USAGE, "the expression is wrong at character %zu: %s", (size_t)at + 1, why);
-        err_hint(e, "leave --regex out to look for words, or put plain text in \"quotes\"");
-        return rc;
-    }
-    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
-    p->data = pcre2_match_data_create_from_pattern(p->code, NULL);
-    p->context = pcre2_match_context_create(NULL);
-    pcre2_set_match_limit(p->context, EXACT_MATCH_LIMIT);
-    return 0;
-}
-
-static void pattern_release(struct pattern *p)
-{
-    pcre2_match_context_free(p->context);
-    pcre2_match_data_free(p->data);
-    pcre2_code_free(p->code);
-}
+#define FIRST_ROUND 32
+#define LARGEST_ROUND 1024 /* contents looked at before it is asked whether there are enough */
 
 struct place {
     float blame;
-    uint32_t target, file;
+    uint32_t target, file, job;
+};
+
+struct find {
+    const struct universe *u;
+    const struct search_request *q;
+    struct txn *t;
+    struct arena *arena;
+    struct plan *plan;
+    struct scan scan;
+    struct pattern *pattern[EXACT_QUOTES + 1];
+    size_t npatterns;
+    struct scan_job *job;
+    size_t njobs, cap;
 };
 
 static int place_order(const void *a, const void *b)
@@ -55,75 +38,273 @@ static int place_order(const void *a, const void *b)
     return x->file < y->file ? -1 : x->file > y->file;
 }
 
-struct found {
-    struct exact_match *m;
-    size_t n, cap, limit;
-};
-
-static int match_file(struct found *f, const struct pattern *p, struct str text, const struct place *at, struct err *e)
+static int add_pattern(struct find *f, struct str text, bool literal, struct err *e)
 {
-    uint32_t line = 1;
-    size_t counted = 0, from = 0;
-    while (from <= text.n && f->n < f->limit) {
-        int rc = pcre2_match(p->code, (PCRE2_SPTR)text.p, text.n, from, 0, p->data, p->context);
-        if (rc == PCRE2_ERROR_NOMATCH)
-            break;
-        if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_JIT_STACKLIMIT || rc == PCRE2_ERROR_HEAPLIMIT ||
-            rc == PCRE2_ERROR_DEPTHLIMIT)
-            return err_set(e, ERR_LIMIT, "the expression backtracks too much; make its repeats more specific");
-        if (rc < 0)
-            break;
-        const PCRE2_SIZE *span = pcre2_get_ovector_pointer(p->data);
-        size_t start = span[0], end = span[1] > start ? span[1] : start;
-        for (; counted < start; counted++)
-            line += text.p[counted] == '\n';
-        while (start > 0 && text.p[start - 1] != '\n')
-            start--;
-        uint32_t lines = 0;
-        for (size_t i = span[0]; i + 1 < end; i++)
-            lines += text.p[i] == '\n';
-        while (end < text.n && text.p[end] != '\n')
-            end++;
-        VEC_ROOM(f->m, f->n, f->cap);
-        f->m[f->n++] = (struct exact_match){at->target, at->file, (uint32_t)start, (uint32_t)end, line, line + lines};
-        from = end + 1;
-    }
-    return 0;
+    int rc = pattern_new(&f->pattern[f->npatterns], text, literal, e);
+    f->npatterns += !rc;
+    return rc;
 }
 
-int exact_find(struct exact_match **out, size_t *n, struct snapshot *const *snap, const struct search_request *q, struct txn *t,
-               struct arena *arena, struct err *e)
+/* One line with any of the pieces is a match. */
+static int add_any(struct find *f, const struct str *literal, size_t n, struct err *e)
 {
-    struct pattern p = {0};
-    struct found f = {.limit = q->limit ? q->limit : 10};
-    struct place *place = NULL;
-    struct buf text = BUF_INIT;
-    size_t nplaces = 0, cap = 0;
-    int rc = pattern_init(&p, q->text, e);
-    for (size_t k = 0; k < q->ntargets && !rc; k++)
-        for (uint32_t i = 0; i < snap[k]->nfiles; i++) {
-            const struct snap_file *file = &snap[k]->file[i];
-            if (file->ucut == FILE_NONE || !occurrence_passes(q, file))
-                continue;
-            VEC_ROOM(place, nplaces, cap);
-            place[nplaces++] = (struct place){nature_blame(&file->is), (uint32_t)k, i};
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < n; i++) {
+        buf_adds(&b, i ? "|" : "");
+        for (size_t k = 0; k < literal[i].n; k++) {
+            unsigned char c = (unsigned char)literal[i].p[k];
+            bool word = c >= 0x80 || c == '\n' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+            buf_adds(&b, word ? "" : "\\");
+            buf_addc(&b, (char)c);
         }
-    if (nplaces)
-        qsort(place, nplaces, sizeof *place, place_order);
-    for (size_t i = 0; i < nplaces && f.n < f.limit && !rc; i++) {
-        if (q->stop && *q->stop)
-            rc = err_set(e, ERR_CANCELED, "canceled");
-        buf_clear(&text);
-        if (!rc && !(rc = cut_text(t, snap[place[i].target]->file[place[i].file].cut, &text, e)))
-            rc = match_file(&f, &p, (struct str){text.data ? text.data : "", text.len}, &place[i], e);
     }
-    *n = rc ? 0 : f.n;
-    *out = arena_alloc(arena, f.n * sizeof *f.m);
-    if (f.n)
-        memcpy(*out, f.m, f.n * sizeof *f.m);
-    pattern_release(&p);
-    buf_release(&text);
+    int rc = add_pattern(f, (struct str){b.data, b.len}, false, e);
+    buf_release(&b);
+    return rc;
+}
+
+static int prepare(struct find *f, const struct str *literal, size_t n, bool show, struct err *e)
+{
+    int rc = 0;
+    n = n < EXACT_QUOTES ? n : EXACT_QUOTES;
+    if (!n) {
+        struct str text = str_of(f->q->text);
+        if ((rc = add_pattern(f, text, false, e)) != 0)
+            return rc;
+        f->plan = plan_regex(text, f->arena);
+    }
+    for (size_t i = 0; i < n && !rc; i++) {
+        f->plan = plan_and(f->plan, plan_literal(literal[i], f->arena), f->arena);
+        rc = add_pattern(f, literal[i], true, e);
+    }
+    if (!rc && show && n > 1)
+        rc = add_any(f, literal, n, e);
+    f->scan = (struct scan){.stop = f->q->stop};
+    if (!rc && show)
+        f->scan.show = f->pattern[f->npatterns - 1];
+    f->scan.must = f->pattern;
+    f->scan.nmust = show ? n > 1 ? n : 0 : n;
+    return rc;
+}
+
+static void release(struct find *f)
+{
+    for (size_t i = 0; i < f->npatterns; i++)
+        pattern_free(f->pattern[i]);
+    for (size_t i = 0; i < f->njobs; i++)
+        scan_job_release(&f->job[i]);
+    free(f->job);
+}
+
+/* Whether the index lets a content hold it; one that the index does not know may. */
+static bool may_hold(const struct find *f, uint32_t gid, uint32_t cut)
+{
+    const struct universe *u = f->u;
+    if (!f->plan || !u->nsegs)
+        return true;
+    const struct segment *s = &u->seg[u->where[gid]];
+    uint32_t at = u->where_cut[gid];
+    return at >= s->ncuts || s->cut[at] != cut || plan_passes(f->plan, segment_grams(s, at));
+}
+
+static void count_left_out(struct search_unsearched *l, const struct find *f, const struct snapshot *s)
+{
+    for (uint32_t i = 0; i < s->nfiles; i++) {
+        const struct snap_file *x = &s->file[i];
+        if (!occurrence_passes(f->q, x))
+            continue;
+        if (x->ucut == FILE_NONE)
+            l->unread += !(x->flags & (OCC_SUBMODULE | OCC_SYMLINK | OCC_DELETED));
+        else
+            l->binary += (s->cut[x->ucut].flags & RECORD_BINARY) != 0;
+    }
+}
+
+static struct place *candidates(struct find *f, size_t *n)
+{
+    struct place *place = NULL;
+    size_t cap = 0;
+    *n = 0;
+    for (size_t k = 0; k < f->u->nsnaps; k++) {
+        const struct snapshot *s = f->u->snap[k];
+        for (uint32_t i = 0; i < s->ncuts; i++) {
+            const struct snap_cut *c = &s->cut[i];
+            if (c->flags & RECORD_BINARY || !may_hold(f, f->u->first[k] + i, c->cut))
+                continue;
+            bool any = false;
+            for (uint32_t o = 0; o < c->nfiles; o++) {
+                uint32_t number = s->by_cut[c->file + o];
+                if (!occurrence_passes(f->q, &s->file[number]))
+                    continue;
+                VEC_ROOM(place, *n, cap);
+                place[(*n)++] = (struct place){nature_blame(&s->file[number].is), (uint32_t)k, number, (uint32_t)f->njobs};
+                any = true;
+            }
+            if (any) {
+                VEC_ROOM(f->job, f->njobs, f->cap);
+                f->job[f->njobs++] = (struct scan_job){.cut = c->cut};
+            }
+        }
+    }
+    if (*n)
+        qsort(place, *n, sizeof *place, place_order);
+    return place;
+}
+
+/* Looks at what the jobs' contents hold. */
+static int look(struct find *f, struct scan_job *job, size_t n, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct record r;
+        int rc = cut_packed(f->t, job[i].cut, &job[i].packed, e);
+        if (rc || (rc = cut_get(f->t, job[i].cut, &r, e)) != 0)
+            return rc;
+        job[i].secret = r.secret;
+        job[i].nsecrets = r.head->nsecrets;
+    }
+    scan_run(&f->scan, job, n);
+    for (size_t i = 0; i < n; i++)
+        if (job[i].code && job[i].code != ERR_LIMIT)
+            return err_set(e, job[i].code, "a text of the index is damaged (%u)", job[i].cut);
+    return f->q->stop && *f->q->stop ? err_set(e, ERR_CANCELED, "canceled") : 0;
+}
+
+/* Jobs in the order in which their first places come; place[].job follows. */
+static void order_jobs(struct find *f, struct place *place, size_t n)
+{
+    uint32_t *to = mem_alloc((f->njobs + 1) * sizeof *to), next = 0;
+    struct scan_job *job = mem_alloc((f->njobs + 1) * sizeof *job);
+    memset(to, 0xff, f->njobs * sizeof *to);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t *j = &to[place[i].job];
+        if (*j == UINT32_MAX) {
+            *j = next;
+            job[next++] = f->job[place[i].job];
+        }
+        place[i].job = *j;
+    }
+    free(to);
+    free(f->job);
+    f->job = job;
+}
+
+static bool of_kind(const struct find *f, const struct scan_job *j, uint32_t line)
+{
+    struct record r;
+    if (f->q->kind < 0)
+        return true;
+    if (cut_get(f->t, j->cut, &r, NULL))
+        return false;
+    for (uint32_t i = 0; i < r.head->nsymbols; i++)
+        if (r.symbol[i].kind == f->q->kind && r.symbol[i].start_line <= line && line <= r.symbol[i].end_line)
+            return true;
+    return false;
+}
+
+static int refuse(const struct find *f, struct str path, struct err *e)
+{
+    int rc = err_set(e, ERR_LIMIT, "the expression backtracks too much, in %.*s for one", (int)(path.n < 200 ? path.n : 200), path.p);
+    err_hint(e, "make its repeats more specific ([^,]* rather than .*), or name a --path");
+    return rc;
+}
+
+/* The matches of one place; false when there are enough. */
+static bool take(struct exact_result *out, size_t *cap, const struct find *f, const struct place *at, uint32_t limit)
+{
+    const struct scan_job *j = &f->job[at->job];
+    for (uint32_t i = 0; i < j->n; i++) {
+        if (!of_kind(f, j, j->match[i].line))
+            continue;
+        if (out->n == limit) {
+            out->truncated = true;
+            return false;
+        }
+        VEC_ROOM(out->match, out->n, *cap);
+        out->match[out->n++] = (struct exact_match){at->target, at->file, j->match[i].line, j->match[i].end_line,
+                                                    {j->bytes.data + j->match[i].at, j->match[i].n}};
+        if (f->q->unique_files)
+            break;
+    }
+    return true;
+}
+
+static int gather(struct exact_result *out, struct find *f, const struct place *place, size_t nplaces, struct err *e)
+{
+    uint32_t limit = f->q->limit ? f->q->limit : 10, given_up = 0;
+    size_t done = 0, round = FIRST_ROUND, cap = 0;
+    int rc = 0;
+    bool more = true;
+    f->scan.limit = f->q->kind >= 0 ? UINT32_MAX - 1 : f->q->unique_files ? 1 : limit;
+    for (size_t i = 0; i < nplaces && more && !rc; i++) {
+        if (place[i].job >= done) {
+            size_t n = f->njobs - done < round ? f->njobs - done : round;
+            rc = look(f, f->job + done, n, e);
+            done += n;
+            round = round * 4 < LARGEST_ROUND ? round * 4 : LARGEST_ROUND;
+        }
+        const struct snapshot *s = f->u->snap[place[i].target];
+        if (!rc && f->job[place[i].job].code == ERR_LIMIT) {
+            out->left_out.given_up++;
+            if (++given_up > EXACT_GIVEN_UP)
+                rc = refuse(f, s->file[place[i].file].path, e);
+        }
+        more = !rc && take(out, &cap, f, &place[i], limit);
+    }
+    for (size_t i = 0; i < nplaces && !rc && given_up && !out->n; i++)
+        if (f->job[place[i].job].code == ERR_LIMIT)
+            rc = refuse(f, f->u->snap[place[i].target]->file[place[i].file].path, e);
+    return rc;
+}
+
+int exact_find(struct exact_result *out, const struct universe *u, const struct search_request *q, const struct str *literal,
+               size_t nliterals, struct txn *t, struct arena *arena, struct err *e)
+{
+    struct find f = {.u = u, .q = q, .t = t, .arena = arena};
+    struct place *place = NULL;
+    size_t nplaces = 0;
+    *out = (struct exact_result){0};
+    int rc = prepare(&f, literal, nliterals, true, e);
+    if (!rc) {
+        place = candidates(&f, &nplaces);
+        order_jobs(&f, place, nplaces);
+        rc = gather(out, &f, place, nplaces, e);
+    }
+    for (size_t k = 0; k < u->nsnaps && !rc; k++)
+        count_left_out(&out->left_out, &f, u->snap[k]);
+    struct exact_match *m = arena_alloc(arena, (out->n + 1) * sizeof *m);
+    for (size_t i = 0; i < out->n; i++) { /* the snippets are the jobs' */
+        m[i] = out->match[i];
+        m[i].snippet.p = arena_strn(arena, m[i].snippet.p, m[i].snippet.n);
+    }
+    free(out->match);
+    out->match = m;
+    out->n = rc ? 0 : out->n;
     free(place);
-    free(f.m);
+    release(&f);
+    return rc;
+}
+
+int exact_holders(bool **holds, const struct universe *u, const struct search_request *q, const struct str *literal,
+                  size_t nliterals, struct txn *t, struct arena *arena, struct err *e)
+{
+    struct find f = {.u = u, .q = q, .t = t, .arena = arena};
+    uint32_t *gid = mem_alloc((u->ngids + 1) * sizeof *gid);
+    *holds = arena_zero(arena, u->ngids + 1, sizeof **holds);
+    int rc = prepare(&f, literal, nliterals, false, e);
+    for (uint32_t g = 0; g < u->ngids && !rc; g++) {
+        uint32_t ucut;
+        const struct snapshot *s = universe_snapshot(u, g, &ucut, NULL);
+        if (!may_hold(&f, g, s->cut[ucut].cut))
+            continue;
+        VEC_ROOM(f.job, f.njobs, f.cap);
+        gid[f.njobs] = g;
+        f.job[f.njobs++] = (struct scan_job){.cut = s->cut[ucut].cut};
+    }
+    for (size_t done = 0; done < f.njobs && !rc; done += LARGEST_ROUND)
+        rc = look(&f, f.job + done, f.njobs - done < LARGEST_ROUND ? f.njobs - done : LARGEST_ROUND, e);
+    for (size_t i = 0; i < f.njobs && !rc; i++)
+        (*holds)[gid[i]] = f.job[i].n > 0;
+    free(gid);
+    release(&f);
     return rc;
 }

@@ -1,27 +1,38 @@
-/* Exact search: a regular expression (PCRE2) over the bytes of every visible content, secrets masked. Source before tests,
- * docs and data; then in path order. */
+/* Exact search: an expression (PCRE2), or quoted text, over the bytes of every visible content, secrets masked. Which contents
+ * can hold it comes out of the index (exact_plan.h), what does hold it out of the bytes (exact_scan.h). Source before tests, docs
+ * and data; then in path order. Binary contents are not searched. */
 #ifndef CODEASK_RETRIEVER_EXACT_H
 #define CODEASK_RETRIEVER_EXACT_H
 
-#include "retriever/lexical.h"
 #include "retriever/retriever.h"
+#include "retriever/universe.h"
 
-#define EXACT_MATCH_LIMIT 1000000 /* PCRE2's steps for one file: a pattern that backtracks without end is refused, not run */
+#define EXACT_QUOTES 16      /* quoted pieces of a question */
+#define EXACT_GIVEN_UP 8     /* contents in which an expression may backtrack too much before it is refused */
 
 struct exact_match {
-    uint32_t target, file;       /* file: number in its snapshot */
-    uint32_t start, end;         /* bytes of the matched lines */
+    uint32_t target, file;   /* file: number in its snapshot */
     uint32_t line, end_line;
+    struct str snippet;      /* the matched lines, at most about SCAN_SNIPPET bytes */
 };
 
-/* At most limit matches, one a line. ERR_USAGE for a bad pattern, with the place; ERR_LIMIT for one that backtracks too much;
+struct exact_result {
+    struct exact_match *match;
+    size_t n;
+    bool truncated;          /* there are more */
+    struct search_unsearched left_out;
+};
+
+/* At most limit matches, one a line. literal: pieces that all have to be in a content, each line with one of them is a match;
+ * none: q->text is an expression. ERR_USAGE for a bad one, with the place; ERR_LIMIT for one that backtracks too much;
  * ERR_CANCELED. out: in arena. */
-int exact_find(struct exact_match **out, size_t *n, struct snapshot *const *snap, const struct search_request *q, struct txn *t,
-               struct arena *arena, struct err *e);
+int exact_find(struct exact_result *out, const struct universe *u, const struct search_request *q, const struct str *literal,
+               size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
+/* holds: [u->ngids] in arena, whether the content holds all the pieces. */
+int exact_holders(bool **holds, const struct universe *u, const struct search_request *q, const struct str *literal,
+                  size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
 
 /* Whether an occurrence passes the request's path and language filters (candidates.c). */
 bool occurrence_passes(const struct search_request *q, const struct snap_file *f);
-/* How unlike source a file is, 0 … (candidates.c). */
-float nature_blame(const struct file_nature *is);
 
 #endif

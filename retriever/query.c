@@ -208,31 +208,58 @@ static bool has_any(struct str text, const char *const *word)
     return false;
 }
 
+/* Where the quote that opens at `at` is closed; text.n when it is not. */
+static size_t quote_end(struct str text, size_t at)
+{
+    size_t i = at + 1;
+    while (i < text.n && text.p[i] != text.p[at])
+        i += text.p[at] == '"' && text.p[i] == '\\' && i + 1 < text.n && text.p[i + 1] == '"' ? 2 : 1;
+    return i;
+}
+
+static struct str unescaped(struct str s, struct arena *arena)
+{
+    char *to = arena_alloc(arena, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        i += s.p[i] == '\\' && i + 1 < s.n && s.p[i + 1] == '"';
+        to[n++] = s.p[i];
+    }
+    return (struct str){to, n};
+}
+
 void query_parse(struct query *q, struct str text, struct arena *arena)
 {
     *q = (struct query){.text = text};
     q->term = arena_zero(arena, QUERY_TERMS, sizeof *q->term);
     q->name = arena_zero(arena, QUERY_NAMES, sizeof *q->name);
-    q->literal = arena_zero(arena, 16, sizeof *q->literal);
+    q->literal = arena_zero(arena, QUERY_LITERALS, sizeof *q->literal);
     struct str run[QUERY_NAMES];
     bool quoted[QUERY_NAMES];
     unsigned nruns = 0;
     char quote = 0;
     size_t quote_at = 0;
+    bool bare = false;
     for (size_t i = 0; i < text.n;) {
         char c = text.p[i];
         if (c == '"' || c == '`') {
             if (quote == c) {
-                if (c == '"' && i > quote_at + 1 && q->nliterals < 16)
-                    q->literal[q->nliterals++] = (struct str){text.p + quote_at + 1, i - quote_at - 1};
+                if (c == '"' && i > quote_at + 1 && q->nliterals < QUERY_LITERALS)
+                    q->literal[q->nliterals++] = unescaped((struct str){text.p + quote_at + 1, i - quote_at - 1}, arena);
+                bare |= c != '"';
                 quote = 0;
-            } else if (!quote && memchr(text.p + i + 1, c, text.n - i - 1)) {
+            } else if (!quote && quote_end(text, i) < text.n) {
                 quote = c;
                 quote_at = i;
             }
             i++;
             continue;
         }
+        if (quote == '"' && c == '\\' && i + 1 < text.n && text.p[i + 1] == '"') {
+            i += 2;
+            continue;
+        }
+        bare |= !quote && !isspace((unsigned char)c);
         if (!name_char(c)) {
             i++;
             continue;
@@ -244,6 +271,7 @@ void query_parse(struct query *q, struct str text, struct arena *arena)
         }
         i = end;
     }
+    q->only_quoted = q->nliterals && !bare;
     for (unsigned i = 0; i < nruns; i++)
         add_run(q, run[i], i, quoted[i]);
     if (!q->nterms)

@@ -8,6 +8,7 @@
 
 #define QUERY_TERMS 48        /* distinct terms of one question; a longer one keeps its first and rarest */
 #define QUERY_NAMES 64
+#define QUERY_LITERALS 16
 
 struct query_term {
     char text[WORD_MAX + 1];  /* folded, not stemmed */
@@ -33,10 +34,11 @@ struct query {
     unsigned nterms;
     struct query_name *name;
     unsigned nnames;
-    struct str *literal;      /* "quoted text": must be there */
+    struct str *literal;      /* "quoted text": must be there; \" in it is a quote */
     unsigned nliterals;
     struct str text;
     unsigned nwords;          /* content words typed */
+    bool only_quoted;         /* nothing but quoted text */
     bool symbol_like;         /* one identifier: wants its definition */
     bool howto, about_tests, about_examples, about_docs, about_config, about_types;
     float total_idf;          /* over plain words, set by lexical.c */

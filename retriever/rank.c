@@ -40,7 +40,7 @@ static void choose_chunks(struct ranking *r, struct arena *arena)
                 }
             uint32_t at = universe_chunk(r->u, f->gid, n);
             bool last = n + 1 == f->cut->nchunks && r->nchunks == f->chunk;
-            if (r->lex->chunk[at].bm25 <= 0 && c->def <= 0 && (!r->dense || r->dense[at] < .15f) && !last)
+            if (!r->only && r->lex->chunk[at].bm25 <= 0 && c->def <= 0 && (!r->dense || r->dense[at] < .15f) && !last)
                 continue;
             c->value = arena_zero(arena, signal_count(), sizeof *c->value);
             r->nchunks++;

@@ -46,6 +46,7 @@ struct ranking {
     struct dense *near;                 /* of the vectors, or NULL */
     const float *dense;                 /* [universe.nchunks] cosine of each chunk of the files below, or NULL */
     const float *card;                  /* [universe.ngids] cosine of each such file's card, or NULL */
+    bool *only;                         /* [universe.ngids] files that may be ranked; NULL: all */
     struct rank_file *file;
     uint32_t nfiles;
     struct rank_chunk *chunk;

@@ -50,6 +50,7 @@ struct search_request {
     int kind;                      /* enum symbol_kind; -1: all */
     uint32_t limit;                /* results wanted */
     bool unique_files, regex, explain;
+    bool lines;                    /* a question of quoted text alone gets each line with it, as regex does; else it is ranked */
     struct model *embedder;        /* NULL: words and names alone */
     const volatile bool *stop;     /* polled; NULL: never */
 };
@@ -78,12 +79,21 @@ struct search_evidence {
     uint32_t unknown_words;        /* question words that no searched view holds */
 };
 
+/* Files that an exact search did not look into. */
+struct search_unsearched {
+    uint32_t binary;               /* NUL bytes or UTF-16 */
+    uint32_t unread;               /* too large, set aside, or not readable */
+    uint32_t given_up;             /* the expression backtracks too much there */
+};
+
 struct search_result {
     struct search_hit *hit;
     size_t n;
     struct search_evidence evidence;
     double ms_embed, ms_lexical, ms_dense, ms_rank, ms_total;
     bool dense_used;
+    bool exact, truncated;         /* found in the bytes; there are more than the limit */
+    struct search_unsearched left_out; /* where exact */
 };
 
 /* Everything in result lives in arena. ERR_USAGE for an empty or overlong (SEARCH_TEXT_MAX) question. */

@@ -164,30 +164,28 @@ static void place_hit(struct run *x, struct search_hit *h, uint32_t target, cons
 
 static int exact_hits(struct run *x, struct search_result *out, struct err *e)
 {
-    struct exact_match *m;
-    size_t n;
-    struct buf text = BUF_INIT;
-    int rc = exact_find(&m, &n, x->snap, x->q, x->t, x->arena, e);
-    out->hit = arena_zero(x->arena, n, sizeof *out->hit);
-    for (size_t i = 0; i < n && !rc; i++) {
+    struct exact_result found;
+    int rc = exact_find(&found, &x->u, x->q, x->query.literal, x->q->regex ? 0 : x->query.nliterals, x->t, x->arena, e);
+    const struct exact_match *m = found.match;
+    out->exact = true;
+    out->truncated = found.truncated;
+    out->left_out = found.left_out;
+    out->hit = arena_zero(x->arena, found.n, sizeof *out->hit);
+    for (size_t i = 0; i < found.n && !rc; i++) {
         struct search_hit *h = &out->hit[out->n];
         struct record r;
         place_hit(x, h, m[i].target, &x->snap[m[i].target]->file[m[i].file]);
-        buf_clear(&text);
-        if ((rc = cut_get(x->t, h->cut, &r, e)) || (rc = cut_text(x->t, h->cut, &text, e)))
+        if ((rc = cut_get(x->t, h->cut, &r, e)) != 0)
             break;
-        if (x->q->unique_files && i && m[i].target == m[i - 1].target && m[i].file == m[i - 1].file)
-            continue;
         h->chunk = chunk_at(&r, m[i].line);
         h->symbol = h->chunk < r.head->nchunks ? r.chunk[h->chunk].symbol : RECORD_NONE;
         h->start_line = m[i].line;
         h->end_line = m[i].end_line;
-        h->snippet = (struct str){arena_strn(x->arena, text.data + m[i].start, m[i].end - m[i].start), m[i].end - m[i].start};
+        h->snippet = m[i].snippet;
         h->score = 1;
         name_hit(x, h, &r);
         out->n++;
     }
-    buf_release(&text);
     return rc;
 }
 
@@ -209,12 +207,15 @@ static bool of_kind(const struct record *r, uint32_t chunk, int kind, uint32_t *
     return false;
 }
 
-static bool holds(struct str text, const struct query *q)
+/* Whether a quoted piece begins in the lines of a text that ends at end: which files hold all of them is known. */
+static bool holds(struct str lines, const char *end, const struct query *q)
 {
-    for (unsigned i = 0; i < q->nliterals; i++)
-        if (!memmem(text.p, text.n, q->literal[i].p, q->literal[i].n))
-            return false;
-    return true;
+    for (unsigned i = 0; i < q->nliterals; i++) {
+        size_t over = lines.n + q->literal[i].n - 1, left = (size_t)(end - lines.p);
+        if (memmem(lines.p, over < left ? over : left, q->literal[i].p, q->literal[i].n))
+            return true;
+    }
+    return !q->nliterals;
 }
 
 /* The whole lines that a chunk stands in, without the last line's end. From the chunk's bytes, not by counting lines from the
@@ -252,7 +253,7 @@ static int fill_hit(struct run *x, const struct rank_chunk *c, struct search_hit
     if (rc)
         return rc;
     struct str lines = lines_of(text, chunk);
-    *skip = !holds(lines, &x->query);
+    *skip = !holds(lines, text->bytes + text->len, &x->query);
     if (!*skip) {
         *h = (struct search_hit){
             .chunk = c->n,
@@ -331,23 +332,27 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
         return rc;
     }
     query_parse(&x.query, (struct str){q->text, len}, arena);
-    if (q->regex ? !len : !x.query.nterms)
+    bool exact = q->regex || (q->lines && x.query.only_quoted);
+    if (exact ? !len : !x.query.nterms)
         return err_set(e, ERR_USAGE, "the question has no word to look for");
     int rc = open_views(&x, e);
     if (rc)
         goto out;
-    if (!q->regex)
+    if (!exact)
         embed_question(&x, out);
     double lexical = clock_ms();
     if ((rc = store_read(&x.t, r->store, e)) || (rc = segments_open(x.t, &x.seg, &x.nsegs, e)))
         goto out;
-    if (q->regex) {
+    x.base = cache_universe(&r->cache, x.snap, x.nsnaps, x.seg, x.nsegs);
+    x.u = universe_over(x.base, x.snap, x.seg);
+    if (exact) {
         rc = exact_hits(&x, out, e);
         out->ms_total = clock_ms() - began;
         goto out;
     }
-    x.base = cache_universe(&r->cache, x.snap, x.nsnaps, x.seg, x.nsegs);
-    x.u = universe_over(x.base, x.snap, x.seg);
+    if (x.query.nliterals &&
+        (rc = exact_holders(&x.ranking.only, &x.u, q, x.query.literal, x.query.nliterals, x.t, arena, e)))
+        goto out;
     lexical_run(&x.lex, &x.u, &x.query, arena);
     x.ndefs = names_find(&x.def, &x.u, &x.query, x.t, arena);
     out->ms_lexical = clock_ms() - lexical;
@@ -357,7 +362,7 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     out->dense_used = x.dense.all != NULL;
     out->ms_dense = clock_ms() - dense;
     double ranked = clock_ms();
-    x.ranking = (struct ranking){.request = q, .u = &x.u, .lex = &x.lex, .q = &x.query, .def = x.def, .ndefs = x.ndefs,
+    x.ranking = (struct ranking){.only = x.ranking.only, .request = q, .u = &x.u, .lex = &x.lex, .q = &x.query, .def = x.def, .ndefs = x.ndefs,
                                  .near = x.dense.all ? &x.dense : NULL, .dense = x.dense.chunk, .card = x.dense.card};
     rank(&x.ranking, arena);
     rc = fill_hits(&x, out, e);

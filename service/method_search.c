@@ -4,6 +4,16 @@
 #include "service/models.h"
 #include "service/rows.h"
 
+/* What an exact search did not look into and a person would expect it to; NULL when there is nothing. */
+static const char *left_out(struct request *rq, const struct search_unsearched *l)
+{
+    const char *unread = l->unread ? arena_fmt(&rq->arena, "%u files are too large or cannot be read and were not searched", l->unread) : NULL;
+    if (!l->given_up)
+        return unread;
+    return arena_fmt(&rq->arena, "%s%sthe expression backtracks too much in %u files, which were not searched", unread ? unread : "",
+                     unread ? "; " : "", l->given_up);
+}
+
 int method_search(struct request *rq, json_t **result, struct err *e)
 {
     struct scope sc;
@@ -13,15 +23,23 @@ int method_search(struct request *rq, json_t **result, struct err *e)
     int rc = scope_open(&sc, rq, e);
     if (rc)
         return rc;
-    if ((rc = query_params(&q, &m, rq, &sc, e)) || (rc = search(&r, rq->s->retriever, &q, &rq->arena, e)))
+    if ((rc = query_params(&q, &m, rq, &sc, e)))
+        goto out;
+    q.lines = true;
+    if ((rc = search(&r, rq->s->retriever, &q, &rq->arena, e)))
         goto out;
     if (!sc.note)
-        sc.note = query_note(rq, &q, &sc);
+        sc.note = r.exact ? left_out(rq, &r.left_out) : query_note(rq, &q, &sc);
     *result = json_pack("{so, sf}", "query", json_cstr(q.text), "took_ms", r.ms_total);
     answer_stamp(*result, rq, &sc);
     json_object_set_new(*result, "results", hits_json(&sc, r.hit, r.n));
     json_object_set_new(*result, "timings", json_pack("{sf, sf, sf, sf}", "embed", r.ms_embed, "lexical", r.ms_lexical,
                                                       "dense", r.ms_dense, "rank", r.ms_rank));
+    if (r.exact) {
+        json_object_set_new(*result, "truncated", json_boolean(r.truncated));
+        json_object_set_new(*result, "unsearched", json_pack("{si, si, si}", "binary", r.left_out.binary, "unread", r.left_out.unread,
+                                                             "given_up", r.left_out.given_up));
+    }
     json_object_set_new(*result, "vectors", json_boolean(r.dense_used));
 out:
     models_drop(rq->s, m);

@@ -61,6 +61,7 @@ int cut_batch_build(struct cut_batch **out, const struct cut_new *c, size_t n, s
 
     struct cut_batch *b = mem_zero(1, sizeof *b);
     struct record *r = mem_zero(n + 1, sizeof *r);
+    struct str *text = mem_zero(n + 1, sizeof *text);
     ZSTD_CCtx *zstd = ZSTD_createCCtx();
     b->n = n;
     b->key = mem_zero(n + 1, sizeof *b->key);
@@ -68,14 +69,16 @@ int cut_batch_build(struct cut_batch **out, const struct cut_new *c, size_t n, s
     b->text = mem_zero(n + 1, sizeof *b->text);
     for (size_t i = 0; i < n && !rc; i++) {
         r[i] = record_of(c[i].record);
+        text[i] = (struct str){c[i].text, c[i].text_len};
         cut_key_bytes(b->key[i], &c[i].key);
         add_record(b, i, &c[i], &r[i]);
         rc = add_text(b, i, &c[i], zstd, e);
     }
     if (!rc)
-        rc = segment_build(&b->segment, r, n, e);
+        rc = segment_build(&b->segment, r, text, n, e);
     ZSTD_freeCCtx(zstd);
     free(r);
+    free(text);
     if (rc)
         cut_batch_free(b);
     else

@@ -61,25 +61,53 @@ int cut_oid(struct txn *t, uint32_t cut, struct oid *out, struct err *e)
     return rc;
 }
 
-int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e)
+int cut_packed(struct txn *t, uint32_t cut, struct str *out, struct err *e)
 {
     MDB_val v;
-    uint32_t raw;
     int rc = get(t, T_TEXT, cut, &v, e);
-    if (rc)
-        return rc;
-    if (v.mv_size < sizeof raw)
-        return err_set(e, ERR_CORRUPT, "%s is damaged (text %u)", t->s->index.path, cut);
-    memcpy(&raw, v.mv_data, sizeof raw);
-    if (!t->zstd)
-        t->zstd = ZSTD_createDCtx();
-    size_t n = ZSTD_decompressDCtx(t->zstd, buf_room(out, raw), raw, (const char *)v.mv_data + sizeof raw,
-                                   v.mv_size - sizeof raw);
+    if (!rc)
+        *out = (struct str){v.mv_data, v.mv_size};
+    return rc;
+}
+
+static bool unpack(ZSTD_DCtx *zstd, struct str packed, struct buf *out)
+{
+    uint32_t raw;
+    if (packed.n < sizeof raw)
+        return false;
+    memcpy(&raw, packed.p, sizeof raw);
+    size_t n = ZSTD_decompressDCtx(zstd, buf_room(out, raw), raw, packed.p + sizeof raw, packed.n - sizeof raw);
     if (ZSTD_isError(n) || n != raw)
-        return err_set(e, ERR_CORRUPT, "%s is damaged (text %u)", t->s->index.path, cut);
+        return false;
     out->len += n;
     out->data[out->len] = 0;
-    return 0;
+    return true;
+}
+
+int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e)
+{
+    struct str packed;
+    int rc = cut_packed(t, cut, &packed, e);
+    if (rc)
+        return rc;
+    if (!t->zstd)
+        t->zstd = ZSTD_createDCtx();
+    return unpack(t->zstd, packed, out) ? 0 : err_set(e, ERR_CORRUPT, "%s is damaged (text %u)", t->s->index.path, cut);
+}
+
+struct unpacker *unpacker_new(void)
+{
+    return (struct unpacker *)ZSTD_createDCtx();
+}
+
+void unpacker_free(struct unpacker *u)
+{
+    ZSTD_freeDCtx((ZSTD_DCtx *)u);
+}
+
+int unpacker_text(struct unpacker *u, struct str packed, struct buf *out, struct err *e)
+{
+    return unpack((ZSTD_DCtx *)u, packed, out) ? 0 : err_set(e, ERR_CORRUPT, "a text of the index is damaged");
 }
 
 int cuts_each(struct txn *t, int (*each)(void *arg, uint32_t cut), void *arg, struct err *e)

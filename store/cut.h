@@ -20,6 +20,14 @@ int cut_get(struct txn *t, uint32_t cut, struct record *out, struct err *e);
 /* The content with secrets masked by '*' of equal length, appended to out. */
 int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e);
 
+/* The same in two steps, for several threads under one transaction: its thread takes the packed texts out (valid while t lives),
+ * each thread unpacks with an unpacker of its own. */
+int cut_packed(struct txn *t, uint32_t cut, struct str *out, struct err *e);
+struct unpacker;
+struct unpacker *unpacker_new(void);
+void unpacker_free(struct unpacker *u); /* accepts NULL */
+int unpacker_text(struct unpacker *u, struct str packed, struct buf *out, struct err *e);
+
 /* Every cut with its id, ascending; for the sweep. Stops on non-zero, which it returns. */
 int cuts_each(struct txn *t, int (*each)(void *arg, uint32_t cut), void *arg, struct err *e);
 /* Removes record, text and key; its words leave with the next segments_merge. ERR_NOT_FOUND. */

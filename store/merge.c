@@ -293,6 +293,8 @@ static int merge(struct buf *out, struct input *in, size_t n, struct err *e)
     int rc = 0;
     merge_terms(&o, in, n);
     merge_names(&o, in, n);
+    for (size_t i = 0; i < m; i++)
+        segment_add_grams(&o, segment_grams(&in[from[i].input].seg, from[i].index));
     buf_clear(out);
     if (o.nterms)
         rc = segment_finish(&o, out, (uint32_t)m, cut, first, words, e);

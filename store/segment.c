@@ -43,6 +43,8 @@ int segment_open(struct segment *out, uint32_t id, const void *bytes, size_t siz
     whole = section_size(h, S_CUT) / 4 >= h->ncuts && section_size(h, S_FIRST_CHUNK) / 4 >= (uint64_t)h->ncuts + 1 &&
             section_size(h, S_CHUNK_CUT) / 4 >= h->nchunks && section_size(h, S_CHUNK_WORDS) / 2 >= h->nchunks &&
             section_size(h, S_TERM) / 8 >= h->nterms && pieces(out, S_POST_AT, S_POST, h->nterms) &&
+            section_size(h, S_GRAM_AT) / 4 >= (uint64_t)h->ncuts + 1 &&
+            ((const uint32_t *)section(out, S_GRAM_AT))[h->ncuts] <= section_size(h, S_GRAMS) / 8 &&
             pieces(out, S_NAME_AT, S_NAMES, h->nnames) && pieces(out, S_HIT_AT, S_HITS, h->nnames) && h->ncuts &&
             out->first_chunk[h->ncuts] == h->nchunks && section_size(h, S_POST) >= POST_SLACK;
     return whole ? 0 : err_set(e, ERR_CORRUPT, "term segment %u is damaged", id);
@@ -198,6 +200,14 @@ size_t segment_postings(const struct segment *s, uint64_t term, struct posting *
 {
     uint32_t i;
     return find_term(s, term, &i) ? segment_postings_at(s, i, out, cap) : 0;
+}
+
+/* -- signatures --------------------------------------------------------------------------------------------------- */
+struct grams segment_grams(const struct segment *s, uint32_t cut)
+{
+    const uint32_t *at = section(s, S_GRAM_AT);
+    uint32_t n = at[cut] < at[cut + 1] && at[cut + 1] <= at[s->ncuts] ? at[cut + 1] - at[cut] : 0;
+    return (struct grams){(const uint64_t *)section(s, S_GRAMS) + at[cut], n & (n - 1) ? 0 : n};
 }
 
 /* -- names -------------------------------------------------------------------------------------------------------- */

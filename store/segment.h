@@ -8,6 +8,7 @@
 #define CODEASK_STORE_SEGMENT_H
 
 #include "store/cut.h"
+#include "store/grams.h"
 
 /* A segment opened over the map: valid while its transaction lives. */
 struct segment {
@@ -37,6 +38,9 @@ size_t segment_postings(const struct segment *s, uint64_t term, struct posting *
  * Returns the length written to out. */
 #define NAME_FOLD_MAX 200
 size_t name_fold(char out[NAME_FOLD_MAX], const char *name, size_t len);
+
+/* What the content of cut[i] holds; valid as long as s. */
+struct grams segment_grams(const struct segment *s, uint32_t i);
 
 /* The dictionary of defined names, folded to lower case and sorted by bytes. i in [0, nnames). */
 struct str segment_name(const struct segment *s, uint32_t i);

@@ -10,7 +10,8 @@
 /* -- sections ----------------------------------------------------------------------------------------------------- */
 void segment_out_release(struct segment_out *o)
 {
-    struct buf *const all[] = {&o->term, &o->post_at, &o->post, &o->name_at, &o->names, &o->hit_at, &o->hits};
+    struct buf *const all[] = {&o->term, &o->post_at, &o->post, &o->name_at, &o->names, &o->hit_at, &o->hits,
+                         &o->gram_at, &o->grams};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_release(all[i]);
 }
@@ -88,6 +89,13 @@ void segment_add_name(struct segment_out *o, struct str folded, const struct nam
     o->nnames++;
 }
 
+void segment_add_grams(struct segment_out *o, struct grams g)
+{
+    add_u32(&o->gram_at, o->grams.len / sizeof *g.word);
+    if (g.n)
+        buf_add(&o->grams, g.word, g.n * sizeof *g.word);
+}
+
 int segment_finish(struct segment_out *o, struct buf *out, uint32_t ncuts, const uint32_t *cut,
                    const uint32_t *first_chunk, const uint16_t *chunk_words, struct err *e)
 {
@@ -102,6 +110,7 @@ int segment_finish(struct segment_out *o, struct buf *out, uint32_t ncuts, const
     buf_add(&o->post, zero, sizeof zero);
     add_u32(&o->name_at, o->names.len);
     add_u32(&o->hit_at, o->hits.len);
+    add_u32(&o->gram_at, o->grams.len / sizeof(uint64_t));
     const struct piece {
         const void *p;
         size_t n;
@@ -117,6 +126,8 @@ int segment_finish(struct segment_out *o, struct buf *out, uint32_t ncuts, const
         [S_NAMES] = {o->names.data, o->names.len},
         [S_HIT_AT] = {o->hit_at.data, o->hit_at.len},
         [S_HITS] = {o->hits.data, o->hits.len},
+        [S_GRAM_AT] = {o->gram_at.data, o->gram_at.len},
+        [S_GRAMS] = {o->grams.data, o->grams.len},
     };
     uint64_t at = sizeof h;
     for (int i = 0; i < SEGMENT_SECTIONS; i++) {
@@ -305,7 +316,7 @@ static void add_names(struct segment_out *o, const struct record *r, size_t n)
     buf_release(&text);
 }
 
-int segment_build(struct buf *out, const struct record *r, size_t n, struct err *e)
+int segment_build(struct buf *out, const struct record *r, const struct str *text, size_t n, struct err *e)
 {
     struct segment_out o = {0};
     uint32_t *cut = mem_alloc((n + 1) * sizeof *cut), *first = mem_alloc((n + 1) * sizeof *first);
@@ -320,6 +331,10 @@ int segment_build(struct buf *out, const struct record *r, size_t n, struct err 
             *w++ = (uint16_t)(r[i].chunk[k].words > UINT16_MAX ? UINT16_MAX : r[i].chunk[k].words);
     add_terms(&o, r, n, first);
     add_names(&o, r, n);
+    for (size_t i = 0; i < n; i++) {
+        add_u32(&o.gram_at, o.grams.len / sizeof(uint64_t));
+        grams_add(&o.grams, text[i].p, text[i].n);
+    }
     int rc = 0;
     buf_clear(out);
     if (o.nterms)

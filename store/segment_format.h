@@ -12,6 +12,8 @@
  *   names                       folded names of definitions, sorted by bytes, one after the other
  *   hit_at[nnames + 1] u32      into hits
  *   hits                        varint pairs: cut − cut before; symbol, or symbol − symbol before within one cut
+ *   gram_at[ncuts + 1] u32      into grams, in words of 8 bytes
+ *   grams                       signatures of the contents (store/grams.h)
  *
  * Sections begin at multiples of 8, in this order. The value is padded to half a page, so that LMDB always gives it pages of
  * its own, where it starts 16 bytes into a page and is thus aligned.
@@ -32,6 +34,7 @@
 
 enum segment_section {
     S_CUT, S_FIRST_CHUNK, S_CHUNK_CUT, S_CHUNK_WORDS, S_TERM, S_POST_AT, S_POST, S_NAME_AT, S_NAMES, S_HIT_AT, S_HITS,
+    S_GRAM_AT, S_GRAMS,
     SEGMENT_SECTIONS
 };
 
