@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "indexer/cut.h"
+#include "store/history.h"
+#include "store/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,7 +168,8 @@ int64_t index_reconciled_ns(struct indexer *x, uint32_t repo, const char *name)
 int job_cut(struct job *j, struct items *items, struct err *e)
 {
     struct cutting c = {.store = j->x->store, .git = j->git ? j->repo->path : NULL, .root = j->repo->path,
-                        .max_bytes = j->x->config->max_file_bytes, .cb = j->cb, .arg = j->arg, .progress = &j->progress};
+                        .max_bytes = j->x->config->max_file_bytes, .max_index = j->x->config->max_index_bytes,
+                        .cb = j->cb, .arg = j->arg, .progress = &j->progress};
     c.indexer = j->x;
     return cutting_run(&c, items, e);
 }
@@ -352,5 +355,21 @@ int index_remove(struct indexer *x, uint32_t repo, struct err *e)
     free(refs.v);
     free(views.v);
     pthread_mutex_unlock(&x->run);
+    return rc;
+}
+
+#define SWEEP_ROWS 1500 /* of one step: indexing waits for it, a tenth of a second */
+
+int index_sweep(struct indexer *x, int64_t grace, bool *did, struct err *e)
+{
+    struct swept swept;
+    bool more = false;
+    int64_t now = clock_wall_ns() / 1000000000;
+    pthread_mutex_lock(&x->run);
+    int rc = sweep_cuts(&swept, x->store, now, grace, SWEEP_ROWS, e);
+    if (!rc)
+        rc = history_sweep(x->store, now, grace, SWEEP_ROWS, &more, e);
+    pthread_mutex_unlock(&x->run);
+    *did = !rc && (swept.cuts || swept.more || more);
     return rc;
 }

@@ -360,19 +360,6 @@ static void embed_one(struct jobs *x, struct job *j)
     jobs_save(x);
 }
 
-/* One merge of small segments; the next only when nothing more urgent came. mu held, and dropped meanwhile. */
-static void merge_once(struct jobs *x)
-{
-    struct err e;
-    bool did = false;
-    x->upkeep = false;
-    pthread_mutex_unlock(&x->s->mu);
-    if (segments_merge(x->s->store, NULL, NULL, &did, &e))
-        log_err(LOG_WARN, "merging segments", &e);
-    pthread_mutex_lock(&x->s->mu);
-    x->upkeep |= did;
-}
-
 static void *embed_main(void *arg)
 {
     struct jobs *x = arg;
@@ -386,13 +373,12 @@ static void *embed_main(void *arg)
     state_repos_free(rows, n);
     pthread_mutex_lock(&s->mu);
     while (!s->draining) {
-        if (x->upkeep && !x->busy) {
-            merge_once(x);
+        if (upkeep_step_locked(x))
             continue;
-        }
         struct job *j = x->busy ? NULL : pick(x->embed);
         if (!j) {
-            pthread_cond_wait(&x->work, &s->mu);
+            struct timespec at = {x->sweep_at_ns / 1000000000, x->sweep_at_ns % 1000000000};
+            pthread_cond_timedwait(&x->work, &s->mu, &at);
             continue;
         }
         j->running = true;
@@ -413,7 +399,12 @@ int jobs_open(struct jobs **out, struct service *s, struct err *e)
     struct jobs *x = mem_zero(1, sizeof *x);
     x->s = s;
     pthread_mutex_init(&x->save_mu, NULL);
-    pthread_cond_init(&x->work, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&x->work, &mono);
+    pthread_condattr_destroy(&mono);
+    upkeep_open(x);
     pthread_cond_init(&x->ended, NULL);
     *out = x;
     jobs_load(x);

@@ -37,11 +37,18 @@ struct jobs {
     uint64_t next_id;
     bool busy;               /* an index job is cutting files: embedding waits for it */
     bool upkeep;             /* segments were added: small ones may be merged */
+    bool compact;            /* rows went: the file may be worth writing anew */
+    bool sweep_all;          /* sweep now, and what died just now too */
+    int64_t sweep_at_ns;
     struct used {
         struct repo_row repo;
         int64_t at_ns;
     } used[USED_MAX];
 };
+
+/* upkeep.c. One piece of it, with mu held and dropped meanwhile; false: there is nothing to do now */
+void upkeep_open(struct jobs *x);
+bool upkeep_step_locked(struct jobs *x);
 
 void repo_row_copy(struct repo_row *to, const struct repo_row *from);
 

@@ -355,3 +355,30 @@ size_t long_key(uint8_t out[LONG_KEY], const char *name, size_t n)
     memcpy(out + OCC_KEY_PATH, &h, sizeof h);
     return LONG_KEY;
 }
+
+static void add_free(void *arg, const char *table, uint64_t bytes)
+{
+    if (!strcmp(table, "free"))
+        *(uint64_t *)arg = bytes;
+}
+
+int store_room(struct store *s, uint64_t most, struct err *e)
+{
+    struct txn *t;
+    MDB_envinfo info;
+    MDB_stat stat;
+    uint64_t unused = 0;
+    int rc = store_read(&t, s, e);
+    if (rc)
+        return rc;
+    mdb_env_info(s->index.m, &info);
+    mdb_stat(t->m, t->s->table[T_META], &stat);
+    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    if (used >= most && !(rc = store_tables(t, add_free, &unused, e)) && used - unused >= most) {
+        rc = err_set(e, ERR_LIMIT, "%s holds %llu MB, as much as max_index_bytes allows: nothing new is indexed", s->index.path,
+                     (unsigned long long)((used - unused) >> 20));
+        err_hint(e, "raise max_index_bytes in the configuration, or forget a repository: codeask repo remove NAME");
+    }
+    txn_end(t);
+    return rc;
+}
