@@ -68,6 +68,11 @@ static void put_repo(struct buf *out, const struct look *l, json_t *row, int wid
         put_freshness(out, f);
     else
         buf_adds(out, "not indexed yet");
+    json_t *watch = json_object_get(row, "watch");
+    if (!strcmp(text_of(watch, "state"), "watching"))
+        buf_addf(out, " · watched");
+    else if (!strcmp(text_of(watch, "state"), "polling"))
+        put_styled(out, l, STYLE_WARN, " · compared every 10 s%s%s", *text_of(watch, "why") ? ": " : "", text_of(watch, "why"));
     if (int_of(row, "quarantined"))
         put_styled(out, l, STYLE_WARN, " · %lld quarantined", (long long)int_of(row, "quarantined"));
     buf_addc(out, '\n');

@@ -30,6 +30,8 @@
     X(sweep_hours, "sweep_hours", INT, "24", 0, 24 * 3650, NULL, "what no branch holds is swept after it")             \
     X(history, "history", YESNO, "yes", 0, 1, NULL, "read the commits of repositories, for `history` and questions why")     \
     X(history_people, "history_people", YESNO, "yes", 0, 1, NULL, "`history` says who knows a part of the code")            \
+    X(watch_limit, "watch_limit", INT, "65536", 0, 10000000, NULL,                                                     \
+      "directories watched for changes; past it a repository is only compared every ten seconds")                      \
     X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \
       "an autostarted daemon without clients and work ends after it; 0: never")                                        \
     X(log_level, "log_level", CHOICE, "warn", 0, 3, "error|warn|info|debug", "what the log holds (never code or questions)") \

@@ -26,6 +26,8 @@ static void on_wake(uv_async_t *h)
     struct loop *l = h->data;
     service_poll(l->service);
     loop_flush(l);
+    if (l->watcher && !l->draining)
+        watcher_sync(l->watcher);
     if (!l->draining && service_stop_asked(l->service))
         loop_stop(l);
 }
@@ -125,6 +127,8 @@ int loop_run(const struct loop_options *o, struct err *e)
         uv_signal_start(&l->on_term, on_signal, SIGTERM);
         uv_signal_start(&l->on_int, on_signal, SIGINT);
         start_idle(l);
+        if (o->config->watch_limit)
+            l->watcher = watcher_open(&l->uv, l->service, (unsigned)o->config->watch_limit);
         if (o->ready)
             o->ready(o->ready_arg);
         log_line(LOG_INFO, "%s listens on %s", l->build, o->paths->socket);
@@ -134,6 +138,7 @@ int loop_run(const struct loop_options *o, struct err *e)
     listener_close(l);
     for (struct conn *c = l->conns; c; c = conn_next(c))
         conn_abandon(c);
+    watcher_close(l->watcher);
     service_close(l->service);
     close_all(l);
     free(l);

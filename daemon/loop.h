@@ -7,6 +7,7 @@
 #ifndef CODEASK_DAEMON_LOOP_H
 #define CODEASK_DAEMON_LOOP_H
 
+#include "daemon/watch.h"
 #include "service/service.h"
 
 #include <uv.h>
@@ -30,6 +31,7 @@ struct loop {
     struct loop_options o;
     uv_loop_t uv;
     struct service *service;
+    struct watcher *watcher;
     struct conn *conns;
     unsigned nconns;
     char build[64];

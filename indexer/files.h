@@ -14,6 +14,8 @@ struct worktree {
     const struct gitindex *index;   /* NULL: a plain directory; every file that no rule hides is taken */
     const struct items *tracked;    /* used instead where the index cannot be read: the files of HEAD */
     struct str excludes[2];         /* text of the user's ignore file and of info/exclude; may be empty */
+    struct buf *dirs;               /* out, may be NULL: the directories looked into, relative with their slash ("": root) */
+    struct buf *gitdirs;            /* out, with dirs: .git directories of submodules, absolute with a slash. Each ends in NUL */
 };
 
 /* All visible files in path order, with stat data; FROM_FILE unless git's index proves the content, then done with its oid.

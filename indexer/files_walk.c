@@ -214,6 +214,11 @@ static void submodule(struct walk *w, struct rules rules, const struct gitindex_
     if (git_repository_open_ext(&r, at, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) != 0)
         return;
     struct module *m = mem_zero(1, sizeof *m);
+    if (w->s->w->gitdirs) {
+        pthread_mutex_lock(&w->s->lock);
+        buf_add(w->s->w->gitdirs, git_repository_path(r), strlen(git_repository_path(r)) + 1);
+        pthread_mutex_unlock(&w->s->lock);
+    }
     snprintf(at, sizeof at, "%sindex", git_repository_path(r));
     git_repository_free(r);
     if (gitindex_open(&m->index, at, NULL) != 0) {
@@ -319,6 +324,11 @@ static void directory(struct walk *w, const struct task *t)
 {
     buf_clear(&w->path);
     buf_add(&w->path, t->path, t->len);
+    if (w->s->w->dirs) {
+        pthread_mutex_lock(&w->s->lock);
+        buf_add(w->s->w->dirs, t->path, t->len + 1);
+        pthread_mutex_unlock(&w->s->lock);
+    }
     w->module = t->module;
     w->at = is_git(t->module) ? lower_bound(t->module, (struct str){t->path + t->module->prefix, t->len - t->module->prefix}) : 0;
     int fd = openat(w->s->root, t->len ? t->path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

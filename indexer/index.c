@@ -85,6 +85,9 @@ void indexer_close(struct indexer *x)
         return;
     if (x->pool)
         pool_close(x->pool);
+    while (x->nground)
+        ground_forget(x, x->ground[0].repo);
+    free(x->ground);
     pthread_mutex_destroy(&x->run);
     pthread_mutex_destroy(&x->seen);
     pthread_mutex_destroy(&x->history);
@@ -112,7 +115,7 @@ static struct reconciled *seen(struct indexer *x, uint32_t repo, const char *nam
     return NULL;
 }
 
-/* Notes it in memory, and on disk where the stored time is old. */
+/* ns: clock_ns. Notes it in memory, and on disk where the stored time is old. */
 static int note(struct job *j, const char *name, int64_t ns, struct err *e)
 {
     struct indexer *x = j->x;
@@ -125,8 +128,9 @@ static int note(struct job *j, const char *name, int64_t ns, struct err *e)
         snprintf(r->name, sizeof r->name, "%s", name);
     }
     r->ns = ns;
-    bool store = ns - r->stored_ns >= STORE_RECONCILED_NS || r->stored_ns > ns;
-    r->stored_ns = store ? ns : r->stored_ns;
+    int64_t wall = clock_wall_ns() - (clock_ns() - ns);
+    bool store = wall - r->stored_ns >= STORE_RECONCILED_NS || r->stored_ns > wall;
+    r->stored_ns = store ? wall : r->stored_ns;
     pthread_mutex_unlock(&x->seen);
     if (!store)
         return 0;
@@ -138,7 +142,7 @@ static int note(struct job *j, const char *name, int64_t ns, struct err *e)
     rc = ref_get(t, j->repo->id, name, &row, e);
     if (!rc) {
         row.name = str_of(name); /* the borrowed one lies in the page that is about to be written */
-        row.reconciled_ns = ns;
+        row.reconciled_ns = wall;
         rc = ref_put(t, &row, e);
     }
     if (!rc)
@@ -154,7 +158,7 @@ int64_t index_reconciled_ns(struct indexer *x, uint32_t repo, const char *name)
     int64_t ns = r ? r->ns : 0;
     pthread_mutex_unlock(&x->seen);
     if (ns)
-        return ns;
+        return clock_wall_ns() - (clock_ns() - ns);
     struct txn *t = NULL;
     struct ref_row row;
     if (store_read(&t, x->store, NULL) == 0 && ref_get(t, repo, name, &row, NULL) == 0)
@@ -191,7 +195,7 @@ static int drop_ref(struct job *j, const char *name, struct err *e)
 
 static int run_ref(struct job *j, const char *ref, struct git_target *to, uint32_t *view, struct err *e)
 {
-    int64_t begun = clock_wall_ns();
+    int64_t begun = clock_ns();
     *view = VIEW_NONE;
     int rc = repo_target(to, j->git, ref, e);
     j->progress = (struct index_progress){.stage = "walking"};
@@ -216,7 +220,7 @@ static int run_head(struct job *j, struct err *e)
 {
     struct git_target head;
     uint32_t view;
-    int64_t begun = clock_wall_ns();
+    int64_t begun = clock_ns();
     int rc = run_ref(j, NULL, &head, &view, e);
     if (rc || !has_worktree(j))
         return rc;
@@ -245,7 +249,7 @@ int index_run(struct indexer *x, const struct repo_row *repo, const char *ref, i
     struct job j;
     struct git_target to;
     uint32_t view;
-    int64_t begun = clock_wall_ns();
+    int64_t begun = clock_ns();
     int rc = begin(&j, x, repo, cb, arg, e);
     if (rc)
         return end(&j, rc, e);
@@ -334,6 +338,7 @@ int index_remove(struct indexer *x, uint32_t repo, struct err *e)
     struct ids views = {.repo = repo};
     struct txn *t = NULL;
     pthread_mutex_lock(&x->run);
+    ground_forget(x, repo);
     int rc = store_write(&t, x->store, e);
     if (!rc)
         rc = refs_each(t, repo, add_name, &refs, e);

@@ -55,6 +55,10 @@ int repo_ref_name(struct buf *out, const struct repo_row *repo, const char *ref,
  * by up to a minute, so that looking costs no write. */
 int64_t index_reconciled_ns(struct indexer *x, uint32_t repo, const char *name);
 
+/* What is worth watching of a repository, as of its last run: directories under its root, relative, "" the root itself, and
+ * git's own, absolute. Each ends in NUL and, "" aside, in a slash. Appends; nothing when it was not run since the start. */
+void index_ground(struct indexer *x, uint32_t repo, struct buf *dirs, struct buf *git);
+
 /* Dirty files of an overlay view: changed, added and deleted ones. */
 int index_dirty_files(struct txn *t, uint32_t view, uint32_t *n, struct err *e);
 

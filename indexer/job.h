@@ -12,7 +12,13 @@
 struct reconciled {
     uint32_t repo;
     char name[1024];
-    int64_t ns, stored_ns; /* stored: as the ref's row has it */
+    int64_t ns;            /* clock_ns: the wall clock may jump, and an old view would look current */
+    int64_t stored_ns;     /* wall clock, as the ref's row has it */
+};
+
+struct ground {
+    uint32_t repo;
+    struct buf dirs, git; /* as in index_ground */
 };
 
 struct indexer {
@@ -22,10 +28,12 @@ struct indexer {
     struct pool *pool;       /* started with the first content to cut, kept until close: starting costs more than one file */
     uint32_t first_view;     /* views before it were made by another cutter: never reused, replaced when their ref is run */
     pthread_mutex_t run;     /* held by index_run: one write job at a time. Taken before seen. */
-    pthread_mutex_t seen;    /* guards reconciled */
     pthread_mutex_t history; /* held by history_index: one at a time. Never with another one. */
+    pthread_mutex_t seen;    /* guards what follows */
     struct reconciled *reconciled;
     size_t nreconciled, cap_reconciled;
+    struct ground *ground;
+    size_t nground, cap_ground;
 };
 
 struct job {
@@ -37,6 +45,10 @@ struct job {
     struct index_progress progress;
     bool tidy;               /* a view was made: older ones may be in excess */
 };
+
+/* ground.c: notes what the run has walked. Takes the bytes of both. */
+void ground_set(struct job *j, struct buf *dirs, struct buf *git);
+void ground_forget(struct indexer *x, uint32_t repo);
 
 /* Fills in the cuts of items; see cutting_run. */
 int job_cut(struct job *j, struct items *items, struct err *e);

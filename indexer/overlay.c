@@ -86,7 +86,7 @@ static int load_rows(struct overlay *o, uint32_t base, struct err *e)
 static int walk(struct overlay *o, struct err *e)
 {
     char path[PATH_MAX * 2];
-    struct buf excludes[2] = {BUF_INIT, BUF_INIT};
+    struct buf excludes[2] = {BUF_INIT, BUF_INIT}, dirs = BUF_INIT, gitdirs = BUF_INIT;
     struct items unreadable;
     struct err why = {0};
     items_init(&unreadable);
@@ -95,13 +95,18 @@ static int walk(struct overlay *o, struct err *e)
     if (!o->has_index)
         log_err(LOG_WARN, "every file is compared by content", &why);
     read_excludes(excludes, o->j->git);
-    struct worktree w = {.root = o->j->repo->path, .index = o->has_index ? &o->index : NULL, .tracked = &o->base};
+    struct worktree w = {.root = o->j->repo->path, .index = o->has_index ? &o->index : NULL, .tracked = &o->base,
+                         .dirs = &dirs, .gitdirs = &gitdirs};
     for (int i = 0; i < 2; i++)
         w.excludes[i] = (struct str){excludes[i].data ? excludes[i].data : "", excludes[i].len};
     int rc = files_walk(&o->files, &unreadable, &w, e);
     for (size_t i = 0; i < unreadable.n; i++)
         log_line(LOG_WARN, "%s/%s: the directory cannot be read", o->j->repo->path, unreadable.v[i].path.p);
     items_release(&unreadable);
+    if (!rc)
+        ground_set(o->j, &dirs, &gitdirs);
+    buf_release(&dirs);
+    buf_release(&gitdirs);
     buf_release(&excludes[0]);
     buf_release(&excludes[1]);
     return rc;

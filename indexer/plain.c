@@ -91,10 +91,13 @@ int plain_bring(struct job *j, struct err *e)
     items_init(&p.files);
     items_init(&unreadable);
     j->progress = (struct index_progress){.stage = "walking"};
-    struct worktree w = {.root = j->repo->path};
+    struct buf dirs = BUF_INIT, gitdirs = BUF_INIT;
+    struct worktree w = {.root = j->repo->path, .dirs = &dirs, .gitdirs = &gitdirs};
     int rc = load(&p, j, &view, e);
     if (!rc)
         rc = files_walk(&p.files, &unreadable, &w, e);
+    if (!rc)
+        ground_set(j, &dirs, &gitdirs);
     for (size_t i = 0; i < unreadable.n; i++)
         log_line(LOG_WARN, "%s/%s: the directory cannot be read", j->repo->path, unreadable.v[i].path.p);
     if (!rc)
@@ -104,6 +107,8 @@ int plain_bring(struct job *j, struct err *e)
     if (!rc)
         rc = write_rows(&p, j, view, e);
     free(p.change);
+    buf_release(&dirs);
+    buf_release(&gitdirs);
     items_release(&unreadable);
     items_release(&p.files);
     items_release(&p.old);

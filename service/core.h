@@ -126,6 +126,7 @@ struct service {
     /* [mu] */
     bool draining, closing, stop_asked;
     struct share shares[SERVICE_SHARES]; /* sets of SHARE_SET neighbours, by view */
+    bool hint_came;                      /* since the clock's thread last looked */
     uint64_t next_id;
     struct session *sessions;
     struct request *requests;

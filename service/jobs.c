@@ -188,6 +188,8 @@ static void index_one(struct jobs *x, struct job *j)
     bool known = false, embed = !rc && lacks_vectors(&seen, &known, j);
     pthread_mutex_lock(&s->mu);
     x->busy = false;
+    if (!j->ref)
+        hints_end_locked(x, j->repo.id, j->began_ns);
     if (rc) {
         if (rc == ERR_CANCELED && s->draining)
             stopping(&halt);
@@ -233,6 +235,8 @@ static void *index_main(void *arg)
         }
         j->running = true;
         j->began_ns = clock_ns();
+        if (!j->ref)
+            hints_begin_locked(x, j->repo.id);
         pthread_mutex_unlock(&s->mu);
         index_one(x, j);
         pthread_mutex_lock(&s->mu);

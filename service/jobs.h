@@ -40,6 +40,14 @@ void jobs_sweep_all(struct service *s);
 void jobs_used(struct service *s, const struct repo_row *repo);
 void jobs_reconcile_used(struct service *s);
 
+/* Starts what hints ask for. Returns when it wants to be called again (clock_ns), 0: with the next hint. */
+int64_t jobs_hinted(struct service *s);
+/* The repository may have changed since it was looked at, or is being looked at for that reason. *anew: a job that runs by
+ * now will not do. */
+bool jobs_changing(struct service *s, uint32_t repo, bool *anew);
+/* {"state": "watching" | "polling" | "resting", "directories": n, "why": text or null} */
+json_t *jobs_watch_json(struct service *s, uint32_t repo);
+
 /* Files that running and queued jobs of a repository have yet to bring in. */
 uint64_t jobs_pending_files(struct service *s, uint32_t repo);
 json_t *jobs_json(struct service *s);

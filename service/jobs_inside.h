@@ -35,6 +35,7 @@ struct jobs {
     pthread_cond_t work, ended;
     struct job *index, *embed;
     uint64_t next_id;
+    uint64_t watch_serial;
     bool busy;               /* an index job is cutting files: embedding waits for it */
     bool upkeep;             /* segments were added: small ones may be merged */
     bool compact;            /* rows went: the file may be worth writing anew */
@@ -42,13 +43,23 @@ struct jobs {
     int64_t sweep_at_ns;
     struct used {
         struct repo_row repo;
-        int64_t at_ns;
+        int64_t at_ns;           /* last asked about; 0: free */
+        bool hinted;             /* may have changed since the last job began */
+        bool queued;             /* a job was asked for, which has not begun */
+        bool settling;           /* a job runs that a hint asked for */
+        int64_t rest_until_ns;   /* hints alone start no job before */
+        unsigned watched;
+        char why[96];            /* not wholly watched because; empty: it is */
     } used[USED_MAX];
 };
 
 /* upkeep.c. One piece of it, with mu held and dropped meanwhile; false: there is nothing to do now */
 void upkeep_open(struct jobs *x);
 bool upkeep_step_locked(struct jobs *x);
+
+/* hints.c. mu held */
+void hints_begin_locked(struct jobs *x, uint32_t repo);
+void hints_end_locked(struct jobs *x, uint32_t repo, int64_t began_ns);
 
 void repo_row_copy(struct repo_row *to, const struct repo_row *from);
 

@@ -88,11 +88,16 @@ void jobs_used(struct service *s, const struct repo_row *repo)
         if (x->used[i].at_ns < at->at_ns)
             at = &x->used[i];
     }
-    if (!at->at_ns || at->repo.id != repo->id) {
+    int64_t now = clock_ns();
+    bool anew = !at->at_ns || at->repo.id != repo->id || now - at->at_ns >= USED_NS;
+    if (anew) { /* to be watched from now on */
         repo_row_release(&at->repo);
+        *at = (struct used){0};
         repo_row_copy(&at->repo, repo);
+        x->watch_serial++;
+        s->o.wake(s->o.wake_arg);
     }
-    at->at_ns = clock_ns();
+    at->at_ns = now;
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -109,7 +114,7 @@ void jobs_reconcile_used(struct service *s)
     for (int i = 0; i < n; i++) {
         struct seen seen;
         struct err e;
-        if (!view_lookup(&seen, s, &row[i], NULL, &e) && clock_wall_ns() - seen.reconciled_ns >= RECONCILE_NS)
+        if (!view_lookup(&seen, s, &row[i], NULL, &e) && view_stale(&seen))
             jobs_index(s, &(struct job_order){.repo = &row[i]}, NULL, MILESTONE_INDEXED, 0, &e);
         repo_row_release(&row[i]);
     }

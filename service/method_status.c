@@ -112,6 +112,7 @@ static json_t *repo_json(struct service *s, const struct repo_row *r)
     }
     json_object_set_new(row, "freshness", in ? freshness_json(s, r, &seen) : json_null());
     json_object_set_new(row, "quarantined", json_integer((json_int_t)quarantined));
+    json_object_set_new(row, "watch", jobs_watch_json(s, r->id));
     json_object_set_new(row, "bytes", json_integer(in ? (json_int_t)seen.bytes : 0));
     json_object_set_new(row, "files", json_integer(in ? (json_int_t)seen.files : 0));
     return row;

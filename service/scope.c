@@ -197,6 +197,12 @@ static bool has_waited(struct request *rq, uint32_t repo)
     return false;
 }
 
+bool view_stale(const struct seen *seen)
+{
+    int64_t age = clock_wall_ns() - seen->reconciled_ns;
+    return age < 0 || age >= RECONCILE_NS; /* below zero: stored before the clock was set back */
+}
+
 /* Looks at one repository; RUN_PARKED while it is brought in. */
 static int bring_in(struct seen *seen, const char **note, struct request *rq, const struct repo_row *repo, const char *ref,
                     struct err *e)
@@ -213,7 +219,8 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
         if (rc)
             return rc;
     }
-    bool stale = !missing && clock_wall_ns() - seen->reconciled_ns >= RECONCILE_NS;
+    bool anew = false, changing = !ref && jobs_changing(s, repo->id, &anew);
+    bool stale = !missing && (changing || view_stale(seen));
     if (has_waited(rq, repo->id)) {
         if (missing) {
             if (!rq->wait_err.code)
@@ -225,13 +232,13 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
             *note = arena_fmt(&rq->arena, "%s could not be brought up to date: %s", repo->name, rq->wait_err.message);
         else if (rq->wait_err.code)
             *note = arena_fmt(&rq->arena, "%s is still being brought up to date", repo->name);
-        else if (stale) /* it took longer than an answer stays current: look again behind this one */
+        else if (view_stale(seen)) /* it took longer than an answer stays current: look again behind this one */
             jobs_index(s, &(struct job_order){.repo = repo, .ref = ref}, NULL, MILESTONE_INDEXED, 0, NULL);
         return 0;
     }
     if ((!missing && !stale) || rq->nwaited == sizeof rq->waited / sizeof *rq->waited)
         return missing ? err_set(e, ERR_NOT_FOUND, "%s is not indexed yet", repo->name) : 0;
-    struct job_order o = {.repo = repo, .ref = ref, .durable = missing};
+    struct job_order o = {.repo = repo, .ref = ref, .durable = missing, .anew = anew};
     int64_t until = missing ? 0 : rq->submitted_ns + RECONCILE_WAIT_NS;
     if (until && until <= clock_ns()) { /* spent on the repositories before this one */
         *note = arena_fmt(&rq->arena, "%s is still being brought up to date", repo->name);

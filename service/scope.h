@@ -27,6 +27,9 @@ struct scope {
 /* The view of (repo, ref), ref as for index_run. ERR_NOT_FOUND when it was never indexed. */
 int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo, const char *ref, struct err *e);
 
+/* Too old to be called current. */
+bool view_stale(const struct seen *seen);
+
 /* The repositories that params name (repo, all_repos, dir). A git repository that was never seen is made known when add is
  * set; a plain directory only by `index` and `repo add` (add_plain). rows: [n] in the request's arena.
  * ERR_NO_REPOSITORY, ERR_NOT_FOUND. */

@@ -83,7 +83,13 @@ static void *clock_main(void *arg)
     int64_t sweep = clock_ns() + RECONCILE_NS;
     pthread_mutex_lock(&s->mu);
     while (!s->closing) {
-        int64_t now = clock_ns(), next = sweep;
+        s->hint_came = false;
+        pthread_mutex_unlock(&s->mu);
+        int64_t hinted = jobs_hinted(s);
+        pthread_mutex_lock(&s->mu);
+        if (s->closing || s->hint_came) /* meanwhile: nobody waits for the signal */
+            continue;
+        int64_t now = clock_ns(), next = hinted && hinted < sweep ? hinted : sweep;
         for (struct request *rq = s->requests; rq; rq = rq->next) {
             if (rq->terminal)
                 continue;

@@ -55,6 +55,15 @@ bool service_stop_asked(struct service *s);          /* a caller asked the progr
 void service_drain(struct service *s);               /* takes no new requests; jobs checkpoint and resume at the next start */
 void service_close(struct service *s);               /* drains, joins the threads, closes the store. Sessions first */
 
+/* What the transport's side may watch for changes. The service needs no watcher: a hint only makes it look sooner than after
+ * ten seconds. All on the loop's thread. */
+typedef void (*watch_cb)(void *arg, uint32_t repo, const char *path /* a directory, with its slash; borrowed */);
+uint64_t service_watch_serial(struct service *s);    /* another number: repositories in use or their directories changed */
+void service_watch_list(struct service *s, watch_cb each, void *arg);
+void service_hint(struct service *s, uint32_t repo); /* something in it has changed, or may have */
+/* For `status`: how many of a repository's directories are watched; why: NULL, or why not all. Copied. */
+void service_watching(struct service *s, uint32_t repo, unsigned watched, const char *why);
+
 int session_open(struct session **out, struct service *s, const struct caller *who, struct err *e);
 /* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */
 int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
