@@ -75,7 +75,7 @@ static int refresh(struct cache *c, struct cache_row *at, uint32_t view, uint64_
             return 0;
     }
     struct snapshot *s;
-    int rc = snapshot_load(&s, c->store, view, e);
+    int rc = snapshot_load(&s, c->store, view, at->snap && at->snap->head.id == view ? at->snap : NULL, e);
     if (rc)
         return rc;
     drop_row(at);

@@ -212,10 +212,11 @@ static int edge_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void imports_resolve(struct snapshot *s, const struct import_row *row, size_t n)
+/* Appends what the rows lead to; edge has room for them. */
+static size_t find_edges(uint64_t *edge, const struct snapshot *s, const struct import_row *row, size_t n)
 {
     struct name_row *names = mem_alloc((2 * (size_t)s->nfiles) * sizeof *names);
-    size_t nnames = 0, nedges = 0, unique = 0;
+    size_t nnames = 0, nedges = 0;
     for (uint32_t i = 0; i < s->nfiles; i++) {
         const struct snap_file *f = &s->file[i];
         if (f->ucut == FILE_NONE)
@@ -227,7 +228,6 @@ void imports_resolve(struct snapshot *s, const struct import_row *row, size_t n)
             names[nnames++] = (struct name_row){hash64(dir.p, dir.n), i, true};
     }
     qsort(names, nnames, sizeof *names, name_order);
-    uint64_t *edge = mem_alloc(n * sizeof *edge);
     for (size_t i = 0; i < n; i++) {
         struct target t;
         parse_target(&t, row[i].target);
@@ -235,6 +235,13 @@ void imports_resolve(struct snapshot *s, const struct import_row *row, size_t n)
         if (to != FILE_NONE)
             edge[nedges++] = (uint64_t)row[i].file << 32 | to;
     }
+    free(names);
+    return nedges;
+}
+
+static void make_graph(struct snapshot *s, uint64_t *edge, size_t nedges)
+{
+    size_t unique = 0;
     qsort(edge, nedges, sizeof *edge, edge_order);
     s->edge = mem_alloc(nedges * sizeof *s->edge);
     s->back_edge = mem_alloc(nedges * sizeof *s->back_edge);
@@ -262,6 +269,26 @@ void imports_resolve(struct snapshot *s, const struct import_row *row, size_t n)
             struct snap_file *to = &s->file[s->edge[s->file[i].import + k]];
             s->back_edge[to->importer + to->nimporters++] = i;
         }
+}
+
+void imports_resolve(struct snapshot *s, const struct import_row *row, size_t n)
+{
+    uint64_t *edge = mem_alloc(n * sizeof *edge);
+    make_graph(s, edge, find_edges(edge, s, row, n));
     free(edge);
-    free(names);
+}
+
+void imports_renew(struct snapshot *s, const struct snapshot *prev, const bool *changed, const struct import_row *row, size_t n)
+{
+    size_t room = n, nedges = 0;
+    for (uint32_t i = 0; i < prev->nfiles; i++)
+        room += prev->file[i].nimports;
+    uint64_t *edge = mem_alloc(room * sizeof *edge);
+    for (uint32_t i = 0; i < prev->nfiles; i++)
+        for (uint32_t k = 0; k < prev->file[i].nimports && !changed[i]; k++)
+            edge[nedges++] = (uint64_t)i << 32 | prev->edge[prev->file[i].import + k];
+    if (n)
+        nedges += find_edges(edge + nedges, s, row, n);
+    make_graph(s, edge, nedges);
+    free(edge);
 }

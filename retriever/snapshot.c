@@ -126,6 +126,29 @@ static const char *language_text(struct snapshot *s, const char *name)
     return arena_strn(&s->arena, name, strnlen(name, LANGUAGE_NAME_MAX));
 }
 
+static void read_head(struct snap_cut *c, const struct record *r)
+{
+    c->nchunks = r->head->nchunks;
+    c->flags = r->head->flags;
+    c->ntests = r->head->ntests;
+    c->nsymbols = r->head->nsymbols;
+    c->nprototypes = r->head->nprototypes;
+    c->nimports = r->head->nimports;
+    c->nexports = r->head->nexports;
+    c->lines = r->head->source_lines;
+}
+
+static void read_imports(struct imports *im, uint32_t file, const struct record *r)
+{
+    for (uint32_t i = 0; i < r->head->nrefs; i++) {
+        const struct record_ref *ref = &r->ref[i];
+        if (ref->kind != REF_IMPORT && ref->kind != REF_EXPORT)
+            continue;
+        VEC_ROOM(im->row, im->n, im->cap);
+        im->row[im->n++] = (struct import_row){file, record_str(r, ref->name, ref->name_len), ref->kind == REF_EXPORT};
+    }
+}
+
 static int read_records(struct snapshot *s, struct txn *t, struct imports *im, struct err *e)
 {
     for (uint32_t u = 0; u < s->ncuts; u++) {
@@ -134,27 +157,13 @@ static int read_records(struct snapshot *s, struct txn *t, struct imports *im, s
         int rc = cut_get(t, c->cut, &r, e);
         if (rc)
             return rc;
-        c->nchunks = r.head->nchunks;
-        c->flags = r.head->flags;
-        c->ntests = r.head->ntests;
-        c->nsymbols = r.head->nsymbols;
-        c->nprototypes = r.head->nprototypes;
-        c->nimports = r.head->nimports;
-        c->nexports = r.head->nexports;
-        c->lines = r.head->source_lines;
+        read_head(c, &r);
         s->nchunks += c->nchunks;
         const char *language = language_text(s, r.head->language);
         for (uint32_t k = 0; k < c->nfiles; k++) {
             uint32_t number = s->by_cut[c->file + k];
             s->file[number].language = language;
-            for (uint32_t i = 0; i < r.head->nrefs; i++) {
-                const struct record_ref *ref = &r.ref[i];
-                if (ref->kind != REF_IMPORT && ref->kind != REF_EXPORT)
-                    continue;
-                VEC_ROOM(im->row, im->n, im->cap);
-                im->row[im->n++] =
-                    (struct import_row){number, record_str(&r, ref->name, ref->name_len), ref->kind == REF_EXPORT};
-            }
+            read_imports(im, number, &r);
         }
     }
     return 0;
@@ -313,12 +322,132 @@ size_t snapshot_bytes(const struct snapshot *s)
     return bytes;
 }
 
-int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, struct err *e)
+/* -- after a save ----------------------------------------------------------------------------------------------------- */
+
+#define CHANGED_MAX 256 /* contents; past it a whole load costs little more */
+
+/* Which files' contents differ, where that is all that differs and languages stayed: what follows from paths and languages
+ * (words, packages, variants, whom an import means) holds on. False: load the whole. */
+static bool only_contents(bool *changed, const struct snapshot *s, const struct snapshot *before, struct txn *t)
+{
+    uint32_t n = 0;
+    if (s->nfiles != before->nfiles)
+        return false;
+    for (uint32_t i = 0; i < s->nfiles; i++) {
+        const struct snap_file *f = &s->file[i], *was = &before->file[i];
+        struct record r;
+        if (str_cmp(f->path, was->path))
+            return false;
+        changed[i] = f->cut != was->cut || f->flags != was->flags;
+        if (!changed[i])
+            continue;
+        if (++n > CHANGED_MAX || (f->cut == CUT_NONE) != (was->cut == CUT_NONE))
+            return false;
+        if (f->cut != CUT_NONE && (cut_get(t, f->cut, &r, NULL) || !was->language ||
+                                   strncmp(was->language, r.head->language, LANGUAGE_NAME_MAX)))
+            return false;
+    }
+    return true;
+}
+
+static void *copy(const void *from, size_t bytes)
+{
+    void *to = mem_alloc(bytes ? bytes : 1);
+    if (bytes)
+        memcpy(to, from, bytes);
+    return to;
+}
+
+static void take_paths(struct snapshot *s, const struct snapshot *before)
+{
+    const struct path_word *last = before->npath_words ? &before->path_word[before->npath_words - 1] : NULL;
+    s->npath_words = before->npath_words;
+    s->path_word = copy(before->path_word, before->npath_words * sizeof *s->path_word);
+    s->path_index = copy(before->path_index, before->npath_words * sizeof *s->path_index);
+    s->words = copy(before->words, last ? (size_t)last->text + last->len : 0);
+    s->npackages = before->npackages;
+    s->package = copy(before->package, before->npackages * sizeof *s->package);
+    for (uint32_t i = 0; i < s->npackages; i++)
+        s->package[i].path.p = arena_strn(&s->arena, s->package[i].path.p, s->package[i].path.n);
+    struct {
+        const char *theirs, *mine;
+    } language[64]; /* one text each, as `before` has it; a few dozen at most, else some are copied twice */
+    uint32_t nlanguages = 0;
+    for (uint32_t i = 0; i < s->nfiles; i++) {
+        struct snap_file *f = &s->file[i];
+        const struct snap_file *was = &before->file[i];
+        f->word = was->word;
+        f->nwords = was->nwords;
+        f->package = was->package;
+        f->is = was->is;
+        if (!was->language)
+            continue;
+        uint32_t k = 0;
+        while (k < nlanguages && language[k].theirs != was->language)
+            k++;
+        if (k == nlanguages) {
+            k = nlanguages < 64 ? nlanguages++ : 63;
+            language[k].theirs = was->language;
+            language[k].mine = arena_strn(&s->arena, was->language, strlen(was->language));
+        }
+        f->language = language[k].mine;
+    }
+}
+
+static int take_records(struct snapshot *s, const struct snapshot *before, struct txn *t, struct err *e)
+{
+    for (uint32_t u = 0, b = 0; u < s->ncuts; u++) {
+        struct snap_cut *c = &s->cut[u];
+        while (b < before->ncuts && before->cut[b].cut < c->cut)
+            b++;
+        if (b < before->ncuts && before->cut[b].cut == c->cut) {
+            uint32_t file = c->file, nfiles = c->nfiles;
+            *c = before->cut[b];
+            c->file = file;
+            c->nfiles = nfiles;
+        } else {
+            struct record r;
+            int rc = cut_get(t, c->cut, &r, e);
+            if (rc)
+                return rc;
+            read_head(c, &r);
+        }
+        s->nchunks += c->nchunks;
+    }
+    return 0;
+}
+
+static int load_after(struct snapshot *s, const struct snapshot *before, const bool *changed, struct txn *t, struct err *e)
+{
+    struct imports im = {0};
+    take_paths(s, before);
+    group_cuts(s);
+    int rc = take_records(s, before, t, e);
+    for (uint32_t i = 0; i < s->nfiles && !rc; i++) {
+        struct snap_file *f = &s->file[i];
+        struct record r;
+        if (!changed[i])
+            continue;
+        float older = f->is.older, foreign = f->is.foreign;
+        nature_of(&f->is, f, f->ucut == FILE_NONE ? NULL : &s->cut[f->ucut]);
+        f->is.older = older;
+        f->is.foreign = foreign;
+        if (f->cut != CUT_NONE && !(rc = cut_get(t, f->cut, &r, e)))
+            read_imports(&im, i, &r);
+    }
+    if (!rc)
+        imports_renew(s, before, changed, im.row, im.n);
+    free(im.row);
+    return rc;
+}
+
+int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, const struct snapshot *before, struct err *e)
 {
     struct snapshot *s = mem_zero(1, sizeof *s);
     struct loading l = {.s = s};
     struct imports im = {0};
     struct txn *t = NULL;
+    bool *changed = NULL;
     static uint64_t serial;
     s->refs = 1;
     s->serial = __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED);
@@ -335,6 +464,14 @@ int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, str
         qsort(l.overlay, l.noverlay, sizeof *l.overlay, str_order);
     if ((rc = occ_each(t, view, STR(""), add_file, &l, e)))
         goto out;
+    if (before) {
+        changed = mem_zero(s->nfiles + 1, sizeof *changed);
+        if (only_contents(changed, s, before, t)) {
+            s->renewed = true;
+            rc = load_after(s, before, changed, t, e);
+            goto out;
+        }
+    }
     group_cuts(s);
     if ((rc = read_records(s, t, &im, e)))
         goto out;
@@ -347,6 +484,7 @@ int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, str
 out:
     txn_end(t);
     free(l.overlay);
+    free(changed);
     free(im.row);
     if (rc)
         snapshot_drop(s);

@@ -76,10 +76,12 @@ struct snapshot {
     struct snap_package *package;
     uint32_t npackages;
     uint64_t nchunks;
+    bool renewed;                /* made from the one before it */
 };
 
-/* A loaded view with one reference more: give it back with snapshot_drop. */
-int snapshot_load(struct snapshot **out, struct store *s, uint32_t view, struct err *e);
+/* A loaded view with one reference more: give it back with snapshot_drop. before: an earlier snapshot of the view, or NULL;
+ * where the paths are the same ones and few contents changed (a save), most is taken over from it. */
+int snapshot_load(struct snapshot **out, struct store *s, uint32_t view, const struct snapshot *before, struct err *e);
 void snapshot_drop(struct snapshot *s);
 /* Whether the view's rows are still those it was made of. */
 int snapshot_unchanged(bool *out, const struct snapshot *s, struct store *store, struct err *e);
@@ -105,5 +107,7 @@ struct import_row {
     bool reexport;
 };
 void imports_resolve(struct snapshot *s, const struct import_row *row, size_t n);
+/* The same for a snapshot of the paths of before, of which only the changed files' contents differ: row holds theirs. */
+void imports_renew(struct snapshot *s, const struct snapshot *before, const bool *changed, const struct import_row *row, size_t n);
 
 #endif
