@@ -131,10 +131,12 @@ static bool is_attributes(struct str path)
 
 static void present(struct overlay *o, const struct item *base, const struct item *f)
 {
-    if (f->done && base && oid_same(&base->oid, &f->oid))
+    /* a content that was not there (a partial clone's, which are never fetched) is read here once the file is */
+    bool lost = base && base->flags & OCC_QUARANTINED && !(f->flags & (OCC_SUBMODULE | OCC_SYMLINK));
+    if (f->done && base && oid_same(&base->oid, &f->oid) && !lost)
         return;
     struct item *i = add_row(o, f);
-    i->head = base;
+    i->head = lost ? NULL : base;
     i->flags |= f->flags & OCC_SUBMODULE ? 0 : level_flags(f->level, f->path);
     const struct item *was = items_find(&o->old, f->path);
     if (was && !(was->flags & OCC_DELETED) && item_same_stat(was, f)) {

@@ -79,6 +79,7 @@ class World:
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="codeask-session-"))
         self.home = self.root / "home"
         self.processes = []
+        self.who = {}  # of subprocess.run: the user that the client, and the daemon it starts, run as
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("CODEASK_")}
         self.env.update(CODEASK_HOME=str(self.home), HOME=str(self.root), GIT_CONFIG_NOSYSTEM="1", LC_ALL="C.UTF-8",
                         GIT_AUTHOR_NAME="t", GIT_AUTHOR_EMAIL="t@t", GIT_COMMITTER_NAME="t", GIT_COMMITTER_EMAIL="t@t")
@@ -126,7 +127,7 @@ class World:
     def run(self, *args, cwd=None, stdin=None, env=None, timeout=60):
         return subprocess.run([CODEASK, *map(str, args)], cwd=cwd or self.root, env={**self.env, **(env or {})}, input=stdin,
                               stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout)
+                              timeout=timeout, **self.who)
 
     def json(self, *args, code=0, **how):
         r = self.run(*args, "--json", **how)
