@@ -12,6 +12,7 @@
 void upkeep_open(struct jobs *x)
 {
     x->sweep_at_ns = clock_ns() + SWEEP_FIRST_NS;
+    x->compact = true; /* the last daemon may have ended between a sweep and its room */
 }
 
 static void tell(const char *what, int rc, const struct err *e)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAP_LEAST ((size_t)16 << 20)
 #define ALONE_WAIT_MS 2000 /* readers are short: one that is held longer is held by mistake, and things go on without */
@@ -140,6 +141,31 @@ int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct
     if (rc)
         env_close(v);
     return rc;
+}
+
+/* A file that is shorter than its pages is filled up, so that reading it is safe, and then examined: the last pages may be ones
+ * that nothing refers to. */
+int env_whole(struct env *v, struct err *e)
+{
+    MDB_envinfo info;
+    MDB_stat st;
+    struct stat file;
+    mdb_env_info(v->m, &info);
+    mdb_env_stat(v->m, &st);
+    uint64_t want = (uint64_t)(info.me_last_pgno + 1) * st.ms_psize;
+    if (stat(v->path, &file))
+        return err_errno(e, errno, "%s", v->path);
+    uint64_t size = (uint64_t)file.st_size;
+    if (size >= want || info.me_last_pgno < 2)
+        return 0;
+    if (truncate(v->path, (off_t)want))
+        return err_errno(e, errno, "%s", v->path);
+    if (index_intact(v->m, size))
+        return 0;
+    err_set(e, ERR_CORRUPT, "%s is truncated", v->path);
+    if (truncate(v->path, (off_t)size)) /* as it was found, for whoever can make something of it */
+        err_hint(e, "it was %llu bytes long", (unsigned long long)size);
+    return ERR_CORRUPT;
 }
 
 void env_close(struct env *v)

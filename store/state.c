@@ -112,8 +112,10 @@ int state_open(struct store *s, const char *home, struct err *e)
     uint64_t schema = 0;
     MDB_txn *m;
     int rc = env_open(&s->state, path.data, STATE_MAP, 0, e);
-    if (rc == ERR_FORMAT) {
-        rc = err_set(e, ERR_CORRUPT, "%s is damaged", path.data);
+    if (!rc)
+        rc = env_whole(&s->state, e);
+    if (rc == ERR_FORMAT || rc == ERR_CORRUPT) {
+        rc = err_set(e, ERR_CORRUPT, "%s is damaged%s", path.data, rc == ERR_FORMAT ? "" : ": truncated");
         err_hint(e, "restore it from a backup (codeask restore DIR); it holds what cannot be rebuilt");
     }
     if (!rc)

@@ -65,27 +65,6 @@ out:
     return rc;
 }
 
-/* A file that is shorter than its pages: filled up, so that reading it is safe, and then examined. */
-static int check_length(struct env *v, struct err *e)
-{
-    MDB_envinfo info;
-    MDB_stat st;
-    struct stat file;
-    mdb_env_info(v->m, &info);
-    mdb_env_stat(v->m, &st);
-    uint64_t want = (uint64_t)(info.me_last_pgno + 1) * st.ms_psize;
-    if (stat(v->path, &file))
-        return err_errno(e, errno, "%s", v->path);
-    uint64_t size = (uint64_t)file.st_size;
-    if (size >= want || info.me_last_pgno < 2)
-        return 0;
-    if (truncate(v->path, (off_t)want))
-        return err_errno(e, errno, "%s", v->path);
-    if (!index_intact(v->m, size))
-        return err_set(e, ERR_CORRUPT, "%s is truncated", v->path);
-    return 0;
-}
-
 /* Opens the tables and checks the schema; a new file gets both. ERR_VERSION for another schema. */
 static int open_tables(struct store *s, struct err *e)
 {
@@ -129,7 +108,7 @@ static int index_open(struct store *s, const char *path, size_t map, struct err 
 {
     int rc = env_open(&s->index, path, map, 0, e);
     if (!rc)
-        rc = check_length(&s->index, e);
+        rc = env_whole(&s->index, e);
     if (!rc)
         rc = open_tables(s, e);
     if (rc)
