@@ -626,7 +626,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_HOME(two_at_once),   IN_A_HOME(generations),          IN_A_HOME(another_schema),
-        IN_A_HOME(newer_state),   IN_A_HOME(damaged_files), IN_A_HOME(a_truncated_state),        IN_A_HOME(a_short_file_that_is_whole),
+        IN_A_HOME(newer_state),   IN_A_HOME(damaged_files), IN_A_HOME(a_truncated_state), IN_A_HOME(a_short_file_that_is_whole),
         IN_A_HOME(growth),        IN_A_HOME(growth_among_readers), IN_A_HOME(a_full_disk),
         IN_A_HOME(compaction),
         IN_A_HOME(a_small_address_space), IN_A_HOME(a_read_only_home), IN_A_HOME(repositories), IN_A_HOME(tables),
