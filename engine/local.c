@@ -26,6 +26,7 @@ struct local {
     void *device;
     int threads;
     size_t max_memory;
+    char instead[104]; /* why it is not a better backend that computes; empty: it is the best */
 };
 
 struct local_model {
@@ -42,8 +43,9 @@ struct local_model {
 int local_open(void **self, const struct engine_options *o, struct err *e)
 {
     struct local *en = mem_zero(1, sizeof *en);
+    struct err why;
     struct device_options d = {.isa = o ? o->isa : NULL};
-    const char *name = o ? o->backend : NULL;
+    const char *name = o && o->backend ? o->backend : o && o->isa ? "cpu" : NULL; /* instruction sets are the CPU's */
     cpu_set_t cores;
     int rc = 0;
     en->threads = o ? o->threads : 0;
@@ -55,10 +57,10 @@ int local_open(void **self, const struct engine_options *o, struct err *e)
         rc = err_set(e, ERR_UNSUPPORTED, "no backend \"%.40s\" in this build", name ? name : "");
         goto out;
     }
-    rc = en->backend->open(&en->device, &d, e);
-    if (rc && !name && en->backend != &backend_cpu) {
-        if (e)
-            log_err(LOG_WARN, "computing on the CPU", e);
+    rc = en->backend->open(&en->device, &d, name || en->backend == &backend_cpu ? e : &why);
+    if (rc && !name && en->backend != &backend_cpu) { /* no driver, no device, an old one: the CPU serves, and says so */
+        log_err(rc == ERR_UNSUPPORTED ? LOG_INFO : LOG_WARN, "computing on the CPU", &why);
+        snprintf(en->instead, sizeof en->instead, "%.100s", why.message);
         en->backend = &backend_cpu;
         rc = en->backend->open(&en->device, &d, e);
     }
@@ -85,7 +87,11 @@ static int no_pid(void *self)
 static void provider(void *self, char out[64])
 {
     struct local *en = self;
-    snprintf(out, 64, "%s", en->backend->info(en->device)->provider);
+    const char *name = en->backend->info(en->device)->provider;
+    if (en->instead[0])
+        snprintf(out, 64, "%.29s (%.30s)", name, en->instead);
+    else
+        snprintf(out, 64, "%s", name);
 }
 
 static bool find_tensor(void *self, const char *name, struct tensor_view *out)
@@ -199,6 +205,13 @@ static void describe(struct model_info *info, const struct local_model *m, const
     provider(m->en, info->provider);
 }
 
+/* Of a batch of documents. A device that wants many rows at once gets four micro-batches, so that it never waits for a host. */
+static size_t batch_tokens(const struct local *en)
+{
+    size_t rows = en->backend->info(en->device)->batch_rows;
+    return rows ? 4 * rows : (size_t)en->threads * TOKENS_A_THREAD;
+}
+
 static int open_model(void **model, void *self, const char *path, struct model_info *info, struct err *e)
 {
     struct local *en = self;
@@ -216,7 +229,7 @@ static int open_model(void **model, void *self, const char *path, struct model_i
     if (!rc)
         rc = load_weights(m, path, info, e);
     if (!rc)
-        rc = batcher_new(&m->batcher, run, m->encoder, m->config.bert.hidden, (size_t)en->threads * TOKENS_A_THREAD, e);
+        rc = batcher_new(&m->batcher, run, m->encoder, m->config.bert.hidden, batch_tokens(en), e);
     if (rc) {
         close_model(m);
         return rc;

@@ -1,4 +1,4 @@
-/* The numeric ops of the forward pass behind one table: a CPU and (later) a CUDA set of the same coarse ops.
+/* The numeric ops of the forward pass behind one table: a CPU and a CUDA set of the same coarse ops.
  *
  * A device owns weights and memory. A queue is one ordered stream of ops with its scratch and its first error: after an
  * error its ops do nothing and sync() reports it. Ops never allocate and never wait. What a device cannot do is refused
@@ -9,7 +9,8 @@
  * Threads: a device may be shared by threads; a queue and the buffers it writes belong to one thread at a time. Ops of the
  * CPU run in the calling thread: whoever wants parallelism uses several queues on disjoint rows (no barriers).
  *
- * To add an op: a slot here, cpu/<op>.c (reference first), a row in cpu/device.c, a case in tests/unit/kernels. */
+ * To add an op: a slot here, cpu/<op>.c (reference first), a row in cpu/device.c, cuda/<op>.c and .cu, a row in
+ * cuda/device.c, a case in tests/unit/kernels and one in tests/ptx. */
 #ifndef CODEASK_KERNELS_BACKEND_H
 #define CODEASK_KERNELS_BACKEND_H
 
@@ -97,6 +98,7 @@ struct device_info {
     char provider[64];     /* "cpu avx512-vnni" */
     enum type fast, exact; /* what weights and operands are best held in, where speed or agreement with fp32 matters */
     enum type fast_qkv;    /* what attention reads best beside `fast`: TYPE_F32 or TYPE_BF16 */
+    uint32_t batch_rows;   /* rows of a micro-batch that keep it busy; 0: whatever suits the caller's caches */
 };
 
 struct backend {
@@ -137,7 +139,7 @@ struct backend {
 };
 
 extern const struct backend backend_cpu;
-/* By name ("cpu"); NULL: the best one built in. Returns NULL for an unknown name. */
+/* By name ("cpu", "cuda" where it is built in); NULL: the best one built in. Returns NULL for an unknown name. */
 const struct backend *backend_find(const char *name);
 
 #endif

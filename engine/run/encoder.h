@@ -8,7 +8,7 @@
  * of each other, 512 the slowest (its activations leave L2). With more rows a query on a busy core waits longer, with fewer
  * the weights are read more often for short texts. */
 #define LANE_ROWS 256
-#define LANE_SEQUENCES 64
+#define LANE_SEQUENCES 64 /* where the device has no wish: sequences of 4 tokens; else one for each 16 rows of its wish */
 
 struct layer {
     struct weight *qkv;          /* [3·hidden, hidden] */
@@ -24,6 +24,7 @@ struct model_weights {
     const struct backend *backend; /* borrowed */
     void *device;                  /* borrowed */
     enum type operand, qkv;
+    uint32_t lane_rows, lane_sequences; /* of a micro-batch */
     struct embedding embedding;
     struct norm embedding_norm;
     struct layer *layer; /* [layers] */
@@ -41,7 +42,8 @@ struct lane {
     void *memory;          /* all buffers below */
     struct rows rows;
     uint32_t *used, *token, *position, *offset; /* device */
-    uint32_t *host;        /* staging: the same four, one after the other */
+    uint32_t *host;        /* staging: used, offset, position */
+    float *result;         /* staging: [sequences, stride of out] */
     struct mat h, hq;      /* hidden state, fp32 and as operand (the same memory where operands are fp32) */
     struct mat qkv, mix, mixq, mid, t, out;
     struct lane *next;

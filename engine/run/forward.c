@@ -101,6 +101,8 @@ int encoder_new(struct encoder **out, const struct backend *backend, void *devic
     en->m.device = device;
     en->m.operand = exact ? info->exact : info->fast;
     en->m.qkv = exact ? TYPE_F32 : info->fast_qkv;
+    en->m.lane_rows = info->batch_rows ? info->batch_rows : LANE_ROWS;
+    en->m.lane_sequences = info->batch_rows ? info->batch_rows / 16 : LANE_SEQUENCES;
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->work, NULL);
     pthread_cond_init(&en->finished, NULL);
@@ -167,15 +169,15 @@ static int check(const struct encoder *en, const uint32_t *token, const uint32_t
 static void cut(struct job *j, const struct encoder *en, const uint32_t *offset, size_t n)
 {
     uint32_t limit = lane_max_rows(&en->m), target = offset[n] / (2 * ((uint32_t)en->threads + 1)) + 1;
-    if (target > LANE_ROWS || en->threads == 0)
-        target = LANE_ROWS;
+    if (target > en->m.lane_rows || en->threads == 0 || en->m.lane_rows > LANE_ROWS)
+        target = en->m.lane_rows; /* a device that wants many rows gets them: its threads are not ours */
     if (target < 64)
         target = 64; /* below that a thread's wake-up and reading the weights cost more than it helps */
     j->first = mem_alloc((n + 1) * sizeof *j->first);
     size_t start = 0;
     for (size_t s = 1; s <= n; s++) {
         j->first[j->count] = start;
-        if (s == n || s - start == LANE_SEQUENCES || offset[s] - offset[start] >= target ||
+        if (s == n || s - start == en->m.lane_sequences || offset[s] - offset[start] >= target ||
             offset[s + 1] - offset[start] > limit || offset[s + 1] - offset[start] > target + target / 4) {
             j->count++;
             start = s;

@@ -8,7 +8,7 @@
 
 uint32_t lane_max_rows(const struct model_weights *m)
 {
-    return m->config.max_position > LANE_ROWS ? m->config.max_position : LANE_ROWS;
+    return m->config.max_position > m->lane_rows ? m->config.max_position : m->lane_rows;
 }
 
 static uint32_t up_to_64(uint32_t n)
@@ -47,7 +47,7 @@ static void lay(struct lane *l, struct layout *at)
     l->used = take(at, 2 * sizeof(uint32_t));
     l->token = take(at, rows * sizeof(uint32_t));
     l->position = take(at, rows * sizeof(uint32_t));
-    l->offset = take(at, (LANE_SEQUENCES + 1) * sizeof(uint32_t));
+    l->offset = take(at, (l->m->lane_sequences + 1) * sizeof(uint32_t));
     l->h = mat(at, rows, c->hidden, TYPE_F32);
     l->hq = operand == TYPE_F32 ? l->h : mat(at, rows, c->hidden, operand);
     l->qkv = mat(at, rows, 3 * c->hidden, l->m->qkv);
@@ -56,14 +56,14 @@ static void lay(struct lane *l, struct layout *at)
     l->mix = direct ? l->mixq : mat(at, rows, c->hidden, TYPE_F32);
     l->mid = mat(at, rows, c->intermediate, operand);
     l->t = mat(at, rows, c->hidden, TYPE_F32);
-    l->out = mat(at, LANE_SEQUENCES, c->hidden, TYPE_F32);
+    l->out = mat(at, l->m->lane_sequences, c->hidden, TYPE_F32);
 }
 
 int lane_new(struct lane **out, const struct model_weights *m, struct err *e)
 {
     struct lane *l = mem_zero(1, sizeof *l);
     l->m = m;
-    struct bounds b = {.rows = lane_max_rows(m), .sequences = LANE_SEQUENCES, .longest = m->config.max_position,
+    struct bounds b = {.rows = lane_max_rows(m), .sequences = m->lane_sequences, .longest = m->config.max_position,
                        .hidden = m->config.hidden, .intermediate = m->config.intermediate, .heads = m->config.heads};
     int rc = m->backend->queue(m->device, &b, &l->queue, e);
     if (rc)
@@ -74,7 +74,8 @@ int lane_new(struct lane **out, const struct model_weights *m, struct err *e)
     if (rc)
         goto out;
     lay(l, &(struct layout){l->memory, 0});
-    l->host = mem_zero(2 * (size_t)b.rows, sizeof *l->host);
+    l->host = mem_zero(2 + b.sequences + 1 + (size_t)b.rows, sizeof *l->host);
+    l->result = mem_zero((size_t)b.sequences * l->out.stride, sizeof *l->result);
     l->rows = (struct rows){.used = l->used, .token = l->token, .position = l->position, .offset = l->offset,
                             .max_rows = b.rows, .max_sequences = b.sequences, .longest = b.longest};
 out:
@@ -92,22 +93,41 @@ void lane_free(struct lane *l)
     l->m->backend->queue_close(l->queue);
     l->m->backend->release(l->m->device, l->memory);
     free(l->host);
+    free(l->result);
     free(l);
+}
+
+/* A bound that few different steps share, at most an eighth above n: grids follow it, and recorded steps are found by it. */
+static uint32_t bound(uint32_t n, uint32_t most)
+{
+    uint32_t step = 1;
+    while (step * 16 <= n)
+        step *= 2;
+    n = (n + step - 1) / step * step;
+    return n < most ? n : most;
 }
 
 static void put_rows(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n)
 {
     const struct backend *b = l->m->backend;
-    uint32_t total = offset[n] - offset[0], used[2] = {total, (uint32_t)n}, start[LANE_SEQUENCES + 1];
-    for (size_t s = 0; s < n; s++)
+    uint32_t total = offset[n] - offset[0], longest = 1;
+    uint32_t *used = l->host, *start = used + 2, *position = start + l->m->lane_sequences + 1;
+    used[0] = total;
+    used[1] = (uint32_t)n;
+    for (size_t s = 0; s < n; s++) {
+        longest = offset[s + 1] - offset[s] > longest ? offset[s + 1] - offset[s] : longest;
         for (uint32_t i = offset[s]; i < offset[s + 1]; i++)
-            l->host[i - offset[0]] = i - offset[s];
+            position[i - offset[0]] = i - offset[s];
+    }
     for (size_t s = 0; s <= n; s++)
         start[s] = offset[s] - offset[0];
-    b->put(l->queue, l->used, used, sizeof used);
+    b->put(l->queue, l->used, used, 2 * sizeof *used);
     b->put(l->queue, l->token, token + offset[0], total * sizeof *token);
-    b->put(l->queue, l->position, l->host, total * sizeof *token);
+    b->put(l->queue, l->position, position, total * sizeof *token);
     b->put(l->queue, l->offset, start, (n + 1) * sizeof *start);
+    l->rows.max_rows = bound(total, lane_max_rows(l->m));
+    l->rows.max_sequences = bound((uint32_t)n, l->m->lane_sequences);
+    l->rows.longest = bound(longest, l->m->config.max_position);
 }
 
 static void run_layer(struct lane *l, const struct layer *y)
@@ -139,7 +159,9 @@ int lane_run(struct lane *l, const uint32_t *token, const uint32_t *offset, size
     for (uint32_t i = 0; i < c->layers; i++)
         run_layer(l, &l->m->layer[i]);
     b->pool(l->queue, &l->out, &l->h, c->pooling, &l->rows);
-    for (size_t s = 0; s < n; s++)
-        b->get(l->queue, out + s * c->hidden, (const float *)l->out.data + s * l->out.stride, c->hidden * sizeof *out);
-    return b->sync(l->queue, e);
+    b->get(l->queue, l->result, l->out.data, n * l->out.stride * sizeof *out); /* at once: each costs a GPU microseconds */
+    int rc = b->sync(l->queue, e);
+    for (size_t s = 0; s < n && !rc; s++)
+        memcpy(out + s * c->hidden, l->result + s * l->out.stride, c->hidden * sizeof *out);
+    return rc;
 }

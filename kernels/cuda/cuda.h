@@ -1,0 +1,77 @@
+/* Private to kernels/cuda: device, queue and weight of the CUDA backend. Everything here is plain C over the driver's own
+ * interface; CUDA C++ is in the .cu files alone, which hold kernels alone. */
+#ifndef CODEASK_KERNELS_CUDA_CUDA_H
+#define CODEASK_KERNELS_CUDA_CUDA_H
+
+#include "kernels/backends.h"
+#include "kernels/cuda/driver.h"
+#include "kernels/cuda/images.h"
+#include "kernels/cuda/params.h"
+
+/* Pinned host memory of a queue, through which everything goes to the device: the GPU reads pageable memory slowly, and not
+ * before the call returns. A step's tokens and offsets are a few hundred KiB; larger weights go in pieces. */
+#define STAGING_BYTES ((size_t)4 << 20)
+/* Rows of a micro-batch: about 80 MB of buffers for a width of 384, and enough tiles of 128×128 for the largest GPUs. */
+#define BATCH_ROWS 8192
+
+/* Shared by threads; never changed after open. */
+struct cuda_device {
+    const struct driver *driver;
+    struct device_info info;
+    CUdevice device;
+    CUcontext context; /* the device's primary one, which libraries of the CUDA runtime use too */
+    int processors;
+    CUmodule module[IMAGE_COUNT];
+    CUfunction kernel[KERNEL_COUNT];
+};
+
+struct cuda_queue {
+    struct cuda_device *dev;
+    struct bounds bounds;
+    struct err first; /* code 0: none */
+    CUstream stream;
+    char *staging;    /* [STAGING_BYTES], pinned; the first `staged` bytes may be in use by copies on their way */
+    size_t staged;
+};
+
+struct weight { /* [n, k_padded] row-major, fp32 or bf16, zeros past k */
+    enum type type;
+    uint32_t n, k, k_padded;
+    size_t bytes;
+    void *data; /* device memory */
+};
+
+static inline uint32_t div_up(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
+static inline uint32_t round_up(uint32_t n, uint32_t to) { return div_up(n, to) * to; }
+
+/* This thread works with that device from now on. */
+void cuda_use(const struct cuda_device *d);
+/* true: the queue has an error, ops do nothing. */
+bool queue_failed(struct cuda_queue *q, CUresult code, const char *what);
+/* Hands one kernel to the queue's stream; params: its struct of params.h. */
+void launch(struct cuda_queue *q, enum cuda_kernel k, uint32_t x, uint32_t y, uint32_t shared, const void *params);
+/* false, and the queue's error: the matrix is of a type that no kernel here reads or writes. */
+bool plain_type(struct cuda_queue *q, const struct mat *m, const char *what);
+
+int cuda_memory(void *dev, void **p, size_t bytes, struct err *e);
+void cuda_release(void *dev, void *p);
+int cuda_queue_open(void *dev, const struct bounds *b, void **q, struct err *e);
+void cuda_queue_close(void *q);
+void cuda_put(void *q, void *to, const void *host, size_t bytes);
+void cuda_get(void *q, void *host, const void *from, size_t bytes);
+int cuda_sync(void *q, struct err *e);
+
+int cuda_weight(void *dev, struct weight **w, enum type type, uint32_t n, uint32_t k, read_row from, void *arg, struct err *e);
+void cuda_weight_release(void *dev, struct weight *w);
+size_t cuda_weight_bytes(const struct weight *w);
+
+/* The ops, each beside its kernel: <op>.c and <op>.cu. */
+void cuda_embed(void *q, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t, const struct norm *n);
+void cuda_quantize(void *q, struct mat *xq, const struct mat *x, const struct rows *r);
+void cuda_matmul(void *q, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
+                 const struct rows *r);
+void cuda_attention(void *q, struct mat *y, const struct mat *qkv, const struct attention *how, const struct rows *r);
+void cuda_norm(void *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n, const struct rows *r);
+void cuda_pool(void *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
+
+#endif

@@ -1,0 +1,82 @@
+/* One stream: copies through pinned memory, launches, the first error. */
+#include "kernels/cuda/cuda.h"
+
+#include <string.h>
+
+bool queue_failed(struct cuda_queue *q, CUresult code, const char *what)
+{
+    if (!q->first.code)
+        (void)driver_check(q->dev->driver, code, what, &q->first);
+    return q->first.code != 0;
+}
+
+bool plain_type(struct cuda_queue *q, const struct mat *m, const char *what)
+{
+    if (!m || m->type == TYPE_F32 || m->type == TYPE_BF16)
+        return true;
+    if (!q->first.code)
+        err_set(&q->first, ERR_UNSUPPORTED, "GPU: %s of type %d", what, (int)m->type);
+    return false;
+}
+
+void cuda_put(void *queue, void *to, const void *host, size_t bytes)
+{
+    struct cuda_queue *q = queue;
+    const struct driver *v = q->dev->driver;
+    cuda_use(q->dev);
+    for (size_t at = 0; at < bytes && !q->first.code;) {
+        if (q->staged == STAGING_BYTES) { /* weights only: a step's data fit many times over */
+            if (queue_failed(q, v->cuStreamSynchronize(q->stream), "copy to the device"))
+                return;
+            q->staged = 0;
+        }
+        size_t n = bytes - at < STAGING_BYTES - q->staged ? bytes - at : STAGING_BYTES - q->staged;
+        memcpy(q->staging + q->staged, (const char *)host + at, n);
+        queue_failed(q, v->cuMemcpyHtoDAsync((CUdeviceptr)(uintptr_t)to + at, q->staging + q->staged, n, q->stream),
+                     "copy to the device");
+        q->staged += n;
+        at += n;
+    }
+}
+
+/* Straight into pageable memory: the driver waits for the stream, which sync() would do next in any case. */
+void cuda_get(void *queue, void *host, const void *from, size_t bytes)
+{
+    struct cuda_queue *q = queue;
+    if (q->first.code)
+        return;
+    cuda_use(q->dev);
+    queue_failed(q, q->dev->driver->cuMemcpyDtoHAsync(host, (CUdeviceptr)(uintptr_t)from, bytes, q->stream),
+                 "copy from the device");
+}
+
+int cuda_sync(void *queue, struct err *e)
+{
+    struct cuda_queue *q = queue;
+    cuda_use(q->dev);
+    queue_failed(q, q->dev->driver->cuStreamSynchronize(q->stream), "running kernels");
+    q->staged = 0;
+    int code = q->first.code;
+    if (code && e)
+        *e = q->first;
+    q->first.code = 0;
+    return code;
+}
+
+void launch(struct cuda_queue *q, enum cuda_kernel k, uint32_t x, uint32_t y, uint32_t shared, const void *params)
+{
+    static const struct {
+        const char *name;
+        unsigned threads;
+    } rows[KERNEL_COUNT] = {
+#define X(file, function, threads, most) {#function, threads},
+        CUDA_KERNELS(X)
+#undef X
+    };
+    void *list[] = {(void *)(uintptr_t)params};
+    if (q->first.code || !x || !y)
+        return;
+    cuda_use(q->dev);
+    queue_failed(q, q->dev->driver->cuLaunchKernel(q->dev->kernel[k], x, y, 1, rows[k].threads, 1, 1, shared, q->stream, list,
+                                                   NULL), rows[k].name);
+}

@@ -1,0 +1,302 @@
+/* Instructions of one lane: arithmetic, comparison, conversion. A value lies in the low bits of its 64. */
+#include "ptx.h"
+
+#include <fenv.h>
+#include <math.h>
+#include <string.h>
+
+static float f32(uint64_t v)
+{
+    uint32_t u = (uint32_t)v;
+    float x;
+    memcpy(&x, &u, 4);
+    return x;
+}
+static uint64_t bits(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, 4);
+    return u;
+}
+static uint32_t width(uint8_t t)
+{
+    switch (t) {
+    case T_PRED: return 1;
+    case T_B8: case T_U8: case T_S8: return 8;
+    case T_B16: case T_U16: case T_S16: return 16;
+    case T_B64: case T_U64: case T_S64: case T_F64: return 64;
+    default: return 32;
+    }
+}
+static bool is_signed(uint8_t t)
+{
+    return t == T_S8 || t == T_S16 || t == T_S32 || t == T_S64;
+}
+static uint64_t cut(uint64_t v, uint8_t t)
+{
+    uint32_t w = width(t);
+    return w == 64 ? v : v & ((1ull << w) - 1);
+}
+static int64_t extend(uint64_t v, uint8_t t)
+{
+    uint32_t w = width(t);
+    return w == 64 ? (int64_t)v : (int64_t)(v << (64 - w)) >> (64 - w);
+}
+
+void run_mov(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t room[LANES];
+    uint32_t part = width(i->type);
+    if (i->first_group > 1 && i->count > i->first_group) { /* {a, b} = c */
+        part /= i->first_group;
+        const uint64_t *from = value(w, &i->op[i->count - 1], mask, room);
+        uint64_t copy[LANES];
+        memcpy(copy, from, sizeof copy);
+        for (uint32_t n = 0; n < i->first_group; n++) {
+            uint64_t *to = target(w, &i->op[n], mask);
+            EACH(l, mask) to[l] = copy[l] >> (n * part) & ((1ull << part) - 1);
+        }
+    } else if (i->last_group > 1) { /* c = {a, b} */
+        uint64_t sum[LANES] = {0};
+        part /= i->last_group;
+        for (uint32_t n = 0; n < i->last_group; n++) {
+            const uint64_t *from = value(w, &i->op[1 + n], mask, room);
+            EACH(l, mask) sum[l] |= (from[l] & ((1ull << part) - 1)) << (n * part);
+        }
+        uint64_t *to = target(w, &i->op[0], mask);
+        EACH(l, mask) to[l] = sum[l];
+    } else {
+        const uint64_t *from = value(w, &i->op[1], mask, room);
+        uint64_t *to = target(w, &i->op[0], mask);
+        EACH(l, mask) to[l] = cut(from[l], i->type);
+    }
+}
+
+static float rounded(const struct ins *i, float a, float b, float c, bool fused)
+{
+    if (i->round == ROUND_DOWN)
+        fesetround(FE_DOWNWARD);
+    volatile float x = fused ? fmaf(a, b, c) : a;
+    if (i->round == ROUND_DOWN)
+        fesetround(FE_TONEAREST);
+    return x;
+}
+
+static float arith_f32(struct warp *w, const struct ins *i, char op, char op2, float a, float b, float c)
+{
+    switch (op) {
+    case 'a': return a + b;
+    case 's': return a - b;
+    case 'd': return a / b;
+    case 'f': return rounded(i, a, b, c, true);
+    case 'm':
+        if (op2 == 'u')
+            return a * b;
+        return op2 == 'i' ? fminf(a, b) : fmaxf(a, b);
+    }
+    fault(w, "float arithmetic %c is not modelled", op);
+}
+
+static uint64_t arith_int(struct warp *w, const struct ins *i, char op, char op2, uint64_t x, uint64_t y, uint64_t z)
+{
+    bool s = is_signed(i->type);
+    int64_t a = extend(x, i->type), b = extend(y, i->type);
+    uint64_t ua = cut(x, i->type), ub = cut(y, i->type);
+    switch (op) {
+    case 'a': return ua + ub;
+    case 's': return ua - ub;
+    case 'd': case 'r':
+        if (!ub)
+            fault(w, "division by zero");
+        if (op == 'd')
+            return s ? (uint64_t)(a / b) : ua / ub;
+        return s ? (uint64_t)(a % b) : ua % ub;
+    case 'm':
+        if (op2 == 'i')
+            return s ? (a < b ? ua : ub) : (ua < ub ? ua : ub);
+        if (op2 == 'x')
+            return s ? (a > b ? ua : ub) : (ua > ub ? ua : ub);
+        if (i->flags & FLAG_HI) {
+            if (width(i->type) == 64)
+                fault(w, "mul.hi of 64 bits is not modelled");
+            return (s ? (uint64_t)(a * b) : ua * ub) >> width(i->type);
+        }
+        return (s ? (uint64_t)a * (uint64_t)b : ua * ub) + (op2 == 'a' ? z : 0);
+    }
+    fault(w, "integer arithmetic %c is not modelled", op);
+}
+
+void run_arith(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t ra[LANES], rb[LANES], rc[LANES] = {0}, out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = value(w, &i->op[2], mask, rb), *c = rc;
+    if (i->count > 3)
+        c = value(w, &i->op[3], mask, rc);
+    const char *name = i->name;
+    char op = name[0], op2 = !strncmp(name, "max", 3) ? 'x' : !strncmp(name, "mad", 3) ? 'a' : name[1];
+    if (i->type == T_F64)
+        fault(w, "f64 is not modelled");
+    EACH(l, mask) out[l] = i->type == T_F32 ? bits(arith_f32(w, i, op, op2, f32(a[l]), f32(b[l]), f32(c[l])))
+                                            : arith_int(w, i, op, op2, a[l], b[l], c[l]);
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = i->flags & FLAG_WIDE || i->type == T_F32 ? out[l] : cut(out[l], i->type);
+}
+
+void run_unary(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t room[LANES], out[LANES] = {0};
+    const uint64_t *a = value(w, &i->op[1], mask, room);
+    EACH(l, mask) {
+        float x = f32(a[l]), y = 0;
+        if (i->type != T_F32) {
+            int64_t v = extend(a[l], i->type);
+            if (strncmp(i->name, "neg", 3) && strncmp(i->name, "abs", 3))
+                fault(w, "%s of this type is not modelled", i->name);
+            out[l] = cut((uint64_t)(i->name[0] == 'n' || v < 0 ? -v : v), i->type);
+            continue;
+        }
+        switch (i->name[0]) {
+        case 'n': y = -x; break;
+        case 'a': y = fabsf(x); break;
+        case 's': y = sqrtf(x); break;
+        case 'r': y = i->name[1] == 'c' ? 1 / x : 1 / sqrtf(x); break;
+        case 'e': y = exp2f(x); break;
+        }
+        out[l] = bits(y);
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+void run_logic(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t ra[LANES], rb[LANES] = {0}, out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = i->count > 2 ? value(w, &i->op[2], mask, rb) : rb;
+    char op = i->name[0];
+    EACH(l, mask) out[l] = cut(op == 'a' ? a[l] & b[l] : op == 'o' ? a[l] | b[l] : op == 'x' ? a[l] ^ b[l] : ~a[l], i->type);
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+void run_shift(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t ra[LANES], rb[LANES], out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = value(w, &i->op[2], mask, rb);
+    uint32_t wide = width(i->type);
+    EACH(l, mask) {
+        uint32_t n = (uint32_t)b[l];
+        if (i->name[2] == 'l')
+            out[l] = n >= wide ? 0 : cut(a[l] << n, i->type);
+        else if (is_signed(i->type))
+            out[l] = cut((uint64_t)(extend(a[l], i->type) >> (n >= wide ? wide - 1 : n)), i->type);
+        else
+            out[l] = n >= wide ? 0 : cut(a[l], i->type) >> n;
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+static bool holds(uint8_t c, int order /* -1, 0, 1; 2: not ordered */)
+{
+    switch (c) {
+    case CMP_EQ: return order == 0;
+    case CMP_NE: return order == -1 || order == 1;
+    case CMP_LT: return order == -1;
+    case CMP_LE: return order == -1 || order == 0;
+    case CMP_GT: return order == 1;
+    case CMP_GE: return order == 1 || order == 0;
+    case CMP_EQU: return order == 0 || order == 2;
+    case CMP_NEU: return order != 0;
+    case CMP_LTU: return order == -1 || order == 2;
+    case CMP_LEU: return order != 1;
+    case CMP_GTU: return order == 1 || order == 2;
+    default: return order != -1;
+    }
+}
+
+void run_setp(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t ra[LANES], rb[LANES], rc[LANES], out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = value(w, &i->op[2], mask, rb);
+    const uint64_t *c = i->count > 3 ? value(w, &i->op[3], mask, rc) : NULL;
+    EACH(l, mask) {
+        int order;
+        if (i->type == T_F32)
+            order = f32(a[l]) < f32(b[l]) ? -1 : f32(a[l]) > f32(b[l]) ? 1 : f32(a[l]) == f32(b[l]) ? 0 : 2;
+        else if (is_signed(i->type))
+            order = extend(a[l], i->type) < extend(b[l], i->type) ? -1 : extend(a[l], i->type) > extend(b[l], i->type);
+        else
+            order = cut(a[l], i->type) < cut(b[l], i->type) ? -1 : cut(a[l], i->type) > cut(b[l], i->type);
+        bool yes = holds(i->compare, order);
+        out[l] = c ? (i->flags & FLAG_AND ? yes && c[l] : yes || c[l]) : yes;
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+void run_selp(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t ra[LANES], rb[LANES], rp[LANES], out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = value(w, &i->op[2], mask, rb), *p = value(w, &i->op[3], mask, rp);
+    EACH(l, mask) out[l] = cut(p[l] ? a[l] : b[l], i->type);
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+static uint16_t bf16(float x)
+{
+    uint32_t u = (uint32_t)bits(x);
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return 0x7fff;
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+void run_cvt(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t ra[LANES], rb[LANES], out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = i->count > 2 ? value(w, &i->op[2], mask, rb) : a;
+    EACH(l, mask) {
+        if (i->type == T_BF16X2)
+            out[l] = (uint64_t)bf16(f32(a[l])) << 16 | bf16(f32(b[l])); /* the first operand goes to the upper half */
+        else if (i->type == T_F32 && i->from == T_F32)
+            out[l] = i->flags & FLAG_SAT ? bits(f32(a[l]) > 0 ? fminf(f32(a[l]), 1) : 0) : a[l];
+        else if (i->type == T_F32)
+            out[l] = bits(is_signed(i->from) ? (float)extend(a[l], i->from) : (float)cut(a[l], i->from));
+        else if (i->from == T_F32 || i->type == T_F64 || i->from == T_F64)
+            fault(w, "cvt from a float to an integer is not modelled");
+        else
+            out[l] = cut(is_signed(i->from) ? (uint64_t)extend(a[l], i->from) : cut(a[l], i->from), i->type);
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+void run_bits(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t room[4][LANES] = {{0}}, out[LANES] = {0};
+    const uint64_t *a[4] = {room[0], room[1], room[2], room[3]};
+    for (uint32_t n = 1; n < i->count && n <= 4; n++)
+        a[n - 1] = value(w, &i->op[n], mask, room[n - 1]);
+    EACH(l, mask) {
+        uint32_t x = (uint32_t)a[0][l], y = (uint32_t)a[1][l], r = 0;
+        if (!strncmp(i->name, "copysign", 8)) {
+            r = (y & 0x7fffffff) | (x & 0x80000000);
+        } else if (!strncmp(i->name, "brev", 4)) {
+            for (int n = 0; n < 32; n++)
+                r |= (x >> n & 1) << (31 - n);
+        } else if (!strncmp(i->name, "popc", 4)) {
+            r = (uint32_t)__builtin_popcount(x);
+        } else if (!strncmp(i->name, "clz", 3)) {
+            r = x ? (uint32_t)__builtin_clz(x) : 32;
+        } else if (!strncmp(i->name, "bfind", 5)) {
+            r = !x ? ALL : i->flags & FLAG_SHIFTAMT ? (uint32_t)__builtin_clz(x) : 31 - (uint32_t)__builtin_clz(x);
+        } else { /* bfi d, a, b, at, length: a into b */
+            uint32_t at = a[2][l] & 255, n = a[3][l] & 255;
+            uint64_t field = (n >= 32 ? ALL : (1ull << n) - 1) << at;
+            r = (uint32_t)(((uint64_t)x << at & field) | (y & ~field));
+        }
+        out[l] = r;
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}

@@ -1,0 +1,176 @@
+/* The interpreter as libcuda: what kernels/cuda/driver.h asks for, with one device in host memory. Launches run at once; an
+ * error of a kernel is reported, and forgotten, at the next wait, with the interpreter's text. */
+#include "ptx.h"
+
+#include <cuda.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char message[400]; /* of the error that waits; empty: none */
+
+static struct { char kernel[64], from[200], to[200]; int nth, done; } patch;
+
+void ptx_patch(const char *kernel, const char *from, const char *to, int nth)
+{
+    memset(&patch, 0, sizeof patch);
+    if (!kernel)
+        return;
+    snprintf(patch.kernel, sizeof patch.kernel, ".entry %s(", kernel);
+    snprintf(patch.from, sizeof patch.from, "%s", from);
+    snprintf(patch.to, sizeof patch.to, "%s", to);
+    patch.nth = nth;
+}
+
+int ptx_patched(void)
+{
+    return patch.done;
+}
+
+/* The text with the patch applied, the caller's. */
+static char *patched(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+    memcpy(copy, text, len);
+    copy[len] = 0;
+    char *at = patch.kernel[0] ? strstr(copy, patch.kernel) : NULL;
+    char *end = at ? strstr(at, "\n}\n") : NULL;
+    for (int n = 1; at && (at = strstr(at, patch.from)) && at < end; n++) {
+        size_t from = strlen(patch.from), to = strlen(patch.to);
+        if (patch.nth && n != patch.nth) {
+            at += from;
+            continue;
+        }
+        char *grown = malloc(strlen(copy) + to + 1);
+        size_t before = (size_t)(at - copy);
+        memcpy(grown, copy, before);
+        memcpy(grown + before, patch.to, to);
+        strcpy(grown + before + to, at + from);
+        end = grown + (end - copy) + to - from;
+        at = grown + before + to;
+        free(copy);
+        copy = grown;
+        patch.done++;
+    }
+    return copy;
+}
+
+CUresult cuInit(unsigned flags) { return CUDA_SUCCESS; }
+CUresult cuDriverGetVersion(int *v) { *v = 13000; return CUDA_SUCCESS; }
+CUresult cuDeviceGetCount(int *n) { *n = 1; return CUDA_SUCCESS; }
+CUresult cuDeviceGet(CUdevice *d, int i) { *d = i; return CUDA_SUCCESS; }
+CUresult cuDeviceGetName(char *name, int len, CUdevice d) { snprintf(name, (size_t)len, "PTX interpreter"); return CUDA_SUCCESS; }
+CUresult cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d) { *c = (CUcontext)&patch; return CUDA_SUCCESS; }
+CUresult cuDevicePrimaryCtxRelease(CUdevice d) { return CUDA_SUCCESS; }
+CUresult cuCtxSetCurrent(CUcontext c) { return CUDA_SUCCESS; }
+CUresult cuStreamCreate(CUstream *s, unsigned flags) { *s = (CUstream)malloc(1); return CUDA_SUCCESS; }
+CUresult cuStreamDestroy(CUstream s) { free(s); return CUDA_SUCCESS; }
+CUresult cuMemFreeHost(void *p) { free(p); return CUDA_SUCCESS; }
+CUresult cuMemGetInfo(size_t *left, size_t *total) { *left = *total = (size_t)1 << 30; return CUDA_SUCCESS; }
+
+CUresult cuDeviceGetAttribute(int *v, CUdevice_attribute a, CUdevice d)
+{
+    *v = a == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 8 : a == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT ? 2 : 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGetErrorString(CUresult code, const char **text)
+{
+    static char last[400];
+    snprintf(last, sizeof last, "%s", code == CUDA_ERROR_OUT_OF_MEMORY ? "out of memory" : message[0] ? message : "refused");
+    *text = last;
+    message[0] = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemAlloc(CUdeviceptr *p, size_t bytes)
+{
+    *p = (CUdeviceptr)(uintptr_t)global_alloc(bytes);
+    return *p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+CUresult cuMemFree(CUdeviceptr p)
+{
+    return global_free((void *)(uintptr_t)p) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+CUresult cuMemHostAlloc(void **p, size_t bytes, unsigned flags)
+{
+    *p = malloc(bytes);
+    return *p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+static CUresult copy(CUdeviceptr device, void *to, const void *from, size_t bytes)
+{
+    if (bytes && !global_at(device, bytes)) {
+        snprintf(message, sizeof message, "a copy of %zu bytes is out of bounds", bytes);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    memcpy(to, from, bytes);
+    return CUDA_SUCCESS;
+}
+CUresult cuMemsetD8(CUdeviceptr p, unsigned char v, size_t n)
+{
+    if (!global_at(p, n))
+        return CUDA_ERROR_INVALID_VALUE;
+    memset((void *)(uintptr_t)p, v, n);
+    return CUDA_SUCCESS;
+}
+CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t n, CUstream s)
+{
+    return copy(to, (void *)(uintptr_t)to, from, n);
+}
+CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t n, CUstream s)
+{
+    return copy(from, to, (const void *)(uintptr_t)from, n);
+}
+CUresult cuStreamSynchronize(CUstream s)
+{
+    return message[0] ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+}
+
+CUresult cuModuleLoadData(CUmodule *out, const void *image)
+{
+    size_t len;
+    const char *text = ptx_in_image(image, &len);
+    struct module *m = calloc(1, sizeof *m);
+    char *own = text ? patched(text, len) : NULL;
+    if (!own || !ptx_parse(m, own, strlen(own), message)) {
+        if (!own)
+            snprintf(message, sizeof message, "the image holds no PTX");
+        free(own);
+        ptx_module_free(m);
+        free(m);
+        return CUDA_ERROR_INVALID_PTX;
+    }
+    m->text = own;
+    *out = (CUmodule)m;
+    return CUDA_SUCCESS;
+}
+CUresult cuModuleUnload(CUmodule m)
+{
+    ptx_module_free((struct module *)m);
+    free(m);
+    return CUDA_SUCCESS;
+}
+CUresult cuModuleGetFunction(CUfunction *f, CUmodule module, const char *name)
+{
+    struct module *m = (struct module *)module;
+    for (uint32_t i = 0; i < m->kernels; i++)
+        if (!strcmp(m->kernel[i].name, name)) {
+            *f = (CUfunction)&m->kernel[i];
+            return CUDA_SUCCESS;
+        }
+    snprintf(message, sizeof message, "no kernel %s", name);
+    return CUDA_ERROR_NOT_FOUND;
+}
+CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute a, int v)
+{
+    if (a == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
+        ((struct kernel *)f)->most_dynamic = (uint32_t)v;
+    return CUDA_SUCCESS;
+}
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned tx, unsigned ty, unsigned tz, unsigned shared,
+                        CUstream s, void **params, void **extra)
+{
+    if (!message[0])
+        (void)ptx_launch((struct kernel *)f, (uint32_t[]){gx, gy, gz}, (uint32_t[]){tx, ty, tz}, shared, params[0], message);
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,450 @@
+/* Every op of the CUDA backend against sums in fp64 over the operands really multiplied. CODEASK_LIBCUDA names the PTX
+ * interpreter; on a machine with a GPU the same program runs there when the variable is not set.
+ * The measure is NMSE, Σ(got - want)² ÷ Σ want²: ≤ 1e-11 where operands are fp32, ≤ 1e-9 where they are bf16 and the result
+ * fp32, ≤ 1e-5 where the result is bf16. */
+#include "base/mem.h"
+#include "kernels/backend.h"
+#include "kernels/cuda/scan.h"
+
+#include <dlfcn.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const struct backend *cuda, *cpu;
+static void *dev, *queue, *host, *host_queue; /* the device, and the scalar reference */
+static void (*set_seed)(uint64_t);
+static void (*patch)(const char *, const char *, const char *, int);
+static int (*patched)(void);
+
+static float number(uint32_t s, uint64_t i)
+{
+    uint64_t z = (i + 1) * 0x9e3779b97f4a7c15u + (uint64_t)s * 0xd1b54a32d192ed03u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return (float)((double)(z >> 11) / 4503599627370496.0 - 1);
+}
+
+struct pair { /* one matrix on both sides, and the device's read back */
+    struct mat here, there, back;
+};
+
+static size_t bytes_of(const struct mat *m)
+{
+    return (size_t)m->rows * m->stride * (m->type == TYPE_F32 ? 4 : 2);
+}
+
+static void *device_copy(const void *from, size_t bytes)
+{
+    struct err e;
+    void *p;
+    assert_int_equal(cuda->memory(dev, &p, bytes, &e), 0);
+    cuda->put(queue, p, from, bytes);
+    return p;
+}
+
+static struct pair pair_new(uint32_t rows, uint32_t cols, enum type type)
+{
+    struct mat m = {.rows = rows, .cols = cols, .stride = (cols + 63) / 64 * 64, .type = type};
+    struct pair p = {m, m, m};
+    p.here.data = mem_zero(bytes_of(&m), 1);
+    p.back.data = mem_zero(bytes_of(&m), 1);
+    p.there.data = device_copy(p.here.data, bytes_of(&m));
+    return p;
+}
+
+static void pair_free(struct pair *p)
+{
+    free(p->here.data);
+    free(p->back.data);
+    cuda->release(dev, p->there.data);
+}
+
+static void fill(struct pair *p, uint32_t stream, float scale)
+{
+    for (uint32_t i = 0; i < p->here.rows; i++)
+        for (uint32_t c = 0; c < p->here.cols; c++)
+            ((float *)p->here.data)[(size_t)i * p->here.stride + c] = scale * number(stream, (uint64_t)i * p->here.cols + c);
+    cuda->put(queue, p->there.data, p->here.data, bytes_of(&p->here));
+}
+
+static float at(const struct mat *m, uint32_t row, uint32_t col)
+{
+    size_t i = (size_t)row * m->stride + col;
+    uint32_t u = m->type == TYPE_BF16 ? (uint32_t)((uint16_t *)m->data)[i] << 16 : 0;
+    float x;
+    memcpy(&x, &u, 4);
+    return m->type == TYPE_BF16 ? x : ((float *)m->data)[i];
+}
+
+/* NMSE of the device's matrix, infinite where an operand's padding is not zero. */
+static double nmse(struct pair *p, uint32_t rows, bool padded)
+{
+    double off = 0, all = 0;
+    for (uint32_t i = 0; i < rows; i++) {
+        for (uint32_t c = 0; c < p->here.cols; c++) {
+            double want = at(&p->here, i, c), d = at(&p->back, i, c) - want;
+            off += d * d;
+            all += want * want;
+        }
+        for (uint32_t c = p->here.cols; padded && c < p->here.stride; c++)
+            if (at(&p->back, i, c) != 0)
+                return INFINITY;
+    }
+    return all > 0 ? off / all : off;
+}
+
+static void read_back(struct pair *p)
+{
+    cuda->get(queue, p->back.data, p->there.data, bytes_of(&p->there));
+}
+
+static bool synced(char text[600])
+{
+    struct err e = {0};
+    int rc = cuda->sync(queue, &e);
+    snprintf(text, 600, "%s", e.message);
+    return rc == 0;
+}
+
+struct some_rows {
+    struct rows here, there;
+    void *memory[4];
+};
+
+static struct some_rows rows_new(const uint32_t *offset, uint32_t n, uint32_t spare)
+{
+    static uint32_t used[2], token[512], position[512];
+    struct some_rows r;
+    used[0] = offset[n];
+    used[1] = n;
+    for (uint32_t i = 0; i < offset[n]; i++) {
+        token[i] = i * 7 % 50;
+        position[i] = offset[n] - 1 - i;
+    }
+    r.here = (struct rows){used, token, position, offset, offset[n] + spare, n + spare, offset[n]};
+    r.there = r.here;
+    r.there.used = r.memory[0] = device_copy(used, sizeof used);
+    r.there.token = r.memory[1] = device_copy(token, offset[n] * 4);
+    r.there.position = r.memory[2] = device_copy(position, offset[n] * 4);
+    r.there.offset = r.memory[3] = device_copy(offset, (n + 1) * 4);
+    return r;
+}
+
+static void rows_free(struct some_rows *r)
+{
+    for (size_t i = 0; i < COUNT(r->memory); i++)
+        cuda->release(dev, r->memory[i]);
+}
+
+static void read_weight(void *arg, uint32_t row, float *to)
+{
+    uint32_t k = *(uint32_t *)arg;
+    for (uint32_t c = 0; c < k; c++)
+        to[c] = number(7, (uint64_t)row * k + c) / 8;
+}
+
+/* NMSE, or -1 with the device's error in text. */
+static double one_matmul(enum type type, uint32_t rows, uint32_t n, uint32_t k, enum activation activation, bool residual,
+                         enum type out, uint32_t spare, char text[600])
+{
+    uint32_t offset[2] = {0, rows};
+    struct some_rows r = rows_new(offset, 1, spare);
+    struct pair x = pair_new(rows, k, TYPE_F32), xq = pair_new(rows, k, type), add = pair_new(rows, n, TYPE_F32);
+    struct pair y = pair_new(rows, n, out), bias = pair_new(1, n, TYPE_F32);
+    struct weight *a = NULL, *b = NULL;
+    struct err e;
+    fill(&x, 1, 2);
+    fill(&add, 2, 1);
+    fill(&bias, 3, 1);
+    assert_int_equal(cpu->weight(host, &a, type, n, k, read_weight, &k, &e), 0);
+    assert_int_equal(cuda->weight(dev, &b, type, n, k, read_weight, &k, &e), 0);
+    struct matmul how = {bias.here.data, activation, residual ? &add.here : NULL};
+    cpu->quantize(host_queue, &xq.here, &x.here, &r.here);
+    struct mat want = y.here;
+    want.type = TYPE_F32;
+    want.data = mem_zero((size_t)rows * want.stride, 4);
+    cpu->matmul(host_queue, &want, &xq.here, a, &how, &r.here);
+    cuda->quantize(queue, &xq.there, &x.there, &r.there);
+    how = (struct matmul){bias.there.data, activation, residual ? &add.there : NULL};
+    cuda->matmul(queue, &y.there, &xq.there, b, &how, &r.there);
+    read_back(&y);
+    read_back(&xq);
+    double result = synced(text) ? 0 : -1;
+    if (result == 0 && nmse(&xq, rows, true) != 0)
+        result = INFINITY;
+    free(y.here.data);
+    y.here = want;
+    if (result == 0)
+        result = nmse(&y, rows, true);
+    cpu->weight_release(host, a);
+    cuda->weight_release(dev, b);
+    struct pair *all[] = {&x, &xq, &add, &y, &bias};
+    for (size_t i = 0; i < COUNT(all); i++)
+        pair_free(all[i]);
+    rows_free(&r);
+    return result;
+}
+
+static double one_attention(enum type type, uint32_t heads, uint32_t dim, const uint32_t *offset, uint32_t n, bool causal, enum type out,
+                            char text[600])
+{
+    uint32_t hidden = heads * dim;
+    struct some_rows r = rows_new(offset, n, 70);
+    struct pair x = pair_new(offset[n], 3 * hidden, TYPE_F32), qkv = pair_new(offset[n], 3 * hidden, type);
+    struct pair y = pair_new(offset[n], hidden, out);
+    struct attention how = {heads, dim, 1 / sqrtf((float)dim), causal};
+    struct mat want = y.here;
+    want.type = TYPE_F32;
+    want.data = mem_zero((size_t)want.rows * want.stride, 4);
+    fill(&x, 11, 3);
+    cpu->quantize(host_queue, &qkv.here, &x.here, &r.here);
+    cpu->attention(host_queue, &want, &qkv.here, &how, &r.here);
+    cuda->quantize(queue, &qkv.there, &x.there, &r.there);
+    cuda->attention(queue, &y.there, &qkv.there, &how, &r.there);
+    read_back(&y);
+    free(y.here.data);
+    y.here = want;
+    double result = synced(text) ? nmse(&y, offset[n], true) : -1;
+    struct pair *all[] = {&x, &qkv, &y};
+    for (size_t i = 0; i < COUNT(all); i++)
+        pair_free(all[i]);
+    rows_free(&r);
+    return result;
+}
+
+static void within(double got, double bound, const char *text, const char *what)
+{
+    if (!(got >= 0 && got <= bound))
+        fail_msg("%s: NMSE %g, allowed %g %s", what, got, bound, text);
+}
+
+static void matmul_like_fp64(void **state)
+{
+    static const uint32_t odd[] = {1, 7, 31, 33, 64};
+    char text[600], what[100];
+    uint64_t seed = 1;
+    for (int t = 0; t < 2; t++) {
+        enum type type = t ? TYPE_BF16 : TYPE_F32;
+        for (size_t i = 0; i < COUNT(odd) * COUNT(odd); i++) {
+            uint32_t m = odd[i % 5], n = odd[i / 5], k = odd[(i + i / 5) % 5];
+            enum activation act = (enum activation)(i % 5);
+            enum type out = i % 3 == 2 ? TYPE_BF16 : TYPE_F32;
+            if (set_seed)
+                set_seed(seed++ % 8);
+            snprintf(what, sizeof what, "matmul type %d [%u, %u, %u] activation %d → %d", (int)type, m, n, k, (int)act, (int)out);
+            within(one_matmul(type, m, n, k, act, i % 2, out, 70, text), out == TYPE_BF16 ? 1e-5 : t ? 1e-9 : 1e-11, text, what);
+        }
+        within(one_matmul(type, 290, 200, 200, ACT_GELU, true, TYPE_F32, 0, text), t ? 1e-9 : 1e-11, text, "large tiles");
+    }
+}
+
+static const uint32_t sequences[] = {0, 1, 8, 39, 72, 74, 207};
+
+static void attention_like_fp64(void **state)
+{
+    static const struct { uint32_t heads, dim; } shapes[] = {{3, 32}, {2, 64}, {2, 16}, {2, 24}, {1, 128}, {3, 7}};
+    char text[600], what[100];
+    uint64_t seed = 1;
+    for (size_t s = 0; s < COUNT(shapes); s++)
+        for (int i = 0; i < 6; i++) {
+            enum type type = i < 4 ? TYPE_BF16 : TYPE_F32, out = i < 2 ? TYPE_BF16 : TYPE_F32;
+            if (set_seed)
+                set_seed(seed++ % 8);
+            snprintf(what, sizeof what, "attention type %d %u x %u, causal %d → %d", (int)type, shapes[s].heads, shapes[s].dim, i % 2, (int)out);
+            within(one_attention(type, shapes[s].heads, shapes[s].dim, sequences, 6, i % 2, out, text),
+                   out == TYPE_BF16 ? 1e-5 : type == TYPE_BF16 ? 1e-9 : 1e-11, text, what);
+        }
+}
+
+static void rows_like_fp64(void **state)
+{
+    static const uint32_t widths[] = {7, 31, 33, 384}, offset[] = {0, 1, 8, 8, 33};
+    char text[600];
+    for (size_t w = 0; w < COUNT(widths); w++)
+        for (int t = 0; t < 2; t++) {
+            uint32_t cols = widths[w];
+            struct some_rows r = rows_new(offset, 4, 9);
+            struct pair x = pair_new(33, cols, TYPE_F32), y = pair_new(33, cols, TYPE_F32), yq = pair_new(33, cols, t ? TYPE_BF16 : TYPE_F32);
+            struct pair gain = pair_new(1, cols, TYPE_F32), bias = pair_new(1, cols, TYPE_F32), out = pair_new(4, cols, TYPE_F32);
+            struct pair word = pair_new(1, cols * 50, TYPE_F32), place = pair_new(1, cols * 33, TYPE_F32);
+            fill(&x, 21, 5);
+            fill(&gain, 22, 1);
+            fill(&bias, 23, 1);
+            fill(&word, 24, 1);
+            fill(&place, 25, 1);
+            struct norm here = {gain.here.data, bias.here.data, 1e-6f}, there = {gain.there.data, bias.there.data, 1e-6f};
+            for (int op = 0; op < 2; op++) {
+                struct embedding eh = {word.here.data, place.here.data, t ? bias.here.data : NULL, 50, 33};
+                struct embedding et = {word.there.data, place.there.data, t ? bias.there.data : NULL, 50, 33};
+                if (set_seed)
+                    set_seed(w + (uint64_t)op * 4);
+                if (op) {
+                    cpu->norm(host_queue, &y.here, &yq.here, &x.here, &here, &r.here);
+                    cuda->norm(queue, &y.there, &yq.there, &x.there, &there, &r.there);
+                } else {
+                    cpu->embed(host_queue, &y.here, &yq.here, &r.here, &eh, &here);
+                    cuda->embed(queue, &y.there, &yq.there, &r.there, &et, &there);
+                }
+                read_back(&y);
+                read_back(&yq);
+                assert_true(synced(text) || (print_error("%s\n", text), false));
+                within(nmse(&y, 33, false), 1e-11, text, op ? "norm" : "embed");
+                within(nmse(&yq, 33, true), t ? 1e-5 : 1e-11, text, "its operand");
+            }
+            for (int how = POOL_MEAN; how <= POOL_FIRST; how++) {
+                cpu->pool(host_queue, &out.here, &x.here, (enum pooling)how, &r.here);
+                cuda->pool(queue, &out.there, &x.there, (enum pooling)how, &r.there);
+                read_back(&out);
+                assert_true(synced(text) || (print_error("%s\n", text), false));
+                within(nmse(&out, 4, false), 1e-11, text, "pool");
+            }
+            struct pair *all[] = {&x, &y, &yq, &gain, &bias, &out, &word, &place};
+            for (size_t i = 0; i < COUNT(all); i++)
+                pair_free(all[i]);
+            rows_free(&r);
+        }
+}
+
+static void one_scan(size_t n, size_t dim, uint32_t queries, uint32_t k, bool some)
+{
+    int8_t *rows = mem_zero(n * dim, 1), *q = mem_zero(queries * dim, 1);
+    float *scale = mem_zero(n, sizeof *scale), qscale[SCAN_QUERIES_MAX];
+    uint64_t *candidates = mem_zero((n + 5 + 63) / 64, 8);
+    struct scan_hit want[SCAN_QUERIES_MAX][256], got[SCAN_QUERIES_MAX][256];
+    struct scan_top a[SCAN_QUERIES_MAX], b[SCAN_QUERIES_MAX];
+    struct cuda_scan *s;
+    struct err e;
+    for (size_t i = 0; i < n * dim; i++)
+        rows[i] = (int8_t)(127 * number(41, i % (n * dim / 2 + 1))); /* equal rows: ties */
+    for (size_t i = 0; i < queries * dim; i++)
+        q[i] = (int8_t)(127 * number(42, i));
+    for (size_t i = 0; i < n; i++)
+        scale[i] = 1 + number(43, i % 3) / 2;
+    for (size_t i = 0; i < (n + 5 + 63) / 64; i++)
+        candidates[i] = 0xf0f0123456789abcu * (2 * i + 1);
+    for (uint32_t i = 0; i < queries; i++) {
+        qscale[i] = .1f * (float)(i + 1);
+        a[i] = (struct scan_top){want[i], 0, k};
+        b[i] = (struct scan_top){got[i], 0, k};
+    }
+    struct scan_rows r = {rows, scale, n, dim, 5};
+    struct scan_queries sq = {q, qscale, queries};
+    scan_topk(scan_find("scalar"), &r, some ? candidates : NULL, &sq, a);
+    assert_int_equal(cuda_scan_new(&s, dev, &r, &e), 0);
+    if (cuda_scan_topk(s, some ? candidates : NULL, &sq, b, &e))
+        fail_msg("%s", e.message);
+    for (uint32_t i = 0; i < queries; i++) {
+        scan_top_sort(&a[i]);
+        scan_top_sort(&b[i]);
+        assert_int_equal(a[i].n, b[i].n);
+        for (uint32_t j = 0; j < a[i].n; j++)
+            if (want[i][j].number != got[i][j].number || memcmp(&want[i][j].score, &got[i][j].score, 4))
+                fail_msg("scan of %zu x %zu, query %u, place %u: row %u, score %g; want %u, %g", n, dim, i, j, got[i][j].number,
+                         (double)got[i][j].score, want[i][j].number, (double)want[i][j].score);
+    }
+    cuda_scan_free(s);
+    free(rows);
+    free(q);
+    free(scale);
+    free(candidates);
+}
+
+static void scan_to_the_bit(void **state)
+{
+    one_scan(1, 64, 1, 10, false);
+    one_scan(33, 100, 3, 7, true);
+    one_scan(1037, 128, 8, 31, false);
+    one_scan(700, 64, 2, 256, true);
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        if (set_seed)
+            set_seed(seed);
+        one_scan(600, 64, 5, 33, seed % 2);
+    }
+}
+
+/* A queue is opened anew on a device whose kernels carry the bug; what must happen is an error or a wrong result. */
+static void reopen(void)
+{
+    struct bounds b = {512, 64, 512, 512, 512, 1};
+    struct err e;
+    if (queue)
+        cuda->queue_close(queue);
+    if (dev)
+        cuda->close(dev);
+    dev = queue = NULL;
+    if (cuda->open(&dev, NULL, &e) || cuda->queue(dev, &b, &queue, &e))
+        fail_msg("%s", e.message);
+}
+
+static void planted_bugs_are_caught(void **state)
+{
+    static const struct { const char *name, *kernel, *from, *to; int nth; bool attention; } bugs[] = {
+        {"missing barrier", "matmul_small", "bar.sync 0;", "", 0, false},
+        {"missing barrier", "attention_32", "bar.sync 0;", "", 0, true},
+        {"missing wait", "matmul_small", "cp.async.wait_group 1;", "", 0, false},
+        {"missing wait", "attention_32", "cp.async.wait_group 0;", "", 0, true},
+        {"late wait", "matmul_small", "cp.async.wait_group 1;", "cp.async.wait_group 2;", 0, false},
+        {"wrong shuffle mask", "attention_32", ", -1;", ", 65535;", 1, true},
+        {"dropped tail", "matmul_small", ", 5;", ", 6;", 1, false}, /* steps = k/32 */
+        {"swapped fragment", "matmul_small", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", 1, false},
+        {"swapped fragment", "attention_32", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", 1, true},
+    };
+    char text[600];
+    if (!patch)
+        skip();
+    for (size_t i = 0; i < COUNT(bugs); i++) {
+        patch(bugs[i].kernel, bugs[i].from, bugs[i].to, bugs[i].nth);
+        reopen();
+        if (!patched())
+            fail_msg("%s: nothing to patch in %s", bugs[i].name, bugs[i].kernel);
+        double off = bugs[i].attention ? one_attention(TYPE_BF16, 1, 32, sequences, 6, false, TYPE_BF16, text)
+                                       : one_matmul(TYPE_BF16, 33, 33, 300, ACT_NONE, false, TYPE_F32, 0, text);
+        if (off >= 0 && off <= 1e-5)
+            fail_msg("%s in %s was not caught", bugs[i].name, bugs[i].kernel);
+        print_message("%s in %s: %s\n", bugs[i].name, bugs[i].kernel, off < 0 ? text : "a wrong result");
+    }
+    patch(NULL, NULL, NULL, 0);
+    reopen();
+}
+
+int main(void)
+{
+    struct bounds b = {512, 64, 512, 512, 512, 1};
+    struct err e;
+    void *library = getenv("CODEASK_LIBCUDA") ? dlopen(getenv("CODEASK_LIBCUDA"), RTLD_NOW) : NULL;
+    if (library) {
+        void *f = dlsym(library, "ptx_seed"), *g = dlsym(library, "ptx_patch"), *h = dlsym(library, "ptx_patched");
+        memcpy(&set_seed, &f, sizeof f);
+        memcpy(&patch, &g, sizeof g);
+        memcpy(&patched, &h, sizeof h);
+    }
+    cuda = backend_find("cuda");
+    cpu = backend_find("cpu");
+    if (cuda->open(&dev, NULL, &e)) {
+        puts(e.message);
+        return library ? 1 : 77;
+    }
+    if (cuda->queue(dev, &b, &queue, &e) || cpu->open(&host, &(struct device_options){.isa = "scalar"}, &e) ||
+        cpu->queue(host, &b, &host_queue, &e))
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matmul_like_fp64), cmocka_unit_test(attention_like_fp64), cmocka_unit_test(rows_like_fp64),
+        cmocka_unit_test(scan_to_the_bit),  cmocka_unit_test(planted_bugs_are_caught),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    cuda->queue_close(queue);
+    cuda->close(dev);
+    cpu->queue_close(host_queue);
+    cpu->close(host);
+    return failed;
+}
