@@ -19,6 +19,7 @@ struct worktree {
 };
 
 /* All visible files in path order, with stat data; FROM_FILE unless git's index proves the content, then done with its oid.
+ * A file of a submodule that is at its recorded commit is OCC_INNER_CLEAN with the oid that it should have, proved or not.
  * Links are listed, not followed; FIFOs, sockets and devices are not there at all. A directory that cannot be read is listed
  * in unreadable (paths, may be NULL). Levels live in out's arena. */
 int files_walk(struct items *out, struct items *unreadable, const struct worktree *w, struct err *e);

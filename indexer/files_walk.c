@@ -32,6 +32,7 @@ struct module {
     const struct gitindex *tracked; /* NULL: by list, or nothing is tracked */
     const struct items *list;
     size_t prefix;                  /* length of its path with the slash */
+    bool recorded;                  /* a submodule at the commit that the outer index names */
     struct module *next;
 };
 
@@ -198,6 +199,10 @@ static void file(struct walk *w, struct rules rules, int fd, const char *name, b
         i->oid = entry->oid;
         i->done = true;
     }
+    if (entry && w->module->recorded) { /* should it prove to have this content */
+        i->oid = entry->oid;
+        i->flags |= OCC_INNER_CLEAN;
+    }
 }
 
 /* A checked-out submodule: a worktree of its own under its path. Not entered where its repository cannot be opened. */
@@ -219,6 +224,8 @@ static void submodule(struct walk *w, struct rules rules, const struct gitindex_
         buf_add(w->s->w->gitdirs, git_repository_path(r), strlen(git_repository_path(r)) + 1);
         pthread_mutex_unlock(&w->s->lock);
     }
+    git_oid head, outer = git_of(&entry->oid);
+    m->recorded = git_reference_name_to_id(&head, r, "HEAD") == 0 && git_oid_equal(&head, &outer);
     snprintf(at, sizeof at, "%sindex", git_repository_path(r));
     git_repository_free(r);
     if (gitindex_open(&m->index, at, NULL) != 0) {

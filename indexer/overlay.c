@@ -150,6 +150,7 @@ static void present(struct overlay *o, const struct item *base, const struct ite
         i->head = again ? NULL : base;
         i->done = !again;
     } else if (!(f->flags & OCC_SUBMODULE)) {
+        i->oid = f->done ? f->oid : (struct oid){0};
         i->done = false; /* staged, or not proved: its content is wanted */
     }
     o->attributes_changed |= is_attributes(f->path) && !(i->done && base && oid_same(&base->oid, &i->oid));
@@ -206,6 +207,9 @@ static void settle(struct overlay *o)
         } else {
             if (base && oid_same(&base->oid, &i->oid))
                 i->flags |= OCC_CLEAN;
+            const struct item *should = i->flags & OCC_INNER_CLEAN ? items_find(&o->files, i->path) : NULL;
+            if (should && !oid_same(&should->oid, &i->oid))
+                i->flags &= ~(uint32_t)OCC_INNER_CLEAN;
             o->head.files += !base;
             o->head.bytes += i->size - (base ? base->size : 0);
         }
@@ -302,7 +306,7 @@ int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, s
 
 static int count_dirty(void *arg, const struct occ *o)
 {
-    *(uint32_t *)arg += !(o->flags & OCC_CLEAN);
+    *(uint32_t *)arg += !(o->flags & (OCC_CLEAN | OCC_INNER_CLEAN));
     return 0;
 }
 

@@ -41,6 +41,8 @@ enum occ_flag {
     OCC_NOT_VENDORED = 512,
     OCC_CLEAN = 1024,        /* a row of an overlay whose content equals HEAD's: there for its stat data (git's index could
                                 not prove it clean) or for other attributes. It is not a dirty file */
+    OCC_INNER_CLEAN = 2048,  /* a row of an overlay: a file of a submodule that is at the recorded commit, with the content that the
+                                submodule's index has. There, and no change of this repository */
 };
 
 struct occ {

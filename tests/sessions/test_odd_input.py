@@ -165,8 +165,19 @@ def test_submodule(w):
     w.git(outer, "commit", "-qm", "sub")
     o = w.json("search", "--regex", "inside_the_submodule", cwd=outer)
     assert [r["path"] for r in o["results"]] == ["vendor/inner/i.py"]
-    o = w.json("search", "inside_the_submodule", cwd=outer / "vendor" / "inner")
+    assert o["freshness"]["overlay_files"] == 0 and not o["freshness"]["dirty"], "an unchanged submodule is no change"
+    within = outer / "vendor" / "inner"
+    o = w.json("search", "inside_the_submodule", cwd=within)
     assert o["results"][0]["path"] == "i.py"
+
+    def changes():
+        return w.json("search", "--regex", "inside_the_submodule", cwd=outer)["freshness"]["overlay_files"]
+    write(within, {"i.py": "def inside_the_submodule():\n    return 1\n"})
+    wait_for(lambda: changes() == 1, "the change in the submodule", 6)
+    w.git(within, "commit", "-qam", "inner")
+    wait_for(lambda: changes() == 1, "a submodule at another commit", 6)
+    w.git(outer, "commit", "-qam", "outer")
+    wait_for(lambda: changes() == 0, "the outer commit", 6)
 
 
 def test_answers_follow_edits(w):
