@@ -393,7 +393,10 @@ static int batch_write(struct run *r, struct batch *b, struct err *e)
     struct cut_batch *built = NULL;
     struct txn *t = NULL;
     uint32_t *ids = mem_zero(b->n + 1, sizeof *ids);
-    int rc = b->n && r->c->max_index ? store_room(r->c->store, r->c->max_index, e) : 0;
+    uint64_t need = b->bytes;
+    for (size_t i = 0; i < b->n; i++)
+        need += b->from[i].record.len;
+    int rc = b->n && r->c->max_index ? store_room(r->c->store, need, r->c->max_index, e) : 0;
     if (!rc && b->n)
         rc = cut_batch_build(&built, b->cut, b->n, e);
     if (!rc)

@@ -15,7 +15,7 @@ struct cutting {
     const char *git;       /* path of the repository, NULL without one */
     const char *root;      /* of FROM_FILE items, NULL without any */
     uint64_t max_bytes;    /* larger files are OCC_SKIPPED */
-    uint64_t max_index;    /* no batch is written where the index is as large (store_room); 0: no limit */
+    uint64_t max_index;    /* no batch is written that would make the index larger (store_room); 0: no limit */
     index_progress_cb cb;  /* may be NULL */
     void *arg;
     struct index_progress *progress;

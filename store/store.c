@@ -341,7 +341,7 @@ static void add_free(void *arg, const char *table, uint64_t bytes)
         *(uint64_t *)arg = bytes;
 }
 
-int store_room(struct store *s, uint64_t most, struct err *e)
+int store_room(struct store *s, uint64_t need, uint64_t most, struct err *e)
 {
     struct txn *t;
     MDB_envinfo info;
@@ -353,8 +353,8 @@ int store_room(struct store *s, uint64_t most, struct err *e)
     mdb_env_info(s->index.m, &info);
     mdb_stat(t->m, t->s->table[T_META], &stat);
     uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-    if (used >= most && !(rc = store_tables(t, add_free, &unused, e)) && used - unused >= most) {
-        rc = err_set(e, ERR_LIMIT, "%s holds %llu MB, as much as max_index_bytes allows: nothing new is indexed", s->index.path,
+    if (used + need > most && !(rc = store_tables(t, add_free, &unused, e)) && used - unused + need > most) {
+        rc = err_set(e, ERR_LIMIT, "%s holds %llu MB, and max_index_bytes allows no more: nothing new is indexed", s->index.path,
                      (unsigned long long)((used - unused) >> 20));
         err_hint(e, "raise max_index_bytes in the configuration, or forget a repository: codeask repo remove NAME");
     }

@@ -63,8 +63,8 @@ void txn_bump(struct txn *t);
 /* Disk of each table in bytes, for status: calls back with (name, bytes). */
 int store_tables(struct txn *t, void (*each)(void *arg, const char *table, uint64_t bytes), void *arg, struct err *e);
 
-/* ERR_LIMIT once the pages of index.mdb that are in use reach `most` bytes. Reads a few pages until the file is that large. */
-int store_room(struct store *s, uint64_t most, struct err *e);
+/* ERR_LIMIT where the pages of index.mdb that are in use and `need` bytes more would pass `most`. */
+int store_room(struct store *s, uint64_t need, uint64_t most, struct err *e);
 
 /* Writes index.mdb anew when much of it is free or half empty (*did tells whether it was), which LMDB does not do by itself:
  * for idle moments, beside segments_merge. Writers wait for about 1 s for each 300 MB; readers only for an instant. Nothing

@@ -135,9 +135,10 @@ static void room(void **state)
     struct store *s;
     struct err why = {0};
     OK(store_open(&s, home, NULL, e));
-    OK(store_room(s, 64 << 20, e));
+    OK(store_room(s, 1 << 20, 64 << 20, e));
+    assert_int_equal(store_room(s, 64 << 20, 64 << 20, &why), ERR_LIMIT);
     fill(s);
-    assert_int_equal(store_room(s, 64 << 10, &why), ERR_LIMIT);
+    assert_int_equal(store_room(s, 0, 64 << 10, &why), ERR_LIMIT);
     assert_non_null(strstr(why.message, "max_index_bytes"));
     store_close(s);
 }
