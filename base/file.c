@@ -39,7 +39,7 @@ int file_read(struct buf *out, const char *path, size_t max, struct err *e)
     size_t start = out->len;
     for (;;) {
         size_t want = out->len - start < (size_t)st.st_size ? (size_t)st.st_size - (out->len - start) : 4096;
-        if (out->len - start > max || want > max + 1) {
+        if (out->len - start > max || (size_t)st.st_size > max) {
             rc = err_set(e, ERR_LIMIT, "%s: larger than %zu bytes", path, max);
             break;
         }
@@ -114,6 +114,16 @@ int dir_make(const char *path, mode_t mode, struct err *e)
     if (!rc && !dir_exists(path))
         rc = err_set(e, ERR_IO, "%s is not a directory", path);
     free(p);
+    return rc;
+}
+
+int dir_sync(const char *path, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(e, errno, "%s", path);
+    int rc = fsync(fd) ? err_errno(e, errno, "syncing %s", path) : 0;
+    close(fd);
     return rc;
 }
 

@@ -18,6 +18,9 @@ bool dir_exists(const char *path);
 /* mkdir -p with the given mode for the made ones. */
 int dir_make(const char *path, mode_t mode, struct err *e);
 
+/* Makes the names in a directory durable: what was made, renamed or removed in it. */
+int dir_sync(const char *path, struct err *e);
+
 /* A read-only mapping of a whole file; release with file_unmap. An empty file maps to {"" , 0}. */
 struct file_map {
     const uint8_t *p;

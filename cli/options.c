@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Words that later versions give a meaning: taken for questions now, they would change their sense under the user. */
-static const char *const reserved[] = {"tour", "purge", "backup", "restore", "lsp", "mcp", "editor",
+static const char *const reserved[] = {"tour", "purge", "lsp", "mcp", "editor",
                                        "bundle", "tune", "eval", "token", "serve", NULL};
 
 struct given {
@@ -166,6 +166,20 @@ static int absolute(json_t **out, const char *path, bool must_be_there, struct e
     return *out ? 0 : err_set(e, ERR_UNSUPPORTED, "%.300s: a path that is not UTF-8", full);
 }
 
+/* A path that need not be there yet. */
+static int absolute_new(json_t **out, const char *path, struct err *e)
+{
+    char cwd[PATH_MAX];
+    struct buf b = BUF_INIT;
+    if (*path != '/' && !getcwd(cwd, sizeof cwd))
+        return err_errno(e, errno, "the current directory");
+    buf_addf(&b, "%s%s%s", *path == '/' ? "" : cwd, *path == '/' ? "" : "/", path);
+    *out = json_string(b.data);
+    int rc = *out ? 0 : err_set(e, ERR_UNSUPPORTED, "%.300s: a path that is not UTF-8", b.data);
+    buf_release(&b);
+    return rc;
+}
+
 static int set_flag(struct command *c, const struct given *g, struct err *e)
 {
     char name[64], *end;
@@ -258,6 +272,8 @@ static int set_words(struct command *c, char **word, size_t n, struct err *e)
             bool is_dir = !strcmp(name, "dir"), is_file = !strcmp(name, "file");
             if (is_dir || is_file)
                 rc = absolute(&v, word[i], is_dir, e);
+            else if (!strcmp(name, "to"))
+                rc = absolute_new(&v, word[i], e);
             else
                 v = json_clean(word[i], strlen(word[i]));
             i++;

@@ -102,17 +102,22 @@ static int read_stdin(json_t *params, struct err *e)
     return 0;
 }
 
+/* "repo add" is "repo.add" on the socket. */
+static void wire_name(char out[64], const char *name)
+{
+    size_t n = 0;
+    for (; name[n] && n + 1 < 64; n++)
+        out[n] = name[n] == ' ' ? '.' : name[n];
+    out[n] = 0;
+}
+
 /* Sends the request; a daemon that makes room for a newer one, or dies, is asked again once. */
 static int ask_daemon(json_t **result, const struct command *c, const struct paths *p, struct client *cl, struct err *e)
 {
     struct progress bar;
     char method[64];
-    const char *name = c->row->name;
     int rc = 0;
-    size_t n = 0;
-    for (; name[n] && n + 1 < sizeof method; n++)
-        method[n] = name[n] == ' ' ? '.' : name[n];
-    method[n] = 0;
+    wire_name(method, c->row->name);
     progress_open(&bar);
     for (int attempt = 0; attempt < 2; attempt++) {
         rc = client_open(cl, p, c->row->starts_daemon, e);
@@ -144,9 +149,9 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     if (!rc)
         rc = ask_daemon(&result, c, p, &cl, &e);
     bool away = rc == ERR_UNAVAILABLE && cl.fd < 0 && !c->row->starts_daemon;
-    if (away && !strncmp(c->row->name, "model", 5)) {
+    if (away && c->row->once) {
         char method[64];
-        snprintf(method, sizeof method, "model.%s", c->row->name + 6);
+        wire_name(method, c->row->name);
         rc = daemon_once(&result, p, method, c->params, &e);
         away = false;
     }

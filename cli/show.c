@@ -413,6 +413,24 @@ static void show_stop(struct buf *out, const struct look *l, json_t *r)
     buf_addf(out, "stopped (pid %lld)\n", (long long)int_of(r, "pid"));
 }
 
+static void show_backup(struct buf *out, const struct look *l, json_t *r)
+{
+    put_styled(out, l, STYLE_NAME, "%s", text_of(r, "dir"));
+    buf_addf(out, ": %lld files, %lld KB\n", (long long)int_of(r, "files"), (long long)(int_of(r, "bytes") + 1023) / 1024);
+}
+
+static void show_restore(struct buf *out, const struct look *l, json_t *r)
+{
+    size_t i;
+    json_t *one;
+    buf_addf(out, "restored %lld files from ", (long long)int_of(r, "files"));
+    put_styled(out, l, STYLE_NAME, "%s\n", text_of(r, "dir"));
+    json_array_foreach(json_object_get(r, "aside"), i, one)
+        buf_addf(out, "set aside: %s\n", json_string_value(one));
+    if (!json_is_true(json_object_get(r, "index_kept")))
+        buf_adds(out, "the index is built again as repositories are used\n");
+}
+
 static bool no_answer(json_t *r)
 {
     return !strcmp(text_of(r, "mode"), "insufficient");
@@ -456,6 +474,8 @@ static const struct shown {
     {"model list", show_models, NULL},
     {"model verify", show_models, NULL},
     {"model use", show_models, NULL},
+    {"backup", show_backup, NULL},
+    {"restore", show_restore, NULL},
     {"stop", show_stop, NULL},
     {NULL, NULL, NULL},
 };

@@ -158,7 +158,11 @@ static int run(struct args *a)
     if (a->home && setenv("CODEASK_HOME", a->home, 1))
         return fail(a, (err_errno(&e, errno, "--home"), &e));
     umask(077);
-    if ((rc = paths_open(&p, &e)) || (rc = paths_make(&p, &e)) || (rc = config_open(&c, p.config, &e)))
+    if ((rc = paths_open(&p, &e)) || (rc = paths_make(&p, &e)))
+        goto out;
+    if (a->method && once_alone(&status, &p, a->method, a->params)) /* before the configuration: that may be what is broken */
+        goto out;
+    if ((rc = config_open(&c, p.config, &e)))
         goto out;
     open_log(a, &p, &c);
     if (autostarted && chdir("/"))

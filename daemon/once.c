@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct once {
@@ -39,6 +40,20 @@ static int fail(const struct err *e)
     putchar('\n');
     json_decref(j);
     return 2;
+}
+
+bool once_alone(int *status, const struct paths *p, const char *method, const char *params)
+{
+    struct err e;
+    char *result = NULL;
+    int rc = service_alone(&result, method, params, p, &e);
+    if (rc == 1)
+        return false;
+    *status = rc ? fail(&e) : 0;
+    if (!rc)
+        puts(result);
+    free(result);
+    return true;
 }
 
 int once_run(const struct service_options *o, const char *method, const char *params)

@@ -9,4 +9,7 @@
  * output. The program's exit status: 0, or 2. */
 int once_run(const struct service_options *o, const char *method, const char *params);
 
+/* True, and the exit status, when the method needs no service and was run (service_alone). */
+bool once_alone(int *status, const struct paths *p, const char *method, const char *params);
+
 #endif

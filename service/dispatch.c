@@ -18,6 +18,8 @@ static const struct binding bindings[] = {
     {"model.list", method_model_list},
     {"model.verify", method_model_verify},
     {"model.use", method_model_use},
+    {"backup", method_backup},
+    {"restore", method_restore},
     {"stop", method_stop},
 };
 
@@ -27,4 +29,21 @@ const struct binding *binding_named(const char *name)
         if (!strcmp(bindings[i].name, name))
             return &bindings[i];
     return NULL;
+}
+
+int service_alone(char **result, const char *method, const char *params, const struct paths *p, struct err *e)
+{
+    json_t *o, *said = NULL;
+    size_t len;
+    if (strcmp(method, "restore"))
+        return 1;
+    if (!(o = json_loads(params, 0, NULL)))
+        return err_set(e, ERR_USAGE, "the parameters are no JSON");
+    int rc = params_check(method_named(method), o, e);
+    if (!rc)
+        rc = restore_alone(&said, p, o, e);
+    if (!rc)
+        *result = json_line(said, &len);
+    json_decref(o);
+    return rc;
 }

@@ -97,9 +97,17 @@ const struct method methods[] = {
      plain_flags, .starts_daemon = true},
     {"repo remove", "NAME", "name", "forget a repository and what was indexed of it", NULL, plain_flags, .starts_daemon = true},
     {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true},
-    {"model list", NULL, "", "list the models that can be found", NULL, plain_flags},
-    {"model verify", "[NAME]", "name", "load a model and run it once", NULL, plain_flags},
-    {"model use", "NAME", "name", "choose the embedding model", NULL, plain_flags},
+    {"model list", NULL, "", "list the models that can be found", NULL, plain_flags, .once = true},
+    {"model verify", "[NAME]", "name", "load a model and run it once", NULL, plain_flags, .once = true},
+    {"model use", "NAME", "name", "choose the embedding model", NULL, plain_flags, .once = true},
+    {"backup", "DIR", "to", "copy what cannot be rebuilt into a new or empty directory",
+     "The repositories, settings and feedback of state.mdb, the adapters and the configuration file, with a manifest of their hashes. "
+     "The daemon goes on meanwhile. The index is not copied: it is built again out of the repositories.",
+     plain_flags, .once = true},
+    {"restore", "DIR", "dir", "put back what a backup holds",
+     "DIR is checked as a whole before anything is changed. What is replaced stays beside it as FILE.before-restore-N. Not while the "
+     "daemon runs: codeask stop.",
+     plain_flags, .once = true},
     {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
     {NULL},
 };

@@ -28,6 +28,7 @@ struct method {
     const char *detail;      /* paragraphs for the man page; may be NULL */
     const struct method_flag *flags; /* ended by a NULL name */
     bool starts_daemon;      /* false: works on a running one, or in the client itself */
+    bool once;               /* where no daemon runs, the client has `codeaskd --once` do it */
     bool local;              /* done by the client without the daemon's method (stop, doctor, inspect …) */
 };
 

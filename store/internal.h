@@ -94,7 +94,9 @@ extern const char *const table_names[TABLE_COUNT];
 /* store_open with another size of the first map of index.mdb: for the test of its growth. */
 int store_open_sized(struct store **out, const char *home, size_t map, bool *rebuilt, struct err *e);
 
+int lock_home(struct store *s, const char *home, struct err *e); /* sets lock_fd, in case of an error as well */
 int state_open(struct store *s, const char *home, struct err *e);
+int state_next_repo(struct store *s, uint64_t *out, struct err *e); /* the number of the next new repository */
 int state_reserve(struct store *s, uint64_t upto, struct err *e); /* generations below upto may be handed out */
 int state_reserved(struct store *s, uint64_t *out, struct err *e);
 /* The commit that a value of the table ref names; false when there is none. */

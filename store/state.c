@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/backup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -60,7 +61,7 @@ static int copy_before(struct store *s, uint64_t schema, struct err *e)
     buf_addf(&path, "%s.schema-%llu", s->state.path, (unsigned long long)schema);
     buf_addf(&tmp, "%s.tmp", path.data);
     unlink(tmp.data);
-    int rc = env_err(&s->state, mdb_env_copy(s->state.m, tmp.data), e, "copying before a migration");
+    int rc = state_backup(s, tmp.data, e);
     if (!rc && rename(tmp.data, path.data))
         rc = err_errno(e, errno, "renaming %s", tmp.data);
     buf_release(&tmp);
@@ -146,15 +147,25 @@ out:
     return rc;
 }
 
-int state_reserved(struct store *s, uint64_t *out, struct err *e)
+static int number_read(struct store *s, const char *name, uint64_t *out, struct err *e)
 {
     MDB_txn *m;
     int rc = env_begin(&s->state, false, &m, e);
     if (rc)
         return rc;
-    *out = number_get(s, m, "generation.reserved");
+    *out = number_get(s, m, name);
     env_abort(&s->state, m, false);
     return 0;
+}
+
+int state_reserved(struct store *s, uint64_t *out, struct err *e)
+{
+    return number_read(s, "generation.reserved", out, e);
+}
+
+int state_next_repo(struct store *s, uint64_t *out, struct err *e)
+{
+    return number_read(s, "next.repo", out, e);
 }
 
 int state_reserve(struct store *s, uint64_t upto, struct err *e)

@@ -33,7 +33,7 @@ static long holder_of(int fd)
 /* The lock file holds the pid; what counts is the lock, which goes with its process. A process killed while it was starting
  * a child leaves the lock with that child until it has become another program: milliseconds, which are waited for. A holder
  * that is alive is not. */
-static int lock_home(struct store *s, const char *home, struct err *e)
+int lock_home(struct store *s, const char *home, struct err *e)
 {
     struct buf path = BUF_INIT;
     buf_addf(&path, "%s/lock", home);
