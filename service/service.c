@@ -77,6 +77,22 @@ static void wait_until(struct service *s, int64_t ns)
     pthread_cond_timedwait(&s->tick, &s->mu, &at); /* the condition counts in CLOCK_MONOTONIC */
 }
 
+/* Somebody took a file of the home away: the program ends, and the next command starts one that builds it again. Who waits is told
+ * that it ends and, from a client that starts daemons, asks the next one. */
+static void look_after_home(struct service *s)
+{
+    struct err e;
+    if (!store_there(s->store, &e))
+        return;
+    err_hint(&e, "the daemon ends; the next command starts one that builds the index again");
+    log_err(LOG_ERROR, "the home was changed by others", &e);
+    pthread_mutex_lock(&s->mu);
+    if (!s->stop_asked)
+        s->o.wake(s->o.wake_arg);
+    s->stop_asked = true;
+    pthread_mutex_unlock(&s->mu);
+}
+
 static void *clock_main(void *arg)
 {
     struct service *s = arg;
@@ -114,6 +130,7 @@ static void *clock_main(void *arg)
             bool somebody = s->sessions != NULL;
             sweep = now + RECONCILE_NS;
             pthread_mutex_unlock(&s->mu);
+            look_after_home(s);
             if (somebody)
                 jobs_reconcile_used(s);
             pthread_mutex_lock(&s->mu);

@@ -180,6 +180,39 @@ void env_close(struct env *v)
     *v = (struct env){0};
 }
 
+/* With v->lock held. */
+static void note_size(struct env *v, const struct stat *st)
+{
+    if (v->seen_ino != (uint64_t)st->st_ino)
+        v->seen_size = 0;
+    v->seen_ino = (uint64_t)st->st_ino;
+    if (v->seen_size < (uint64_t)st->st_size)
+        v->seen_size = (uint64_t)st->st_size;
+}
+
+int env_there(struct env *v, struct err *e)
+{
+    struct stat open, named;
+    mdb_filehandle_t fd;
+    int rc = 0;
+    pthread_mutex_lock(&v->lock); /* who replaces it on purpose holds this */
+    if (!v->m || mdb_env_get_fd(v->m, &fd) || fstat(fd, &open))
+        goto out;
+    if (stat(v->path, &named)) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            rc = err_set(e, ERR_CORRUPT, "%s was deleted", v->path);
+        goto out;
+    }
+    if (named.st_dev != open.st_dev || named.st_ino != open.st_ino)
+        rc = err_set(e, ERR_CORRUPT, "%s was replaced by another file", v->path);
+    else if (v->seen_ino == (uint64_t)open.st_ino && (uint64_t)open.st_size < v->seen_size)
+        rc = err_set(e, ERR_CORRUPT, "%s was truncated", v->path); /* LMDB never makes a file shorter */
+    note_size(v, &open);
+out:
+    pthread_mutex_unlock(&v->lock);
+    return rc;
+}
+
 static void deadline_in(struct timespec *ts, unsigned ms)
 {
     clock_gettime(CLOCK_MONOTONIC, ts);
@@ -292,7 +325,14 @@ void env_abort(struct env *v, MDB_txn *m, bool write)
 
 int env_commit(struct env *v, MDB_txn *m, struct err *e)
 {
+    struct stat st;
+    mdb_filehandle_t fd;
     int rc = mdb_txn_commit(m);
+    if (!mdb_env_get_fd(v->m, &fd) && !fstat(fd, &st)) {
+        pthread_mutex_lock(&v->lock);
+        note_size(v, &st);
+        pthread_mutex_unlock(&v->lock);
+    }
     env_ended(v, true);
     return env_err(v, rc, e, "committing");
 }

@@ -24,6 +24,7 @@ struct env {
                                loop starve the others. Who waits is not live yet */
     unsigned live;
     bool changing;
+    uint64_t seen_size, seen_ino; /* the longest that the file was, for env_there */
     bool stuck;             /* the address space has no room for a larger map */
 };
 /* ERR_FORMAT when the file is not a whole LMDB file (the caller decides what that means). map: bytes to reserve at first. */
@@ -34,6 +35,7 @@ void env_close(struct env *v);
  * and everything as before, when one of them takes too long. */
 bool env_alone(struct env *v, unsigned mine);
 void env_alone_end(struct env *v);
+int env_there(struct env *v, struct err *e); /* store_there, of one file */
 int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e);
 int env_commit(struct env *v, MDB_txn *m, struct err *e); /* ends it in either case */
 void env_abort(struct env *v, MDB_txn *m, bool write);

@@ -184,6 +184,12 @@ int store_open(struct store **out, const char *home, bool *rebuilt, struct err *
     return store_open_sized(out, home, STORE_MAP, rebuilt, e);
 }
 
+int store_there(struct store *s, struct err *e)
+{
+    int rc = env_there(&s->index, e);
+    return rc ? rc : env_there(&s->state, e);
+}
+
 void store_close(struct store *s)
 {
     if (!s)

@@ -60,6 +60,10 @@ void txn_end(struct txn *t);                                       /* ends a rea
 uint64_t txn_generation(struct txn *t);
 void txn_bump(struct txn *t);
 
+/* ERR_CORRUPT when index.mdb or state.mdb is not at its path any more, is another file, or is shorter than it was: the store must be closed then, what it writes is lost. Touches no page of them: safe where the file
+ * was truncated. Any thread. */
+int store_there(struct store *s, struct err *e);
+
 /* Disk of each table in bytes, for status: calls back with (name, bytes). */
 int store_tables(struct txn *t, void (*each)(void *arg, const char *table, uint64_t bytes), void *arg, struct err *e);
 
