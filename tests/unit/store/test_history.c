@@ -26,7 +26,8 @@ static uint32_t put(struct store *s, unsigned n, const uint32_t *parent, uint32_
     struct commit_new c = {.oid = oid(n), .nparents = np, .time = 1000 + n};
     struct buf b = BUF_INIT;
     uint32_t number, id;
-    memcpy(c.parent, parent, np * sizeof *parent);
+    if (np)
+        memcpy(c.parent, parent, np * sizeof *parent);
     OK(store_write(&t, s, e));
     OK(commit_number(t, &c, &number, e));
     OK(path_make(t, str_of(path), &id, e));
