@@ -270,8 +270,7 @@ int index_retry(struct indexer *x, const struct repo_row *repo, index_progress_c
     int rc = begin(&j, x, repo, cb, arg, e);
     if (!rc)
         rc = job_retry(&j, e);
-    rc = end(&j, rc, e);
-    return rc ? rc : index_run(x, repo, NULL, cb, arg, e);
+    return end(&j, rc, e);
 }
 
 int index_all_branches(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e)

@@ -44,8 +44,8 @@ int repo_find(struct repo_found *out, const char *dir, bool any_owner, struct er
 int index_run(struct indexer *x, const struct repo_row *repo, const char *ref, index_progress_cb cb, void *arg, struct err *e);
 int index_all_branches(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e);
 
-/* Tries again what is quarantined in the repository's views (poisonous or unreadable contents), then runs HEAD as index_run
- * does: for an explicit `index`. A reconcile never does it by itself. */
+/* Tries again what is quarantined in the repository's views (poisonous or unreadable contents); rows of a worktree are read again
+ * by the next index_run: an explicit `index` calls both. A reconcile never does it by itself. */
 int index_retry(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e);
 
 /* The name that a branch, tag or revision is stored under (ref_get): its full ref name, or the commit in hex; "HEAD" for NULL.

@@ -53,32 +53,39 @@ static int release_rows(struct items *out, struct job *j, const struct view_head
 struct forgotten {
     struct quarantine_row *v;
     size_t n, cap;
-    const struct items *of;
+    struct oid *of; /* sorted */
+    size_t nof;
 };
+
+static int by_oid(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct oid));
+}
 
 static int forget(void *arg, const struct quarantine_row *q)
 {
     struct forgotten *l = arg;
-    for (size_t i = 0; i < l->of->n; i++)
-        if (oid_same(&l->of->v[i].oid, &q->key.oid)) {
-            VEC_ROOM(l->v, l->n, l->cap);
-            l->v[l->n++] = *q;
-            break;
-        }
+    if (bsearch(&q->key.oid, l->of, l->nof, sizeof *l->of, by_oid)) {
+        VEC_ROOM(l->v, l->n, l->cap);
+        l->v[l->n++] = *q;
+    }
     return 0;
 }
 
 static int drop_quarantine(struct store *s, const struct items *of, struct err *e)
 {
-    struct forgotten l = {.of = of};
+    struct forgotten l = {.of = mem_zero(of->n + 1, sizeof *l.of), .nof = of->n};
     struct txn *t = NULL;
+    for (size_t i = 0; i < of->n; i++)
+        l.of[i] = of->v[i].oid;
+    qsort(l.of, l.nof, sizeof *l.of, by_oid);
     int rc = store_write(&t, s, e);
-    if (rc)
-        return rc;
-    rc = quarantine_each(t, forget, &l, e);
+    if (!rc)
+        rc = quarantine_each(t, forget, &l, e);
     for (size_t i = 0; i < l.n && !rc; i++)
         rc = quarantine_drop(t, &l.v[i].key, e);
     free(l.v);
+    free(l.of);
     if (!rc)
         return txn_commit(t, e);
     txn_end(t);
@@ -98,12 +105,22 @@ static int write_back(struct job *j, const struct view_head *view, const struct 
     return rc;
 }
 
+static int there_is(void *arg, const struct quarantine_row *q)
+{
+    (void)q;
+    *(bool *)arg = true;
+    return 0;
+}
+
 int job_retry(struct job *j, struct err *e)
 {
     struct found f = {.repo = j->repo->id};
     struct txn *t = NULL;
+    bool any = false;
     int rc = store_read(&t, j->x->store, e);
     if (!rc)
+        rc = quarantine_each(t, there_is, &any, e);
+    if (!rc && any)
         rc = views_each(t, add_view, &f, e);
     txn_end(t);
     for (size_t i = 0; i < f.n && !rc; i++) {

@@ -180,7 +180,9 @@ static void index_one(struct jobs *x, struct job *j)
 {
     struct service *s = x->s;
     struct err e = {0}, halt;
-    int rc = j->all_branches ? index_all_branches(s->indexer, &j->repo, on_index, j, &e)
+    int rc = j->retry ? index_retry(s->indexer, &j->repo, on_index, j, &e) : 0;
+    if (!rc)
+        rc = j->all_branches ? index_all_branches(s->indexer, &j->repo, on_index, j, &e)
                              : index_run(s->indexer, &j->repo, j->ref, on_index, j, &e);
     if (rc && rc != ERR_CANCELED)
         log_err(LOG_WARN, j->repo.name, &e);
@@ -480,6 +482,7 @@ int jobs_index(struct service *s, const struct job_order *o, struct request *rq,
             append(&x->index, j);
             pthread_cond_broadcast(&x->work);
         }
+        j->retry |= o->retry && !j->running;
         save = o->durable && !j->durable;
         j->durable |= o->durable;
         if (rq) {

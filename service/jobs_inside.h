@@ -14,7 +14,7 @@ struct job {
     struct repo_row repo;    /* its own copy */
     char *repo_json;         /* the name, quoted */
     char *ref;
-    bool all_branches, durable, running;
+    bool all_branches, retry, durable, running;
     bool again;              /* embedding: the view moved on, or was put aside for an index job */
     bool touched;            /* embedding: files may have changed meanwhile; one more pass when this one ends */
     uint32_t view, base;     /* embedding: what is being embedded */

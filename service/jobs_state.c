@@ -66,7 +66,7 @@ void jobs_load(struct jobs *x)
         for (size_t k = 0; k < n; k++)
             if (rows[k].id == (uint32_t)json_integer_value(json_object_get(row, "repo"))) {
                 struct job_order o = {&rows[k], json_string_value(json_object_get(row, "ref")),
-                                      json_is_true(json_object_get(row, "all")), false, true};
+                                      json_is_true(json_object_get(row, "all")), .durable = true};
                 jobs_index(x->s, &o, NULL, MILESTONE_INDEXED, 0, &e);
             }
     json_decref(all);

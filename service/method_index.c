@@ -40,7 +40,7 @@ int method_index(struct request *rq, json_t **result, struct err *e)
     bool wait = !param_bool(rq, "no_wait");
     const char *note = NULL;
     for (size_t i = 0; i < n; i++) {
-        struct job_order o = {.repo = &row[i], .ref = ref, .all_branches = all, .anew = true, .durable = true};
+        struct job_order o = {.repo = &row[i], .ref = ref, .all_branches = all, .anew = true, .retry = true, .durable = true};
         if (i < rq->nwaited) { /* back from waiting for it */
             if (i + 1 == rq->nwaited && rq->wait_err.code) {
                 struct seen seen;

@@ -192,3 +192,20 @@ def test_answers_follow_edits(w):
 
 if __name__ == "__main__":
     main(globals())
+
+
+def test_an_explicit_index_tries_again(w):
+    repo = w.repo(files=SOURCES | {"lost.py": "def lost_and_found():\n    pass\n"})
+    blob = w.git(repo, "rev-parse", "HEAD:lost.py").strip()
+    thing = repo / ".git" / "objects" / blob[:2] / blob[2:]
+    kept = thing.read_bytes()
+    thing.unlink()
+    branch = w.git(repo, "branch", "--show-current").strip()
+    (repo / "lost.py").unlink()
+    w.json("index", "--branch", branch, cwd=repo)
+    assert w.json("status")["repos"][0]["quarantined"] == 1
+    thing.write_bytes(kept)
+    w.json("index", "--branch", branch, cwd=repo)
+    assert w.json("status")["repos"][0]["quarantined"] == 0
+    found = w.json("search", "--branch", branch, "lost_and_found", cwd=repo)["results"]
+    assert found and found[0]["path"] == "lost.py", found
