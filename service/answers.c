@@ -1,8 +1,6 @@
 #include "service/answers.h"
 
 #include "base/mem.h"
-#include "indexer/cut.h"
-#include "indexer/language.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,18 +31,6 @@ void answers_free(struct answers *a)
     free(a);
 }
 
-/* A question may hold a key that was pasted with it. cut() finds and masks those in any text. */
-static json_t *masked(const char *text)
-{
-    struct buf record = BUF_INIT;
-    size_t n = strlen(text);
-    char *copy = mem_str(text);
-    json_t *out = cut(&record, language_named("text"), copy, n, NULL) ? json_string("") : json_text(copy, n);
-    buf_release(&record);
-    free(copy);
-    return out;
-}
-
 void answers_keep(struct answers *a, const struct request *rq, const struct scope *sc, json_t *result)
 {
     const char *question = param_str(rq, "query"), *branch = param_str(rq, "branch");
@@ -52,7 +38,7 @@ void answers_keep(struct answers *a, const struct request *rq, const struct scop
     for (size_t i = 0; i < sc->n; i++)
         json_array_append_new(repos, json_integer(sc->repo[i].id));
     json_t *record = json_pack("{sO, so, sO, sO, sO, sO, so, so}", "answer", json_object_get(result, "id"), "question",
-                               masked(question ? question : ""), "mode", json_object_get(result, "mode"), "model",
+                               json_string(question ? question : ""), "mode", json_object_get(result, "mode"), "model",
                                json_object_get(result, "model"), "freshness", json_object_get(result, "freshness"), "shown",
                                json_object_get(result, "citations"), "repos", repos, "branch", json_cstr(branch));
     json_t *own = json_deep_copy(record); /* the request's thread goes on writing to result */

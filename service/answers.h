@@ -10,7 +10,7 @@ struct answers;
 struct answers *answers_new(void);
 void answers_free(struct answers *a); /* accepts NULL */
 
-/* Keeps what feedback will want of the result of `ask`: question (secrets masked), mode, model, freshness, and where the cited
+/* Keeps what feedback will want of the result of `ask`: question (as asked: who stores it masks its secrets), mode, model, freshness, and where the cited
  * places are; the oldest leaves. result is read. */
 void answers_keep(struct answers *a, const struct request *rq, const struct scope *sc, json_t *result);
 /* The asker's own answer of that id: {"answer", "question", "mode", "model", "freshness", "shown", "repos": [id], "branch"}; a
