@@ -149,15 +149,22 @@ static void read_imports(struct imports *im, uint32_t file, const struct record 
     }
 }
 
+static int read_record(struct record *r, struct snap_cut *c, struct txn *t, struct err *e)
+{
+    int rc = cut_get(t, c->cut, r, e);
+    if (!rc)
+        read_head(c, r);
+    return rc;
+}
+
 static int read_records(struct snapshot *s, struct txn *t, struct imports *im, struct err *e)
 {
     for (uint32_t u = 0; u < s->ncuts; u++) {
         struct snap_cut *c = &s->cut[u];
         struct record r;
-        int rc = cut_get(t, c->cut, &r, e);
+        int rc = read_record(&r, c, t, e);
         if (rc)
             return rc;
-        read_head(c, &r);
         s->nchunks += c->nchunks;
         const char *language = language_text(s, r.head->language);
         for (uint32_t k = 0; k < c->nfiles; k++) {
@@ -407,10 +414,9 @@ static int take_records(struct snapshot *s, const struct snapshot *before, struc
             c->nfiles = nfiles;
         } else {
             struct record r;
-            int rc = cut_get(t, c->cut, &r, e);
+            int rc = read_record(&r, c, t, e);
             if (rc)
                 return rc;
-            read_head(c, &r);
         }
         s->nchunks += c->nchunks;
     }
