@@ -322,8 +322,10 @@ static void memory_is_capped(void **state)
     struct engine_options o = two;
     struct engine *en;
     struct model *m = NULL;
-    if (!real_model() || getenv("CODEASK_TEST_EMULATED")) /* an emulator's memory is not its program's */
+    if (!real_model() || getenv("CODEASK_TEST_EMULATED")) {
+        print_message("no model, or an emulator, whose memory is not its program's: skipped\n");
         skip();
+    }
     o.max_memory = 64 << 20;
     en = start(true, &o);
     assert_int_equal(model_open(&m, en, real_model(), &e), ERR_MEMORY);
@@ -353,8 +355,10 @@ static void memory_is_capped(void **state)
 
 static void no_such_program(void **state)
 {
-    if (getenv("CODEASK_TEST_EMULATED"))
-        skip(); /* an emulated posix_spawn does not tell why it failed */
+    if (getenv("CODEASK_TEST_EMULATED")) {
+        print_message("an emulated posix_spawn does not tell why it failed: skipped\n");
+        skip();
+    }
     struct engine *en = NULL;
     struct model *m = NULL;
     assert_int_equal(engine_spawn(&en, "/nonexistent/program", &two, &e), 0);

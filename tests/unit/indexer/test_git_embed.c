@@ -92,8 +92,10 @@ static const void *uses(uint32_t view, const char *path, uint64_t variant, size_
 
 static void cards_and_chunks(void **state)
 {
-    if (!model)
+    if (!model) {
+        print_message("no model: skipped\n");
         skip();
+    }
     struct repo_row r = begin();
     uint32_t view = view_of(&r);
     size_t n;
@@ -126,8 +128,10 @@ static bool stop_after_first(void *arg, const struct index_progress *p)
 
 static void a_stopped_run_goes_on(void **state)
 {
-    if (!model)
+    if (!model) {
+        print_message("no model: skipped\n");
         skip();
+    }
     sh("git init -q r; cd r; for i in $(seq 400); do echo \"int unique_$i(void) { return $i; }\" > f$i.c; done; git add .; git commit -qm 1");
     struct repo_row r = add_repo("r");
     run(&r);

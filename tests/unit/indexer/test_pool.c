@@ -157,19 +157,25 @@ static void test_hang(void **state)
     among_good_ones("codeask-test-cut: sleep", ERR_TIMEOUT, 60, 1);
 }
 
+static void skip_if_sanitized(void)
+{
+    if (SANITIZED) {
+        print_message("a sanitizer's shadow passes every limit of a worker: skipped\n");
+        skip();
+    }
+}
+
 static void test_memory(void **state)
 {
     (void)state;
-    if (SANITIZED)
-        skip();
+    skip_if_sanitized();
     among_good_ones("codeask-test-cut: memory", ERR_MEMORY, 0, 0);
 }
 
 static void test_filter(void **state)
 {
     (void)state;
-    if (SANITIZED)
-        skip();
+    skip_if_sanitized();
     struct pool *p = open_pool(1, 0, 0);
     struct pool_result r;
     submit(p, 0, "codeask-test-cut: file");
