@@ -25,7 +25,8 @@ static void choose_chunks(struct ranking *r, struct arena *arena)
     uint32_t most = 0;
     for (uint32_t i = 0; i < r->nfiles; i++)
         most += r->file[i].cut->nchunks;
-    r->chunk = arena_zero(arena, most, sizeof *r->chunk);
+    r->chunk = arena_alloc(arena, most * sizeof *r->chunk);
+    float *value = arena_alloc(arena, most * signal_count() * sizeof *value);
     for (uint32_t i = 0; i < r->nfiles; i++) {
         struct rank_file *f = &r->file[i];
         size_t def = first_def(r, f->gid);
@@ -42,7 +43,7 @@ static void choose_chunks(struct ranking *r, struct arena *arena)
             bool last = n + 1 == f->cut->nchunks && r->nchunks == f->chunk;
             if (!r->only && r->lex->chunk[at].bm25 <= 0 && c->def <= 0 && (!r->dense || r->dense[at] < .15f) && !last)
                 continue;
-            c->value = arena_zero(arena, signal_count(), sizeof *c->value);
+            c->value = value + r->nchunks * signal_count();
             r->nchunks++;
         }
         f->nchunks = r->nchunks - f->chunk;
@@ -66,6 +67,14 @@ static void fill(struct ranking *r, size_t s)
         *(chunks ? &r->chunk[i].value[s] : &r->file[i].value[s]) /= max;
 }
 
+static void sum_chunks(struct ranking *r)
+{
+    for (uint32_t i = 0; i < r->nchunks; i++)
+        for (size_t s = 0; signals[s].name; s++)
+            if (signals[s].level == SIGNAL_CHUNK)
+                r->chunk[i].part += signals[s].weight * r->chunk[i].value[s];
+}
+
 static void sum_up(struct ranking *r)
 {
     for (uint32_t i = 0; i < r->nfiles; i++) {
@@ -80,11 +89,7 @@ static void sum_up(struct ranking *r)
         f->first_score = 0;
         for (uint32_t k = 0; k < f->nchunks; k++) {
             struct rank_chunk *c = &r->chunk[f->chunk + k];
-            float part = 0;
-            for (size_t s = 0; signals[s].name; s++)
-                if (signals[s].level == SIGNAL_CHUNK)
-                    part += signals[s].weight * c->value[s];
-            c->score = (part + f->part) * f->factor;
+            c->score = (c->part + f->part) * f->factor;
             f->first_score = c->score > f->first_score ? c->score : f->first_score;
         }
     }
@@ -98,13 +103,12 @@ static int file_order(const void *a, const void *b)
     return x->gid < y->gid ? -1 : x->gid > y->gid;
 }
 
+/* of one file */
 static int chunk_order(const void *a, const void *b)
 {
     const struct rank_chunk *x = a, *y = b;
     if (x->score != y->score)
         return x->score > y->score ? -1 : 1;
-    if (x->file != y->file)
-        return x->file < y->file ? -1 : 1;
     return x->n < y->n ? -1 : x->n > y->n;
 }
 
@@ -118,6 +122,61 @@ static void order_files(struct ranking *r)
     }
 }
 
+/* -- best first ------------------------------------------------------------------------------------------------------- */
+
+static bool comes_before(const struct ranking *r, uint32_t a, uint32_t b)
+{
+    float x = r->file[a].next, y = r->file[b].next;
+    return x != y ? x > y : a < b;
+}
+
+static void sift_down(struct ranking *r, uint32_t i)
+{
+    uint32_t moving = r->heap[i];
+    for (uint32_t child; (child = 2 * i + 1) < r->nheap; i = child) {
+        if (child + 1 < r->nheap && comes_before(r, r->heap[child + 1], r->heap[child]))
+            child++;
+        if (!comes_before(r, r->heap[child], moving))
+            break;
+        r->heap[i] = r->heap[child];
+    }
+    r->heap[i] = moving;
+}
+
+static void order_chunks(struct ranking *r, struct arena *arena)
+{
+    r->heap = arena_alloc(arena, (r->nfiles + 1) * sizeof *r->heap);
+    for (uint32_t i = 0; i < r->nfiles; i++) {
+        r->file[i].next = r->file[i].first_score;
+        r->file[i].repeat = 1;
+        if (r->file[i].next > 0)
+            r->heap[r->nheap++] = i;
+    }
+    for (uint32_t i = r->nheap / 2; i-- > 0;)
+        sift_down(r, i);
+}
+
+const struct rank_chunk *rank_next(struct ranking *r)
+{
+    if (!r->nheap)
+        return NULL;
+    struct rank_file *f = &r->file[r->heap[0]];
+    struct rank_chunk *c = &r->chunk[f->chunk];
+    if (!f->taken)
+        qsort(c, f->nchunks, sizeof *c, chunk_order);
+    c += f->taken++;
+    c->repeat = f->repeat;
+    c->score = f->next;
+    f->repeat *= REPEAT;
+    bool more = f->taken < f->nchunks && !r->request->unique_files;
+    f->next = more ? c[1].score * f->repeat : 0;
+    if (f->next <= 0)
+        r->heap[0] = r->heap[--r->nheap];
+    if (r->nheap)
+        sift_down(r, 0);
+    return c;
+}
+
 void rank(struct ranking *r, struct arena *arena)
 {
     choose_files(r, arena);
@@ -125,24 +184,12 @@ void rank(struct ranking *r, struct arena *arena)
     for (size_t s = 0; signals[s].name; s++)
         if (signals[s].level != SIGNAL_LATE)
             fill(r, s);
+    sum_chunks(r);
     sum_up(r);
     order_files(r);
     for (size_t s = 0; signals[s].name; s++)
         if (signals[s].level == SIGNAL_LATE)
             fill(r, s);
     sum_up(r);
-    /* the order inside each file first, then each next chunk of a file counts less; chunk rows move after this, so the
-     * files' rows are no longer contiguous */
-    for (uint32_t i = 0; i < r->nfiles; i++) {
-        struct rank_chunk *c = &r->chunk[r->file[i].chunk];
-        qsort(c, r->file[i].nchunks, sizeof *c, chunk_order);
-        float decay = 1;
-        for (uint32_t k = 0; k < r->file[i].nchunks; k++, decay *= REPEAT) {
-            c[k].repeat = decay;
-            c[k].score = r->request->unique_files && k ? -1 : c[k].score * decay;
-        }
-    }
-    qsort(r->chunk, r->nchunks, sizeof *r->chunk, chunk_order);
-    while (r->nchunks && r->chunk[r->nchunks - 1].score <= 0)
-        r->nchunks--;
+    order_chunks(r, arena);
 }

@@ -23,6 +23,8 @@ struct rank_file {
     float *value;                       /* [signals] */
     float part, factor;
     uint32_t chunk, nchunks;            /* its rows in ranking.chunk */
+    uint32_t taken;                     /* of them by rank_next */
+    float next, repeat;                 /* score of the next one, and its REPEATⁿ */
     uint32_t placed;
     float first_score;                  /* of its best chunk, before later signals look at neighbours */
 };
@@ -33,7 +35,8 @@ struct rank_chunk {
     float def;                          /* best quality of a definition that it holds */
     uint32_t def_symbol;
     float *value;                       /* [signals] */
-    float score, repeat;                /* repeat: REPEATⁿ of the formula above */
+    float part;                         /* the sum of its own signals */
+    float score, repeat;                /* repeat: REPEATⁿ of the formula above, once rank_next gave it */
 };
 
 struct ranking {
@@ -51,6 +54,7 @@ struct ranking {
     uint32_t nfiles;
     struct rank_chunk *chunk;
     uint32_t nchunks;
+    uint32_t *heap, nheap;              /* files with chunks to come, the one with the best next chunk in front */
     uint64_t *stem_mask, *dir_mask;     /* [all files of all snapshots], see path_at */
     uint32_t *row;                      /* [the same] row in file[] of an occurrence, FILE_NONE when it is no candidate */
     uint32_t *path0;                    /* [nsnaps + 1] first file of a snapshot in the three above */
@@ -70,8 +74,10 @@ extern const struct signal signals[];   /* ended by a NULL name; to add one: a f
 /* candidates.c: fills file[], the masks and row[] of what passes the filters. */
 void choose_files(struct ranking *r, struct arena *arena);
 
-/* Fills file[], chunk[] with the candidates (filters applied), computes every signal and the order: chunk[] comes back
- * sorted, best first. unique: one chunk a file. */
+/* Fills file[], chunk[] with the candidates (filters applied) and computes every signal. */
 void rank(struct ranking *r, struct arena *arena);
+/* The chunks, best first, NULL after the last one with a score above 0; one a file where the request wants that. A page needs
+ * ten of thousands: putting all in order was a tenth of a search. */
+const struct rank_chunk *rank_next(struct ranking *r);
 
 #endif

@@ -283,9 +283,9 @@ static int fill_hits(struct run *x, struct search_result *out, struct err *e)
 {
     uint32_t limit = x->q->limit ? x->q->limit : 10;
     out->hit = arena_zero(x->arena, limit, sizeof *out->hit);
-    for (uint32_t i = 0; i < x->ranking.nchunks && out->n < limit; i++) {
+    const struct rank_chunk *c;
+    while (out->n < limit && (c = rank_next(&x->ranking)) != NULL) {
         bool skip = false;
-        const struct rank_chunk *c = &x->ranking.chunk[i];
         int rc = fill_hit(x, c, &out->hit[out->n], &skip, e);
         if (rc)
             return rc;
