@@ -99,3 +99,35 @@ int model_embed(struct model *m, enum embed_kind kind, const char *const *text, 
     free(len);
     return rc;
 }
+
+struct embed_flight {
+    struct model *m;
+    const char *text;
+    size_t len;
+    void *flight; /* NULL: nothing was sent */
+};
+
+int model_embed_start(struct embed_flight **out, struct model *m, const char *text, struct err *e)
+{
+    struct embed_flight *w = mem_zero(1, sizeof *w);
+    *w = (struct embed_flight){.m = m, .text = text, .len = strnlen(text, TEXT_MAX)};
+    int rc = m->kind->start ? m->kind->start(&w->flight, m->self, &w->text, &w->len, e) : 0;
+    if (rc)
+        free(w);
+    else
+        *out = w;
+    return rc;
+}
+
+bool model_embed_ready(struct embed_flight *w, int ms)
+{
+    return !w->flight || w->m->kind->ready(w->flight, ms);
+}
+
+int model_embed_finish(struct embed_flight *w, float *out, const volatile bool *stop, struct err *e)
+{
+    int rc = w->flight ? w->m->kind->finish(w->flight, out, stop, e)
+                       : model_embed_sized(w->m, EMBED_QUERY, &w->text, &w->len, 1, PRIORITY_QUERY, out, NULL, stop, e);
+    free(w);
+    return rc;
+}

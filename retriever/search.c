@@ -46,6 +46,10 @@ struct store *retriever_store(struct retriever *r)
     return r->store;
 }
 
+/* How long a transaction waits for the model: such a wait costs nothing, but the pages that it holds cannot be used again while a
+ * model is loaded or a process is hung. */
+#define HELD_MS 50
+
 /* Everything one search holds: released in one place. */
 struct run {
     struct retriever *r;
@@ -63,17 +67,30 @@ struct run {
     struct lexical lex;
     struct name_def *def;
     size_t ndefs;
+    struct embed_flight *question; /* on its way to the model */
     float *vector;
     struct dense_owners *owners;
     struct dense dense;
     struct ranking ranking;
 };
 
-static void run_release(struct run *x)
+/* The transaction and what was read in it; what comes from the arena stays. */
+static void leave_store(struct run *x)
 {
     txn_end(x->t);
+    x->t = NULL;
     free(x->seg);
+    x->seg = NULL;
     universe_drop(x->base);
+    x->base = NULL;
+}
+
+static void run_release(struct run *x)
+{
+    static const volatile bool now = true;
+    if (x->question)
+        model_embed_finish(x->question, x->vector, &now, NULL);
+    leave_store(x);
     dense_owners_drop(x->owners);
     for (size_t i = 0; i < x->nsnaps; i++) {
         snapshot_drop(x->snap[i]);
@@ -93,17 +110,21 @@ static int open_views(struct run *x, struct err *e)
     return 0;
 }
 
-/* Before any transaction: the model call may wait. A model that fails costs the vectors, not the answer. */
-static void embed_question(struct run *x, struct search_result *out)
+/* The model works while words are looked up. One that fails costs the vectors, not the answer. */
+static void send_question(struct run *x)
 {
     if (!x->q->embedder)
         return;
-    double began = clock_ms();
     x->vector = arena_alloc(x->arena, model_info(x->q->embedder)->dim * sizeof *x->vector);
-    const char *text = arena_strn(x->arena, x->query.text.p, x->query.text.n);
-    if (model_embed(x->q->embedder, EMBED_QUERY, &text, 1, PRIORITY_QUERY, x->vector, NULL, x->q->stop, NULL))
+    if (model_embed_start(&x->question, x->q->embedder, arena_strn(x->arena, x->query.text.p, x->query.text.n), NULL))
         x->vector = NULL;
-    out->ms_embed = clock_ms() - began;
+}
+
+static void take_vector(struct run *x)
+{
+    if (x->question && model_embed_finish(x->question, x->vector, x->q->stop, NULL))
+        x->vector = NULL;
+    x->question = NULL;
 }
 
 static int score_dense(struct run *x, struct err *e)
@@ -320,6 +341,28 @@ static void weigh_evidence(const struct run *x, struct search_evidence *ev)
     ev->dense = x->dense.best;
 }
 
+static int enter_store(struct run *x, struct err *e)
+{
+    int rc = store_read(&x->t, x->r->store, e);
+    if (rc || (rc = segments_open(x->t, &x->seg, &x->nsegs, e)))
+        return rc;
+    x->base = cache_universe(&x->r->cache, x->snap, x->nsnaps, x->seg, x->nsegs);
+    x->u = universe_over(x->base, x->snap, x->seg);
+    return 0;
+}
+
+/* What words and names alone say. */
+static int look_up(struct run *x, struct err *e)
+{
+    x->ranking.only = NULL;
+    int rc = x->query.nliterals ? exact_holders(&x->ranking.only, &x->u, x->q, x->query.literal, x->query.nliterals, x->t, x->arena, e) : 0;
+    if (rc)
+        return rc;
+    lexical_run(&x->lex, &x->u, &x->query, x->arena);
+    x->ndefs = names_find(&x->def, &x->u, &x->query, x->t, x->arena);
+    return 0;
+}
+
 int search(struct search_result *out, struct retriever *r, const struct search_request *q, struct arena *arena, struct err *e)
 {
     *out = (struct search_result){0};
@@ -339,23 +382,27 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     if (rc)
         goto out;
     if (!exact)
-        embed_question(&x, out);
+        send_question(&x);
     double lexical = clock_ms();
-    if ((rc = store_read(&x.t, r->store, e)) || (rc = segments_open(x.t, &x.seg, &x.nsegs, e)))
+    if ((rc = enter_store(&x, e)))
         goto out;
-    x.base = cache_universe(&r->cache, x.snap, x.nsnaps, x.seg, x.nsegs);
-    x.u = universe_over(x.base, x.snap, x.seg);
     if (exact) {
         rc = exact_hits(&x, out, e);
         out->ms_total = clock_ms() - began;
         goto out;
     }
-    if (x.query.nliterals &&
-        (rc = exact_holders(&x.ranking.only, &x.u, q, x.query.literal, x.query.nliterals, x.t, arena, e)))
+    if ((rc = look_up(&x, e)))
         goto out;
-    lexical_run(&x.lex, &x.u, &x.query, arena);
-    x.ndefs = names_find(&x.def, &x.u, &x.query, x.t, arena);
     out->ms_lexical = clock_ms() - lexical;
+    double embed = clock_ms();
+    if (x.question && !model_embed_ready(x.question, HELD_MS)) { /* the store may be another by the time it is there */
+        leave_store(&x);
+        take_vector(&x);
+        if ((rc = enter_store(&x, e)) || (rc = look_up(&x, e)))
+            goto out;
+    }
+    take_vector(&x);
+    out->ms_embed = clock_ms() - embed;
     double dense = clock_ms();
     if (x.vector && (rc = score_dense(&x, e)))
         goto out;

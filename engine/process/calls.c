@@ -235,3 +235,30 @@ int remote_embed(void *model, enum embed_kind kind, const char *const *text, con
         receive(&f, NULL, NULL, &now, NULL);
     return rc;
 }
+
+int remote_start(void **flight, void *model, const char *const *text, const size_t *len, struct err *e)
+{
+    struct flight *f = mem_zero(1, sizeof *f);
+    *f = (struct flight){.m = model, .kind = EMBED_QUERY, .priority = PRIORITY_QUERY, .text = text, .len = len, .n = 1};
+    int rc = ready(f->m, &f->generation, &f->id, e);
+    if (!rc)
+        rc = send_next(f, e);
+    if (rc)
+        free(f);
+    else
+        *flight = f;
+    return rc;
+}
+
+bool remote_ready(void *flight, int ms)
+{
+    struct flight *f = flight;
+    return call_done(f->m->c, &f->call[f->first], ms);
+}
+
+int remote_finish(void *flight, float *out, const volatile bool *stop, struct err *e)
+{
+    int rc = receive(flight, out, NULL, stop, e);
+    free(flight);
+    return rc;
+}

@@ -1,10 +1,11 @@
 """Clients that vanish, read slowly, cancel, send garbage; a daemon that is killed under them."""
+import json
 import os
 import signal
 import socket
 import time
 
-from lib import CODEASK, Rpc, big_sources, main, wait_for
+from lib import CODEASK, Rpc, big_sources, main, wait_for, write
 
 
 def test_sigterm_drains(w):
@@ -130,6 +131,39 @@ def test_garbage_on_the_socket(w):
         pass
     c.close()
     assert w.run("status").returncode == 0
+
+
+def cmdline(pid):
+    try:
+        return open(f"/proc/{pid}/cmdline", "rb").read()
+    except OSError:
+        return b""
+
+
+def child_of(pid, parent):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1] == parent
+    except OSError:
+        return False
+
+
+def test_a_slow_model_delays_an_answer_and_no_writer(w):
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    quick = w.json("search", "how often is a request tried again", cwd=repo)
+    if not quick["vectors"]:
+        print("no model: skipped")
+        return
+    daemon = (w.home / "lock").read_text().strip()
+    engine = next(int(p) for p in os.listdir("/proc") if p.isdigit() and child_of(p, daemon) and b"--engine" in cmdline(p))
+    os.kill(engine, signal.SIGSTOP)
+    asker = w.popen(CODEASK, "search", "--json", "-C", repo, "how often is a request tried again")
+    time.sleep(0.3)
+    write(repo, {"src/late.py": "def written_meanwhile():\n    pass\n"})
+    wait_for(lambda: w.json("search", "--regex", "written_meanwhile", cwd=repo, code=None)["results"], "the saved file", 10)
+    os.kill(engine, signal.SIGCONT)
+    o = json.loads(asker.communicate(timeout=30)[0])
+    assert o["vectors"] and [r["path"] for r in o["results"]][0] == quick["results"][0]["path"], o
 
 
 if __name__ == "__main__":

@@ -169,6 +169,51 @@ static void killed_in_the_middle(void **state)
     engine_close(en);
 }
 
+static void a_question_in_two_steps(bool spawned)
+{
+    struct engine *en = start(spawned, &two);
+    struct model *m = open_tiny(en);
+    struct embed_flight *w, *other;
+    float out[TINY_HIDDEN], want[TINY_HIDDEN];
+    const char *const q = "return the word";
+    const volatile bool now = true;
+    assert_int_equal(model_embed(m, EMBED_QUERY, &q, 1, PRIORITY_QUERY, want, NULL, NULL, &e), 0);
+    assert_int_equal(model_embed_start(&w, m, q, &e), 0);
+    assert_int_equal(model_embed_start(&other, m, "another word", &e), 0); /* two at once */
+    assert_true(model_embed_ready(w, 20000));
+    assert_int_equal(model_embed_finish(other, out, NULL, &e), 0);
+    assert_int_equal(model_embed_finish(w, out, NULL, &e), 0);
+    assert_memory_equal(out, want, sizeof out);
+    if (spawned) {
+        kill(engine_pid(en), SIGSTOP);
+        assert_int_equal(model_embed_start(&w, m, q, &e), 0);
+        assert_false(model_embed_ready(w, 20));
+        kill(engine_pid(en), SIGCONT);
+        assert_int_equal(model_embed_finish(w, out, NULL, &e), 0);
+        assert_memory_equal(out, want, sizeof out);
+        kill(engine_pid(en), SIGSTOP);
+        assert_int_equal(model_embed_start(&w, m, q, &e), 0);
+        kill(engine_pid(en), SIGKILL);
+        assert_true(model_embed_ready(w, 20000)); /* the news that none comes is an answer */
+        assert_int_equal(model_embed_finish(w, out, NULL, &e), ERR_CRASHED);
+    }
+    assert_int_equal(model_embed_start(&w, m, q, &e), 0);
+    int rc = model_embed_finish(w, out, &now, &e);
+    assert_true(rc == ERR_CANCELED || (spawned && !rc)); /* it may have been there already */
+    model_close(m);
+    engine_close(en);
+}
+
+static void two_steps_in_process(void **state)
+{
+    a_question_in_two_steps(false);
+}
+
+static void two_steps_through_a_process(void **state)
+{
+    a_question_in_two_steps(true);
+}
+
 static void too_many_deaths(void **state)
 {
     struct engine *en = start(true, &two);
@@ -423,6 +468,8 @@ int main(int argc, char **argv)
         T(in_process),
         T(through_a_process),
         T(killed_in_the_middle),
+        T(two_steps_in_process),
+        T(two_steps_through_a_process),
         T(too_many_deaths),
         T(a_hang_ends),
         T(it_holds_nothing_of_ours),
