@@ -28,6 +28,7 @@ struct engine_options {
     const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
     const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon", "neon-f32"; NULL: the best */
     size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
+    bool exact;             /* engine_open: fp32 weights and operands, the reference of tests and benchmarks */
     int hang_seconds;       /* engine_spawn: an answer that takes longer ends the process; 0: ENGINE_HANG_SECONDS */
 };
 

@@ -25,6 +25,7 @@ struct local {
     const struct backend *backend;
     void *device;
     int threads;
+    bool exact;
     size_t max_memory;
     char instead[104]; /* why it is not a better backend that computes; empty: it is the best */
 };
@@ -49,6 +50,7 @@ int local_open(void **self, const struct engine_options *o, struct err *e)
     cpu_set_t cores;
     int rc = 0;
     en->threads = o ? o->threads : 0;
+    en->exact = o && o->exact;
     en->max_memory = o ? o->max_memory : 0;
     if (en->threads <= 0)
         en->threads = sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
@@ -117,7 +119,7 @@ static void *load_encoder(void *arg)
 {
     struct load *l = arg;
     struct local *en = l->m->en;
-    struct encoder_options o = {.threads = en->threads};
+    struct encoder_options o = {.threads = en->threads, .exact = en->exact};
     thread_be_nice();
     l->rc = encoder_new(&l->m->encoder, en->backend, en->device, &l->m->config.bert, &l->from, &o, &l->err);
     return NULL;

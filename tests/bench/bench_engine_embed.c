@@ -1,7 +1,8 @@
 /* The embedding side of the engine for tests/bench/embed.py, which runs it beside other engines: answers commands on stdin,
  * one line each, so that all of them are measured in turn in the same run.
  *
- *   bench_engine_embed MODEL TEXTS THREADS     TEXTS: UTF-8 texts, each ended by a NUL; the first one is the query
+ *   bench_engine_embed MODEL TEXTS THREADS [exact]     TEXTS: UTF-8 texts, each ended by a NUL; the first one is the query;
+ *                                                      exact: fp32 throughout instead of the fast path
  *   documents FROM COUNT   embeds those texts      → seconds
  *   query TIMES            embeds the first text   → median milliseconds
  *   write PATH             fp32 vectors of all texts, embedded as one call → tokens read
@@ -79,7 +80,8 @@ int main(int argc, char **argv)
     size_t n = 0, cap = 0;
     float *out = NULL;
     char line[1200];
-    int rc = argc == 4 ? 0 : err_set(&e, ERR_USAGE, "usage: bench_engine_embed MODEL TEXTS THREADS");
+    int rc = argc == 4 || (argc == 5 && !strcmp(argv[4], "exact"))
+        ? 0 : err_set(&e, ERR_USAGE, "usage: bench_engine_embed MODEL TEXTS THREADS [exact]");
     if (rc == 0)
         rc = file_read(&bytes, argv[2], 1u << 30, &e);
     for (size_t at = 0; rc == 0 && at < bytes.len; at += strlen(bytes.data + at) + 1) {
@@ -89,7 +91,7 @@ int main(int argc, char **argv)
     if (rc == 0 && n == 0)
         rc = err_set(&e, ERR_USAGE, "no texts in %s", argv[2]);
     if (rc == 0)
-        rc = engine_open(&en, &(struct engine_options){.threads = atoi(argv[3]), .backend = "cpu"}, &e);
+        rc = engine_open(&en, &(struct engine_options){.threads = atoi(argv[3]), .backend = "cpu", .exact = argc == 5}, &e);
     if (rc == 0)
         rc = model_open(&m, en, argv[1], &e);
     if (rc == 0) {

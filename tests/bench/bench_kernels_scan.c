@@ -1,6 +1,7 @@
 /* bench_kernels_scan [N [DIM [PASSES]]]: the int8 scan against the memory it reads. Prints a JSON row a line;
  * tests/bench/scan.py measures usearch and faiss beside it. Times are the best of the passes, all over the same memory. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "kernels/quant.h"
 #include "kernels/scan.h"
@@ -132,32 +133,20 @@ static void unit(float *x)
         x[i] *= sum;
 }
 
-/* Share of the exact best ten that the int8 scan finds: its best ten, and its best 40 scored again with fp32. spread: size of
- * the noise around one of 300 centres, where near neighbours are hard to tell apart; 0: no centres. */
-static void recall(const char *kind, float spread)
+/* Share of the exact best ten that the int8 scan finds, over x [rows, dim] and y [questions, dim] of unit length: its best ten,
+ * and its best 40 scored again with fp32. */
+static void recall(const char *rows_of, const char *kind, const float *x, size_t nrows, const float *y, size_t questions)
 {
-    enum { ROWS = 50000, QUERIES = 200, WIDE = 40 };
-    float *x = mem_alloc(sizeof *x * ROWS * dim), *centre = mem_alloc(sizeof *centre * 300 * dim), *s = mem_alloc(sizeof *s * ROWS);
-    float *y = mem_alloc(sizeof *y * dim), *exact = mem_alloc(sizeof *exact * ROWS);
-    int8_t *q = mem_alloc(ROWS * dim), *qy = mem_alloc(dim);
-    for (size_t i = 0; i < 300 * dim; i++)
-        centre[i] = normal();
-    for (size_t i = 0; i < ROWS; i++) {
-        const float *c = centre + (size_t)(uniform() * 299.9f) * dim;
-        for (size_t k = 0; k < dim; k++)
-            x[i * dim + k] = spread ? c[k] + spread * normal() : normal();
-        unit(x + i * dim);
-        s[i] = quant_row(q + i * dim, x + i * dim, dim);
-    }
+    enum { WIDE = 40 };
+    float *s = mem_alloc(sizeof *s * nrows), *exact = mem_alloc(sizeof *exact * nrows);
+    int8_t *q = mem_alloc(nrows * dim), *qy = mem_alloc(dim);
     size_t plain = 0, again = 0;
-    for (size_t i = 0; i < QUERIES; i++) {
-        const float *near = x + (size_t)(uniform() * (ROWS - 1)) * dim;
-        for (size_t k = 0; k < dim; k++)
-            y[k] = near[k] * 20 + normal();
-        unit(y);
+    for (size_t i = 0; i < nrows; i++)
+        s[i] = quant_row(q + i * dim, x + i * dim, dim);
+    for (size_t i = 0; i < questions; i++, y += dim) {
         struct scan_hit best[K], hit[WIDE], second[K];
         struct scan_top want = {best, 0, K}, got = {hit, 0, WIDE}, rescored = {second, 0, K};
-        for (size_t r = 0; r < ROWS; r++) {
+        for (size_t r = 0; r < nrows; r++) {
             float sum = 0;
             for (size_t k = 0; k < dim; k++)
                 sum += x[r * dim + k] * y[k];
@@ -165,7 +154,7 @@ static void recall(const char *kind, float spread)
             scan_top_push(&want, (struct scan_hit){sum, (uint32_t)r});
         }
         float sy = quant_row(qy, y, dim);
-        struct scan_rows rr = {q, s, ROWS, dim, 0};
+        struct scan_rows rr = {q, s, nrows, dim, 0};
         struct scan_queries qq = {qy, &sy, 1};
         scan_topk(scan_find(NULL), &rr, NULL, &qq, &got);
         scan_top_sort(&got);
@@ -179,15 +168,58 @@ static void recall(const char *kind, float spread)
         }
     }
     char name[64];
-    snprintf(name, sizeof name, "scan.recall10.%s", kind);
-    row(name, (double)plain / (QUERIES * K), "share", "fp32", (double)plain / (QUERIES * K), 0);
-    snprintf(name, sizeof name, "scan.recall10_rescored.%s", kind);
-    row(name, (double)again / (QUERIES * K), "share", "fp32", (double)again / (QUERIES * K), 0.99);
-    free(x), free(centre), free(s), free(y), free(exact), free(q), free(qy);
+    snprintf(name, sizeof name, "%srecall10.%s", rows_of, kind);
+    row(name, (double)plain / (double)(questions * K), "share", "fp32", (double)plain / (double)(questions * K), 0);
+    snprintf(name, sizeof name, "%srecall10_rescored.%s", rows_of, kind);
+    row(name, (double)again / (double)(questions * K), "share", "fp32", (double)again / (double)(questions * K), 0.99);
+    free(s), free(exact), free(q), free(qy);
+}
+
+/* spread: size of the noise around one of 300 centres, where near neighbours are hard to tell apart; 0: no centres. */
+static void recall_of_made_ones(const char *kind, float spread)
+{
+    enum { ROWS = 50000, QUERIES = 200 };
+    float *x = mem_alloc(sizeof *x * ROWS * dim), *centre = mem_alloc(sizeof *centre * 300 * dim);
+    float *y = mem_alloc(sizeof *y * QUERIES * dim);
+    for (size_t i = 0; i < 300 * dim; i++)
+        centre[i] = normal();
+    for (size_t i = 0; i < ROWS; i++) {
+        const float *c = centre + (size_t)(uniform() * 299.9f) * dim;
+        for (size_t k = 0; k < dim; k++)
+            x[i * dim + k] = spread ? c[k] + spread * normal() : normal();
+        unit(x + i * dim);
+    }
+    for (size_t i = 0; i < QUERIES; i++) {
+        const float *near = x + (size_t)(uniform() * (ROWS - 1)) * dim;
+        for (size_t k = 0; k < dim; k++)
+            y[i * dim + k] = near[k] * 20 + normal();
+        unit(y + i * dim);
+    }
+    recall("scan.", kind, x, ROWS, y, QUERIES);
+    free(x), free(centre), free(y);
+}
+
+/* A file of fp32 vectors: the questions, then the rows. */
+static int recall_of_file(const char *path, size_t questions)
+{
+    struct buf b = BUF_INIT;
+    struct err e;
+    if (file_read(&b, path, (size_t)4 << 30, &e)) {
+        fprintf(stderr, "%s\n", e.message);
+        return 1;
+    }
+    const float *v = (const float *)b.data;
+    size_t count = b.len / (dim * sizeof *v);
+    if (count > questions + K)
+        recall("", "real", v + questions * dim, count - questions, v, questions);
+    buf_release(&b);
+    return count > questions + K ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
+    if (argc == 5 && !strcmp(argv[1], "recall") && (dim = (size_t)atol(argv[3])) > 0 && dim <= SCAN_DIM_MAX)
+        return recall_of_file(argv[2], (size_t)atol(argv[4]));
     if (argc > 1)
         n = (size_t)atol(argv[1]);
     if (argc > 2)
@@ -195,7 +227,7 @@ int main(int argc, char **argv)
     if (argc > 3)
         passes = (size_t)atol(argv[3]);
     if (!n || !dim || dim > SCAN_DIM_MAX) {
-        fprintf(stderr, "usage: bench_kernels_scan [N [DIM [PASSES]]]\n");
+        fprintf(stderr, "usage: bench_kernels_scan [N [DIM [PASSES]]] | recall FILE DIM QUESTIONS\n");
         return 2;
     }
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -231,8 +263,8 @@ int main(int argc, char **argv)
         measure(&other, 1);
         row(name, other.ms, "ms", NULL, 0, 0);
     }
-    recall("random", 0);
-    recall("clustered", 0.5f);
-    recall("tight", 0.15f);
+    recall_of_made_ones("random", 0);
+    recall_of_made_ones("clustered", 0.5f);
+    recall_of_made_ones("tight", 0.15f);
     return 0;
 }

@@ -36,25 +36,25 @@ def model_folder():
     raise SystemExit(f"the model {MODEL} is not in build/deps/models (scripts/fetch-deps)")
 
 
-def chunks():
+def chunks(lines_each=LINES, each=4, wanted=CHUNKS):
     """the same ones for the same packages, from all over them"""
     files = sorted(glob.glob(sysconfig.get_paths()["purelib"] + "/**/*.py", recursive=True)
                    + glob.glob(sysconfig.get_paths()["stdlib"] + "/*.py"), key=lambda p: zlib.crc32(os.path.basename(p).encode()))
     found = []
     for path in files:
         lines = open(path, encoding="utf-8", errors="replace").read().replace("\0", "").split("\n")
-        pieces = ["\n".join(lines[i:i + LINES]) for i in range(0, len(lines) - LINES + 1, LINES)]
-        found += [p for p in pieces if len(p) > 150][:4]
-        if len(found) >= CHUNKS:
-            return found[:CHUNKS]
+        pieces = ["\n".join(lines[i:i + lines_each]) for i in range(0, len(lines) - lines_each + 1, lines_each)]
+        found += [p for p in pieces if len(p) > 150][:each]
+        if len(found) >= wanted:
+            return found[:wanted]
     raise SystemExit(f"only {len(found)} chunks of code in the installed packages")
 
 
 class Ours:
-    def __init__(self, model, texts):
+    def __init__(self, model, texts, *how):
         path = WORK / "texts"
         path.write_bytes(b"".join(t.encode() + b"\0" for t in [QUERY] + texts))
-        self.child = subprocess.Popen([str(RELEASE / "bench_engine_embed"), str(model), str(path), str(THREADS)],
+        self.child = subprocess.Popen([str(RELEASE / "bench_engine_embed"), str(model), str(path), str(THREADS), *how],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.name = "codeask " + self.child.stdout.readline().strip()
 
@@ -221,6 +221,9 @@ def main():
         row("embed.cosine_mean", round(float(cosine.mean()), 6), "cosine", "sentence-transformers float32", None, .999,
             chunks=len(texts), tokens=round(ours.tokens / (len(texts) + 1), 1))
         row("embed.cosine_min", round(float(cosine.min()), 6), "cosine", "sentence-transformers float32", None, .998)
+        exact = Ours(model, texts, "exact").vectors(len(texts))
+        cosine = (exact * peers["sentence_transformers_fp32"].encode(texts, 8)).sum(1)
+        row("embed.cosine_fp32_min", round(float(cosine.min()), 6), "cosine", "sentence-transformers float32", None, .9999, chunks=len(texts))
 
 
 if __name__ == "__main__":
