@@ -12,6 +12,19 @@ struct str str_of(const char *s)
     return (struct str){s ? s : "", s ? strlen(s) : 0};
 }
 
+bool str_same(struct str a, struct str b)
+{
+    return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
+}
+
+struct str path_base(struct str path)
+{
+    size_t i = path.n;
+    while (i && path.p[i - 1] != '/')
+        i--;
+    return (struct str){path.p + i, path.n - i};
+}
+
 void buf_release(struct buf *b)
 {
     free(b->data);

@@ -2,6 +2,7 @@
 #ifndef CODEASK_BASE_BUF_H
 #define CODEASK_BASE_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ struct str {
 };
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 struct str str_of(const char *s); /* s may be NULL: an empty piece */
+bool str_same(struct str a, struct str b);
+struct str path_base(struct str path); /* what follows its last slash */
 
 #define BUF_INIT {NULL, 0, 0}
 

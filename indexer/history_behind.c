@@ -108,7 +108,7 @@ static int visit(struct behind *x, const struct place *p, struct err *e)
     for (unsigned k = 0; k < t.nsides && k < np && !rc; k++) {
         const struct touch_side *s = &t.side[k];
         uint32_t from = p->from, to = p->to;
-        if (s->how == TOUCH_ABSENT)
+        if (s->how == TOUCH_ABSENT || s->how == TOUCH_UNSOUGHT)
             continue;
         struct touching here = {0};
         if (s->how == TOUCH_HERE || s->how == TOUCH_RENAMED)

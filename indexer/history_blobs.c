@@ -63,18 +63,16 @@ int blobs_get(struct str *out, struct blobs *b, const git_oid *id, size_t most, 
     struct kept *k = &b->blob[slot(id) % BLOB_SLOTS];
     git_odb_object *o = NULL;
     size_t size;
-    git_object_t type;
     if (k->o && git_oid_equal(&k->id, id)) {
         *out = bytes_of(k->o);
         return out->n > most ? err_set(e, ERR_LIMIT, "a content of %zu bytes", out->n) : 0;
     }
-    if (!b->odb)
-        return err_set(e, ERR_IO, "the repository's objects cannot be read");
-    int code = git_odb_read_header(&size, &type, b->odb, id);
-    if (!code && size > most)
+    int rc = blobs_size(&size, b, id, e);
+    if (rc)
+        return rc;
+    if (size > most)
         return err_set(e, ERR_LIMIT, "a content of %zu bytes", size);
-    if (!code)
-        code = git_odb_read(&o, b->odb, id);
+    int code = git_odb_read(&o, b->odb, id);
     if (code)
         return git_fail(e, code, "reading a content");
     k = git_odb_object_size(o) <= KEPT_BYTES ? k : &b->large[b->turn++ % 2];
@@ -89,6 +87,15 @@ int blobs_get(struct str *out, struct blobs *b, const git_oid *id, size_t most, 
     *k = (struct kept){*id, o};
     *out = bytes_of(o);
     return 0;
+}
+
+int blobs_size(size_t *out, struct blobs *b, const git_oid *id, struct err *e)
+{
+    git_object_t type;
+    if (!b->odb)
+        return err_set(e, ERR_IO, "the repository's objects cannot be read");
+    int code = git_odb_read_header(out, &type, b->odb, id);
+    return code ? git_fail(e, code, "reading a content's size") : 0;
 }
 
 int blobs_tree(git_tree **out, struct blobs *b, const git_oid *id, struct err *e)

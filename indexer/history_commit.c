@@ -221,27 +221,52 @@ static int list_deleted(struct sources *s, struct reading *r, size_t k, struct e
     return rc;
 }
 
-static int side(struct touch_side *s, struct reading *r, const struct change *c, size_t k, struct sources *from, bool lines, size_t added,
-                size_t most, struct err *e)
+/* What is compared, and how far. */
+struct effort {
+    bool lines;
+    size_t bytes, pairs;         /* of a content; of added and deleted files */
+    size_t added;                /* files of the commit */
+};
+
+/* *whole: it is what the parent has under another name. */
+static int side(struct touch_side *s, bool *whole, struct reading *r, const struct change *c, size_t k, struct sources *from,
+                const struct effort *how, struct err *e)
 {
     if (!is_zero(&c->parent[k]))
-        return compare(s, r, &c->parent[k], &c->id, false, lines, most, e);
-    int rc = from->made ? 0 : list_deleted(from, r, k, e);
+        return compare(s, r, &c->parent[k], &c->id, false, how->lines, how->bytes, e);
+    int rc = from->made ? 0 : list_deleted(from, r, k, e), i = -1;
     if (rc)
         return rc;
-    int i = from->n ? rename_source(r->b, from->d, from->n, c->path, &c->id, from->n * added <= RENAME_PAIRS) : -1;
-    if (i < 0) {
-        s->how = TOUCH_ABSENT;
-        return 0;
+    if (from->n)
+        i = rename_exact(from->d, from->n, c->path, &c->id);
+    *whole = i >= 0;
+    s->how = TOUCH_ABSENT;
+    if (from->n && i < 0) {
+        if (from->n * how->added > how->pairs) {
+            s->how = TOUCH_UNSOUGHT;
+            return 0;
+        }
+        i = rename_alike(r->b, from->d, from->n, c->path, &c->id);
     }
+    if (i < 0)
+        return 0;
     s->from = source_of(r->out, from->d[i].path);
-    return compare(s, r, &from->d[i].id, &c->id, true, lines, most, e);
+    return compare(s, r, &from->d[i].id, &c->id, true, how->lines, how->bytes, e);
 }
 
-static int describe(struct touch *t, struct reading *r, const struct change *c, struct sources *from, bool lines, size_t added, size_t most,
-                    struct err *e)
+/* All lines come from parent k. */
+static void take_all(struct touch *t, unsigned k)
 {
-    int rc = 0;
+    for (unsigned i = 0; i < t->nsides; i++)
+        if (i != k) {
+            free(t->side[i].hunk);
+            t->side[i] = (struct touch_side){.how = TOUCH_ABSENT};
+        }
+}
+
+static int describe(struct touch *t, struct reading *r, const struct change *c, struct sources *from, const struct effort *how, struct err *e)
+{
+    int rc = 0, all = -1;
     *t = (struct touch){.kind = is_zero(&c->id)                          ? TOUCH_DELETED
                                 : r->np && !is_zero(&c->parent[0]) ? TOUCH_CHANGED
                                                                          : TOUCH_ADDED};
@@ -254,8 +279,12 @@ static int describe(struct touch *t, struct reading *r, const struct change *c, 
         }
     for (size_t k = 0; k < r->np && !rc; k++) {
         t->nsides = (uint8_t)(k + 1);
-        rc = side(&t->side[k], r, c, k, &from[k], lines, added, most, e);
+        bool whole = false;
+        rc = side(&t->side[k], &whole, r, c, k, &from[k], how, e);
+        all = whole && all < 0 ? (int)k : all;
     }
+    if (!rc && all >= 0) /* as git has it, whatever the other parents have under this name */
+        take_all(t, (unsigned)all);
     return rc;
 }
 
@@ -345,12 +374,12 @@ int commit_read(struct read_commit *out, struct blobs *b, git_repository *git, c
     if (!rc && tree)
         rc = walk(&r, tree, parent, 0, e);
     size_t added = count_added(&r);
-    bool lines = r.n - added <= HISTORY_COMPARED;
+    struct effort how = {r.n - added <= HISTORY_COMPARED, HISTORY_BLOB_MAX, RENAME_PAIRS, added};
     for (size_t i = 0; i < r.n && !rc; i++) {
         VEC_ROOM(out->touch, out->n, out->cap);
         struct read_touch *t = &out->touch[out->n++];
         t->path = r.change[i].path;
-        rc = describe(&t->touch, &r, &r.change[i], from, lines, added, HISTORY_BLOB_MAX, e);
+        rc = describe(&t->touch, &r, &r.change[i], from, &how, e);
     }
     end(&r, from, tree, parent);
     return rc;
@@ -376,6 +405,7 @@ int commit_read_path(struct touch *out, struct read_commit *c, struct blobs *b, 
                 one.parent[k] = *git_tree_entry_id(t);
             git_tree_entry_free(t);
         }
+        struct effort how = {true, HISTORY_ASKED_MAX, RENAME_ASKED, 1};
         bool everywhere = true;
         for (size_t k = 0; k < r.np; k++)
             everywhere &= !is_zero(&one.parent[k]);
@@ -383,11 +413,10 @@ int commit_read_path(struct touch *out, struct read_commit *c, struct blobs *b, 
             ; /* nothing */
         } else if (!everywhere && !is_zero(&one.id) && r.np) { /* a rename: the whole commit says from where */
             rc = walk(&r, tree, parent, 0, e);
-            size_t added = count_added(&r);
             if (!rc)
-                rc = describe(out, &r, &one, from, true, added, HISTORY_ASKED_MAX, e);
+                rc = describe(out, &r, &one, from, &how, e);
         } else {
-            rc = describe(out, &r, &one, from, true, 1, HISTORY_ASKED_MAX, e);
+            rc = describe(out, &r, &one, from, &how, e);
         }
     }
     end(&r, from, tree, parent);

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOVE_SCORE 20      /* letters and digits that a moved piece needs, as in git */
-#define MOVE_PIECES 5000   /* pieces looked at for moves in one pair of contents: past it lines count as new */
+#define CHAIN_MAX 100 /* equal lines of old that a new one is compared with: past it the contents are asked when it matters */
 
 struct hunks {
     struct touch_hunk *v;
@@ -40,7 +39,6 @@ static void trim_tail(struct str *a, struct str *b)
     b->n -= trimmed - back;
 }
 
-#define MOVE_DIFFS 100     /* pieces aligned in one pair of contents: past it the best run will do */
 #define HEAD_LINES 64 /* of the equal beginning that stay: a hunk may be slid up into it */
 
 /* Equal beginnings, but for some lines, need no hashing: returns the lines that are left out. */
@@ -97,187 +95,156 @@ bool looks_binary(struct str s)
 
 /* -- moves ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_word(unsigned char c)
+static bool is_letter(unsigned char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static uint32_t score(const char *p, size_t n)
+uint32_t lines_letters(struct str s)
 {
-    uint32_t s = 1;
-    for (size_t i = 0; i < n; i++)
-        s += is_word((unsigned char)p[i]);
-    return s;
+    uint32_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += is_letter((unsigned char)s.p[i]);
+    return n;
 }
 
-static uint64_t line_hash(const char *p, size_t n)
+static uint64_t line_hash(struct str line)
 {
     uint64_t h = 1469598103934665603u;
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != ' ' && (p[i] < '\t' || p[i] > '\r'))
-            h = (h ^ (unsigned char)p[i]) * 1099511628211u;
+    for (size_t i = 0; i < line.n; i++)
+        if (line.p[i] != ' ' && (line.p[i] < '\t' || line.p[i] > '\r'))
+            h = (h ^ (unsigned char)line.p[i]) * 1099511628211u;
     return h ^ h >> 29;
 }
 
-/* Where lines begin: [n + 1]. */
-static uint32_t *starts(struct str s, uint32_t n)
+/* The next line with its end, off the front of *rest; false when there is none. */
+static bool next_line(struct str *line, struct str *rest)
 {
-    uint32_t *at = mem_alloc((n + 1) * sizeof *at);
-    const char *p = s.p;
-    for (uint32_t i = 0; i < n; i++) {
-        at[i] = (uint32_t)(p - s.p);
-        const char *nl = memchr(p, '\n', (size_t)(s.p + s.n - p));
-        p = nl ? nl + 1 : s.p + s.n;
-    }
-    at[n] = (uint32_t)s.n;
-    return at;
+    if (!rest->n)
+        return false;
+    const char *nl = memchr(rest->p, '\n', rest->n);
+    *line = (struct str){rest->p, nl ? (size_t)(nl + 1 - rest->p) : rest->n};
+    *rest = (struct str){rest->p + line->n, rest->n - line->n};
+    return true;
 }
 
-#define CHAIN_MAX 100 /* equal lines of old that a new one is compared with: past it they are braces and blanks */
-
-struct moving {
-    struct str old, new;
-    uint32_t nold, nnew, diffs;
-    uint32_t *start;             /* of new's lines */
-    uint64_t *old_hash, *hash;   /* [nold], [nnew]: of lines without whitespace */
-    uint32_t *head, *next, mask; /* old's lines by hash, ascending */
-    uint32_t *score;             /* [nnew + 1]: letters and digits of new before the line */
-    struct touch_side *out;
-    uint32_t cap, pieces;
+struct line_index {
+    uint64_t *hash;              /* [n] of lines without whitespace */
+    uint32_t *head, *next, mask; /* lines by hash, ascending */
+    uint32_t n;
 };
 
-static void index_old(struct moving *m, struct str old)
+struct line_index *line_index_new(struct str old)
 {
-    uint32_t slots = 64, i = 0;
-    while (slots < m->nold)
+    struct line_index *x = mem_zero(1, sizeof *x);
+    uint32_t slots = 64, n = lines_count(old), i = 0;
+    struct str line;
+    while (slots < n)
         slots *= 2;
-    m->mask = slots - 1;
-    m->head = mem_alloc(slots * sizeof *m->head);
-    memset(m->head, 0xff, slots * sizeof *m->head);
-    m->next = mem_alloc((m->nold + 1) * sizeof *m->next);
-    m->old_hash = mem_alloc((m->nold + 1) * sizeof *m->old_hash);
-    for (const char *p = old.p, *end = p + old.n; p < end; i++) {
-        const char *nl = memchr(p, '\n', (size_t)(end - p)), *to = nl ? nl + 1 : end;
-        m->old_hash[i] = line_hash(p, (size_t)(to - p));
-        p = to;
-    }
-    for (; i-- > 0;) {
-        uint32_t *at = &m->head[m->old_hash[i] & m->mask];
-        m->next[i] = *at;
+    x->n = n;
+    x->mask = slots - 1;
+    x->head = mem_alloc(slots * sizeof *x->head);
+    memset(x->head, 0xff, slots * sizeof *x->head);
+    x->next = mem_alloc((n + 1) * sizeof *x->next);
+    x->hash = mem_alloc((n + 1) * sizeof *x->hash);
+    while (next_line(&line, &old))
+        x->hash[i++] = line_hash(line);
+    while (i-- > 0) {
+        uint32_t *at = &x->head[x->hash[i] & x->mask];
+        x->next[i] = *at;
         *at = i;
     }
+    return x;
 }
 
-static void index_new(struct moving *m, struct str new)
+void line_index_free(struct line_index *x)
 {
-    m->start = starts(new, m->nnew);
-    m->hash = mem_zero(m->nnew + 1, sizeof *m->hash);
-    m->score = mem_zero(m->nnew + 1, sizeof *m->score);
-    for (uint32_t h = 0; h < m->out->nhunks; h++)
-        for (uint32_t i = m->out->hunk[h].at, to = i + m->out->hunk[h].n; i < to && i < m->nnew; i++)
-            m->hash[i] = line_hash(new.p + m->start[i], m->start[i + 1] - m->start[i]);
-    for (uint32_t i = 0; i < m->nnew; i++)
-        m->score[i + 1] = m->score[i] + score(new.p + m->start[i], m->start[i + 1] - m->start[i]) - 1;
+    if (!x)
+        return;
+    free(x->hash);
+    free(x->head);
+    free(x->next);
+    free(x);
 }
 
-struct run {
-    uint32_t at, n, old, score;
+struct new_line {
+    uint64_t hash;
+    uint32_t letters;
 };
 
-/* The run of equal lines of new[at, end) and old with most letters and digits; n 0: none has enough. */
-static struct run best_run(const struct moving *m, uint32_t at, uint32_t end)
+/* Whether the lines from new[i] on stand in old from line j on, up to enough letters. */
+static bool long_enough(const struct line_index *x, uint32_t j, const struct new_line *new, uint32_t i, uint32_t n)
 {
-    struct run best = {.score = MOVE_SCORE - 1};
-    for (uint32_t i = at; i < end; i++) {
-        unsigned chain = 0;
-        if (m->score[i + 1] == m->score[i])
-            continue; /* no run worth it begins with a brace; it is taken in from behind */
-        for (uint32_t j = m->head[m->hash[i] & m->mask]; j != UINT32_MAX && chain < CHAIN_MAX; j = m->next[j], chain++) {
-            uint32_t from = i, old = j, to = i;
-            if (m->old_hash[j] != m->hash[i])
-                continue;
-            while (from > at && old && m->hash[from - 1] == m->old_hash[old - 1])
-                from--, old--;
-            if (from < i && m->score[i] > m->score[from])
-                continue; /* seen from its beginning */
-            for (uint32_t k = j; to < end && k < m->nold && m->hash[to] == m->old_hash[k]; k++)
-                to++;
-            if (m->score[to] - m->score[from] > best.score)
-                best = (struct run){from, to - from, old, m->score[to] - m->score[from]};
-        }
-    }
-    return best;
+    for (uint32_t letters = 0; i < n && j < x->n && new[i].hash == x->hash[j]; i++, j++)
+        if ((letters += new[i].letters) >= MOVE_LETTERS)
+            return true;
+    return false;
 }
 
-/* The same among the runs of one alignment of the piece with all of old: what git looks at. */
-static int aligned_run(struct run *out, struct moving *m, uint32_t at, uint32_t end, struct err *e)
+bool line_index_holds(const struct line_index *x, struct str piece)
+{
+    uint32_t n = 0, count = lines_count(piece);
+    struct new_line *new = mem_alloc((count + 1) * sizeof *new);
+    struct str line;
+    bool found = false;
+    for (; next_line(&line, &piece); n++)
+        new[n] = (struct new_line){line_hash(line), lines_letters(line)};
+    for (uint32_t i = 0; i < n && !found; i++) {
+        unsigned chain = 0;
+        if (!new[i].letters)
+            continue; /* a run that is worth it has a line with letters, and is found from there */
+        for (uint32_t j = x->head[new[i].hash & x->mask]; j != UINT32_MAX && !found; j = x->next[j]) {
+            bool seen = i && j && new[i - 1].letters && new[i - 1].hash == x->hash[j - 1]; /* from the line before */
+            found = ++chain > CHAIN_MAX || (!seen && long_enough(x, j, new, i, n));
+        }
+    }
+    free(new);
+    return found;
+}
+
+int lines_moved(struct moved *out, struct str old, struct str piece, struct err *e)
 {
     struct touch_hunk *h = NULL;
-    uint32_t nh = 0, line = 0, old = 0;
-    struct str piece = {m->new.p + m->start[at], m->start[end] - m->start[at]};
-    int rc = lines_hunks(&h, &nh, m->old, piece, false, e);
-    *out = (struct run){.score = MOVE_SCORE - 1};
+    uint32_t nh = 0, line = 0, from = 0, best = MOVE_LETTERS, n = lines_count(piece);
+    struct str rest = piece, one;
+    int rc = lines_hunks(&h, &nh, old, piece, false, e);
+    *out = (struct moved){0};
     for (uint32_t i = 0; i <= nh && !rc; i++) {
-        uint32_t upto = i < nh ? h[i].at : end - at;
-        upto = upto < end - at ? upto : end - at;
-        if (upto > line) {
-            uint32_t score = m->score[at + upto] - m->score[at + line];
-            if (score >= MOVE_SCORE && score >= out->score && old + (upto - line) <= m->nold)
-                *out = (struct run){at + line, upto - line, old, score};
+        uint32_t upto = i < nh ? h[i].at : n, letters = 0, at = line;
+        for (; line < upto && next_line(&one, &rest); line++)
+            letters += lines_letters(one);
+        if (line > at && letters >= best) { /* git takes the last one of the best */
+            *out = (struct moved){at, line - at, from};
+            best = letters;
         }
-        if (i < nh) {
-            line = h[i].at + h[i].n;
-            old = h[i].old_at + h[i].old_n;
-        }
+        if (i == nh)
+            break;
+        for (uint32_t end = h[i].at + h[i].n; line < end && next_line(&one, &rest); line++)
+            ;
+        from = h[i].old_at + h[i].old_n;
     }
     free(h);
     return rc;
 }
 
-/* The best run of the piece that stands in old, then what is before and behind it. Most pieces have nothing there, which the index of old's
- * lines tells at once; only for the others is the piece aligned. */
-static int find_moves(struct moving *m, uint32_t at, uint32_t n, struct err *e)
-{
-    uint32_t end = at + n;
-    if (!n || m->pieces++ >= MOVE_PIECES || m->score[end] - m->score[at] < MOVE_SCORE)
-        return 0;
-    struct run best = best_run(m, at, end);
-    int rc = best.n && m->diffs++ < MOVE_DIFFS ? aligned_run(&best, m, at, end, e) : 0;
-    if (rc || !best.n || (rc = find_moves(m, at, best.at - at, e)))
-        return rc;
-    VEC_ROOM(m->out->move, m->out->nmoves, m->cap);
-    m->out->move[m->out->nmoves++] = (struct touch_move){best.at, best.n, best.old};
-    return find_moves(m, best.at + best.n, end - best.at - best.n, e);
-}
-
 int lines_compare(struct touch_side *out, struct str old, struct str new, struct err *e)
 {
-    out->move = NULL;
-    out->nmoves = 0;
+    struct line_index *x = NULL;
+    struct str rest = new, line;
+    uint32_t at = 0;
     int rc = lines_hunks(&out->hunk, &out->nhunks, old, new, false, e);
-    if (rc || !out->nhunks || !old.n)
-        return rc;
-    struct moving m = {.nold = lines_count(old), .nnew = lines_count(new), .old = old, .new = new, .out = out};
-    index_new(&m, new);
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < out->nhunks; i++)
-        if (out->hunk[i].at + out->hunk[i].n <= m.nnew && m.score[out->hunk[i].at + out->hunk[i].n] - m.score[out->hunk[i].at] > most)
-            most = m.score[out->hunk[i].at + out->hunk[i].n] - m.score[out->hunk[i].at];
-    if (most < MOVE_SCORE) {
-        free(m.start);
-        free(m.score);
-        free(m.hash);
-        return 0;
+    for (uint32_t i = 0; i < out->nhunks && old.n && !rc; i++) {
+        struct touch_hunk *h = &out->hunk[i];
+        for (; at < h->at && next_line(&line, &rest); at++)
+            ;
+        struct str piece = {rest.p, 0};
+        for (; at < h->at + h->n && next_line(&line, &rest); at++)
+            piece.n += line.n;
+        if (lines_letters(piece) < MOVE_LETTERS)
+            continue;
+        x = x ? x : line_index_new(old);
+        h->elsewhere = line_index_holds(x, piece);
     }
-    index_old(&m, old);
-    for (uint32_t i = 0; i < out->nhunks && !rc; i++)
-        if (out->hunk[i].at + out->hunk[i].n <= m.nnew)
-            rc = find_moves(&m, out->hunk[i].at, out->hunk[i].n, e);
-    free(m.start);
-    free(m.score);
-    free(m.hash);
-    free(m.old_hash);
-    free(m.head);
-    free(m.next);
+    line_index_free(x);
     return rc;
 }

@@ -14,19 +14,6 @@
 #define RENAME_BYTES ((size_t)512 << 10) /* of a file that is compared by content for a rename */
 #define PIECE 64
 
-static struct str base_name(struct str path)
-{
-    size_t i = path.n;
-    while (i && path.p[i - 1] != '/')
-        i--;
-    return (struct str){path.p + i, path.n - i};
-}
-
-static bool same(struct str a, struct str b)
-{
-    return a.n == b.n && !memcmp(a.p, b.p, a.n);
-}
-
 struct piece {
     uint32_t hash, bytes;
 };
@@ -71,7 +58,8 @@ static uint32_t *sketch(uint32_t *n, struct str s)
     return (uint32_t *)v;
 }
 
-static double alike(const uint32_t *a, uint32_t na, uint32_t size_a, const uint32_t *b, uint32_t nb, uint32_t size_b)
+/* larger: bytes of the larger file */
+static double alike(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, size_t larger)
 {
     uint64_t common = 0;
     for (uint32_t i = 0, k = 0; i < na && k < nb;) {
@@ -84,8 +72,16 @@ static double alike(const uint32_t *a, uint32_t na, uint32_t size_a, const uint3
             k++;
         }
     }
-    uint32_t most = size_a > size_b ? size_a : size_b;
-    return most ? (double)common / most : 0;
+    return larger ? (double)common / (double)larger : 0;
+}
+
+static bool sized(struct deleted *d, struct blobs *b)
+{
+    if (!d->sized && !d->unreadable) {
+        d->unreadable = blobs_size(&d->size, b, &d->id, NULL) || d->size > RENAME_BYTES;
+        d->sized = true;
+    }
+    return !d->unreadable;
 }
 
 static bool load(struct deleted *d, struct blobs *b)
@@ -97,58 +93,61 @@ static bool load(struct deleted *d, struct blobs *b)
         d->unreadable = true;
         return false;
     }
-    d->size = (uint32_t)s.n;
     d->sketch = sketch(&d->nsketch, s);
     return true;
 }
 
-static int by_content(struct blobs *b, struct deleted *d, size_t n, struct str path, const git_oid *id)
+/* 0 for certain when less than `least`. */
+static double likeness(struct deleted *a, struct deleted *d, struct blobs *b, double least)
+{
+    if (!sized(d, b))
+        return 0;
+    size_t lo = a->size < d->size ? a->size : d->size, hi = a->size < d->size ? d->size : a->size;
+    if ((double)lo < least * (double)hi || !load(d, b))
+        return 0;
+    double s = alike(a->sketch, a->nsketch, d->sketch, d->nsketch, hi);
+    return s < least ? 0 : s;
+}
+
+int rename_alike(struct blobs *b, struct deleted *d, size_t n, struct str path, const git_oid *id)
 {
     struct deleted own = {.id = *id};
-    struct str name = base_name(path);
+    struct str name = path_base(path);
     int found = -1, named = -1;
-    double best = LEAST_ALIKE;
+    double best = 0;
     bool best_named = false;
-    if (!load(&own, b) || !own.size)
-        goto out;
+    if (!sized(&own, b) || !own.size || !load(&own, b))
+        return -1;
     for (size_t i = 0; i < n; i++)
-        if (same(base_name(d[i].path), name))
+        if (str_same(path_base(d[i].path), name))
             named = named == -1 ? (int)i : -2;
-    if (named >= 0 && load(&d[named], b) &&
-        alike(own.sketch, own.nsketch, own.size, d[named].sketch, d[named].nsketch, d[named].size) >= LEAST_ALIKE_NAMED) {
+    bool by_name = named >= 0 && likeness(&own, &d[named], b, LEAST_ALIKE_NAMED) > 0;
+    if (by_name)
         found = named;
-        goto out;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!load(&d[i], b))
-            continue;
-        uint32_t least = own.size < d[i].size ? own.size : d[i].size, most = own.size < d[i].size ? d[i].size : own.size;
-        if ((double)least < LEAST_ALIKE * most)
-            continue;
-        double s = alike(own.sketch, own.nsketch, own.size, d[i].sketch, d[i].nsketch, d[i].size);
-        bool has_name = same(base_name(d[i].path), name);
-        if (s > best || (s >= best && (found < 0 || (has_name && !best_named)))) {
+    for (size_t i = 0; i < n && !by_name; i++) {
+        double s = likeness(&own, &d[i], b, LEAST_ALIKE);
+        bool has_name = s > 0 && str_same(path_base(d[i].path), name);
+        if (s > best || (s > 0 && s >= best && has_name && !best_named)) {
             best = s;
             best_named = has_name;
             found = (int)i;
         }
     }
-out:
     free(own.sketch);
     return found;
 }
 
-int rename_source(struct blobs *b, struct deleted *d, size_t n, struct str path, const git_oid *id, bool deep)
+int rename_exact(const struct deleted *d, size_t n, struct str path, const git_oid *id)
 {
-    int exact = -1;
-    struct str name = base_name(path);
+    int found = -1;
+    struct str name = path_base(path);
     for (size_t i = 0; i < n; i++)
-        if (git_oid_equal(&d[i].id, id) && (exact < 0 || same(base_name(d[i].path), name))) {
-            exact = (int)i;
-            if (same(base_name(d[i].path), name))
-                break;
+        if (git_oid_equal(&d[i].id, id)) {
+            if (str_same(path_base(d[i].path), name))
+                return (int)i;
+            found = found < 0 ? (int)i : found;
         }
-    return exact >= 0 || !deep ? exact : by_content(b, d, n, path, id);
+    return found;
 }
 
 void deleted_release(struct deleted *d, size_t n)

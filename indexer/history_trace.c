@@ -1,5 +1,6 @@
 /* Lines traced to the commits that wrote them, as `git blame -w -M` does it: pieces of the file go back from commit to commit, and
- * what no parent has stays. */
+ * what no parent has stays. Whether a piece was moved depends on its letters as far as they are still looked for, so the pieces are
+ * those of the whole file, split where git splits them; those without a line that was asked about are dropped. */
 #include "indexer/history_way.h"
 
 #include "base/mem.h"
@@ -7,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_MAX 200000 /* commits that touched the file, and pieces of it: a trace never runs away */
+#define STEPS_MAX 200000                 /* commits that touched the file, and pieces of it: a trace never runs away */
+#define OPEN_END (1u << 30)              /* lines of a file that was not read: more than any has, and sums stay in 32 bits */
+#define MOVE_BYTES ((uint64_t)256 << 20) /* compared for moves in one trace: some seconds. Past it pieces are as they stand */
 
 struct segment {
     uint32_t first, n, then; /* final line, lines, line at the suspect; from 0 */
@@ -23,26 +26,41 @@ struct suspect {
     struct segments lines;
 };
 
+/* The file that was asked about. */
+struct final {
+    bool tried, there;
+    char *text;
+    uint32_t n, *start, *letters; /* [n + 1] where line i begins; letters and digits before it */
+};
+
 struct tracing {
     struct way w;
+    uint32_t from, to;       /* final lines that were asked about */
+    uint32_t tip, path;
+    struct final final;
     struct suspect *v;
     size_t n, cap;
     struct traced *out;
     size_t nout, cap_out;
     const uint32_t *ignore;
     size_t nignore;
+    uint64_t compared;       /* bytes, for moves */
+    bool unread;             /* a content was wanted, and is not there or too much */
 };
 
-static void add(struct segments *s, uint32_t first, uint32_t n, uint32_t then)
+static void add(struct segments *s, const struct tracing *x, uint32_t first, uint32_t n, uint32_t then)
 {
-    if (!n)
+    if (!n || first >= x->to || first + n <= x->from)
         return;
-    if (s->n && s->v[s->n - 1].first + s->v[s->n - 1].n == first && s->v[s->n - 1].then + s->v[s->n - 1].n == then) {
-        s->v[s->n - 1].n += n;
-        return;
-    }
     VEC_ROOM(s->v, s->n, s->cap);
     s->v[s->n++] = (struct segment){first, n, then};
+}
+
+/* Its lines that were asked about. */
+static struct segment clipped(const struct tracing *x, struct segment g)
+{
+    uint32_t skip = x->from > g.first ? x->from - g.first : 0, end = g.first + g.n < x->to ? g.first + g.n : x->to;
+    return (struct segment){g.first + skip, end - g.first - skip, g.then + skip};
 }
 
 static void blame(struct tracing *x, const struct segments *s, uint32_t commit, uint32_t path, bool unfinished)
@@ -51,9 +69,9 @@ static void blame(struct tracing *x, const struct segments *s, uint32_t commit, 
     if (!path_get(x->w.t, path, &name, NULL))
         name.p = arena_strn(x->w.arena, name.p, name.n);
     for (size_t i = 0; i < s->n; i++) {
+        struct segment g = clipped(x, s->v[i]);
         VEC_ROOM(x->out, x->nout, x->cap_out);
-        x->out[x->nout++] = (struct traced){.first = s->v[i].first, .n = s->v[i].n, .commit = commit, .path = name, .then = s->v[i].then,
-                                            .unfinished = unfinished};
+        x->out[x->nout++] = (struct traced){.first = g.first, .n = g.n, .commit = commit, .path = name, .then = g.then, .unfinished = unfinished};
     }
 }
 
@@ -78,7 +96,7 @@ static int suspect(struct tracing *x, uint32_t commit, uint32_t path, struct seg
                 *to = (struct suspect){commit, path, history_node(&x->w.graph, commit).time, {0}};
             }
             for (size_t i = 0; i < s->n; i++)
-                add(&to->lines, s->v[i].first, s->v[i].n, s->v[i].then);
+                add(&to->lines, x, s->v[i].first, s->v[i].n, s->v[i].then);
         }
     }
     free(s->v);
@@ -86,9 +104,20 @@ static int suspect(struct tracing *x, uint32_t commit, uint32_t path, struct seg
     return rc;
 }
 
+/* One side of a touch: from which commit and path its lines may have come. */
+struct source {
+    const struct touch_side *side;
+    uint32_t commit, path;
+    struct str old;          /* read when it is needed */
+    struct line_index *index;
+};
+
 /* What of s is outside the hunks goes to *pass, as the parent numbers it; the rest to *keep. */
-static void through_hunks(struct segments *pass, struct segments *keep, const struct segments *s, const struct touch_side *t)
+static int through_hunks(struct segments *pass, struct segments *keep, struct tracing *x, const struct segments *s, struct source *from,
+                         struct err *e)
 {
+    const struct touch_side *t = from->side;
+    (void)e;
     for (size_t i = 0; i < s->n; i++) {
         struct segment g = s->v[i];
         uint32_t lo = 0, hi = t->nhunks;
@@ -103,57 +132,143 @@ static void through_hunks(struct segments *pass, struct segments *keep, const st
             const struct touch_hunk *before = k ? &t->hunk[k - 1] : NULL, *h = k < t->nhunks ? &t->hunk[k] : NULL;
             uint32_t at = before ? before->at + before->n : 0, old = before ? before->old_at + before->old_n : 0;
             uint32_t room = h && h->at > g.then ? h->at - g.then : h ? 0 : g.n, n = g.n < room ? g.n : room;
-            add(pass, g.first, n, old + (g.then - at));
+            add(pass, x, g.first, n, old + (g.then - at));
             g = (struct segment){g.first + n, g.n - n, g.then + n};
             if (!h || !g.n)
                 continue;
             uint32_t left = h->at + h->n > g.then ? h->at + h->n - g.then : 0;
             n = g.n < left ? g.n : left;
-            add(keep, g.first, n, g.then);
+            add(keep, x, g.first, n, g.then);
             g = (struct segment){g.first + n, g.n - n, g.then + n};
         }
     }
+    return 0;
 }
 
-static void through_moves(struct segments *pass, struct segments *keep, const struct segments *s, const struct touch_side *t)
+/* -- moves ------------------------------------------------------------------------------------------------------------------ */
+
+static void read_final(struct tracing *x)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        struct segment g = s->v[i];
-        for (uint32_t k = 0; k < t->nmoves && g.n; k++) {
-            const struct touch_move *m = &t->move[k];
-            if (m->at + m->n <= g.then)
-                continue;
-            uint32_t n = m->at > g.then ? m->at - g.then : 0;
-            n = g.n < n ? g.n : n;
-            add(keep, g.first, n, g.then);
-            g = (struct segment){g.first + n, g.n - n, g.then + n};
-            n = m->at + m->n - g.then;
-            n = g.n < n ? g.n : n;
-            add(pass, g.first, n, m->old_at + (g.then - m->at));
-            g = (struct segment){g.first + n, g.n - n, g.then + n};
-        }
-        add(keep, g.first, g.n, g.then);
+    struct final *f = &x->final;
+    struct str s;
+    f->tried = true;
+    if (way_content(&s, &x->w, x->tip, x->path, NULL))
+        return;
+    f->text = arena_strn(x->w.arena, s.p, s.n);
+    f->n = lines_count(s);
+    f->start = arena_alloc(x->w.arena, ((size_t)f->n + 1) * sizeof *f->start);
+    f->letters = arena_alloc(x->w.arena, ((size_t)f->n + 1) * sizeof *f->letters);
+    f->start[0] = f->letters[0] = 0;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const char *p = f->text + f->start[i], *nl = memchr(p, '\n', s.n - f->start[i]);
+        struct str line = {p, nl ? (size_t)(nl + 1 - p) : s.n - f->start[i]};
+        f->start[i + 1] = f->start[i] + (uint32_t)line.n;
+        f->letters[i + 1] = f->letters[i] + lines_letters(line);
     }
+    f->there = true;
+}
+
+static bool has_elsewhere(const struct touch_side *t)
+{
+    for (uint32_t i = 0; i < t->nhunks; i++)
+        if (t->hunk[i].elsewhere)
+            return true;
+    return false;
+}
+
+static bool in_elsewhere(const struct touch_side *t, const struct segment *g)
+{
+    for (uint32_t i = 0; i < t->nhunks && t->hunk[i].at < g->then + g->n; i++)
+        if (t->hunk[i].elsewhere && t->hunk[i].at + t->hunk[i].n > g->then)
+            return true;
+    return false;
+}
+
+/* The old content with its index. False when it is not there. */
+static bool read_source(struct source *from, struct tracing *x)
+{
+    if (from->index)
+        return true;
+    if (way_content(&from->old, &x->w, from->commit, from->path, NULL))
+        return false;
+    from->index = line_index_new(from->old);
+    return true;
+}
+
+/* The best run of the piece that stands in old goes, then it is the turn of what is before and behind it. */
+static int move_piece(struct segments *pass, struct segments *keep, struct tracing *x, struct segment g, struct source *from, struct err *e)
+{
+    const struct final *f = &x->final;
+    struct moved m = {0};
+    int rc = 0;
+    while (g.n && g.first < x->to && g.first + g.n > x->from && f->letters[g.first + g.n] - f->letters[g.first] >= MOVE_LETTERS &&
+           in_elsewhere(from->side, &g)) {
+        struct str piece = {f->text + f->start[g.first], f->start[g.first + g.n] - f->start[g.first]};
+        if (x->compared > MOVE_BYTES || !read_source(from, x)) {
+            x->unread = true;
+            break;
+        }
+        x->compared += piece.n;
+        if (!line_index_holds(from->index, piece))
+            break;
+        x->compared += from->old.n;
+        if ((rc = lines_moved(&m, from->old, piece, e)) || !m.n)
+            break;
+        if ((rc = move_piece(pass, keep, x, (struct segment){g.first, m.at, g.then}, from, e)))
+            return rc;
+        add(pass, x, g.first + m.at, m.n, m.from);
+        m.at += m.n;
+        g = (struct segment){g.first + m.at, g.n - m.at, g.then + m.at};
+    }
+    add(keep, x, g.first, g.n, g.then);
+    return rc;
+}
+
+static int through_moves(struct segments *pass, struct segments *keep, struct tracing *x, const struct segments *s, struct source *from,
+                         struct err *e)
+{
+    bool may = has_elsewhere(from->side);
+    int rc = 0;
+    if (may && !x->final.tried)
+        read_final(x);
+    x->unread |= may && !x->final.there;
+    for (size_t i = 0; i < s->n && !rc; i++) {
+        struct segment g = s->v[i];
+        if (may && x->final.there && g.first < x->final.n) {
+            g.n = g.n < x->final.n - g.first ? g.n : x->final.n - g.first;
+            rc = move_piece(pass, keep, x, g, from, e);
+        } else {
+            add(keep, x, g.first, g.n, g.then);
+        }
+    }
+    return rc;
 }
 
 /* Of a commit that is passed over: a changed line was the one at the same place of what it replaced. */
-static void through_change(struct segments *pass, struct segments *keep, const struct segments *s, const struct touch_side *t)
+static int through_change(struct segments *pass, struct segments *keep, struct tracing *x, const struct segments *s, struct source *from,
+                          struct err *e)
 {
-    for (size_t i = 0; i < s->n; i++)
-        for (uint32_t k = 0; k < s->v[i].n; k++) {
-            uint32_t line = s->v[i].then + k;
+    const struct touch_side *t = from->side;
+    (void)e;
+    for (size_t i = 0; i < s->n; i++) {
+        struct segment g = clipped(x, s->v[i]);
+        for (uint32_t k = 0; k < g.n; k++) {
+            uint32_t line = g.then + k;
             const struct touch_hunk *in = NULL;
             for (uint32_t h = 0; h < t->nhunks && !in; h++)
                 if (line >= t->hunk[h].at && line < t->hunk[h].at + t->hunk[h].n)
                     in = &t->hunk[h];
             if (in && in->old_n)
-                add(pass, s->v[i].first + k, 1, in->old_at + (uint32_t)((uint64_t)(line - in->at) * in->old_n / in->n));
+                add(pass, x, g.first + k, 1, in->old_at + (uint32_t)((uint64_t)(line - in->at) * in->old_n / in->n));
             else
-                add(keep, s->v[i].first + k, 1, line);
+                add(keep, x, g.first + k, 1, line);
         }
+    }
+    return 0;
 }
 
-typedef void (*pass_fn)(struct segments *pass, struct segments *keep, const struct segments *s, const struct touch_side *t);
+typedef int (*pass_fn)(struct segments *pass, struct segments *keep, struct tracing *x, const struct segments *s, struct source *from,
+                       struct err *e);
 
 /* Hands to parents what fn says, side by side; what none takes stays in s. */
 static int hand_on(struct tracing *x, struct segments *s, const struct suspect *at, const struct touch *t, pass_fn fn, struct err *e)
@@ -166,10 +281,15 @@ static int hand_on(struct tracing *x, struct segments *s, const struct suspect *
         struct segments pass = {0}, keep = {0};
         if ((side->how != TOUCH_HERE && side->how != TOUCH_RENAMED) || !parent[k])
             continue;
-        fn(&pass, &keep, s, side);
+        struct source from = {side, parent[k], side->how == TOUCH_HERE ? at->path : side->from, {0}, NULL};
+        rc = fn(&pass, &keep, x, s, &from, e);
+        line_index_free(from.index);
         free(s->v);
         *s = keep;
-        rc = suspect(x, parent[k], side->how == TOUCH_HERE ? at->path : side->from, &pass, e);
+        if (rc)
+            free(pass.v);
+        else
+            rc = suspect(x, from.commit, from.path, &pass, e);
     }
     return rc;
 }
@@ -188,16 +308,14 @@ static int examine(struct tracing *x, struct suspect *at, struct err *e)
     struct touch t;
     uint32_t commit = at->commit;
     int rc = way_rest(&rest, &commit, &t, &x->w, at->path, e);
-    bool unread = false;
     if (rc)
         return rc;
-    for (unsigned k = 0; k < t.nsides; k++)
-        unread |= t.side[k].how == TOUCH_HERE_UNREAD || t.side[k].how == TOUCH_RENAMED_UNREAD;
+    x->unread = way_unread(&t);
     if (!(rc = hand_on(x, &at->lines, at, &t, through_hunks, e)) && !(rc = hand_on(x, &at->lines, at, &t, through_moves, e)) &&
         is_ignored(x, at->commit))
         rc = hand_on(x, &at->lines, at, &t, through_change, e);
     if (!rc)
-        blame(x, &at->lines, at->commit, at->path, unread);
+        blame(x, &at->lines, at->commit, at->path, x->unread);
     touch_release(&t);
     return rc;
 }
@@ -233,8 +351,11 @@ int history_trace(struct trace *out, struct store *s, const struct trace_request
     if (rc)
         goto out;
     out->tip = commit_find(x.w.t, &q->tip);
-    uint32_t path = path_find(x.w.t, str_of(q->path));
-    if (!out->tip || !path) {
+    x.tip = out->tip;
+    x.path = path_find(x.w.t, str_of(q->path));
+    x.from = q->first - 1;
+    x.to = q->last;
+    if (!x.tip || !x.path) {
         rc = err_set(e, ERR_NOT_FOUND, "%s has no history yet", q->path);
         goto out;
     }
@@ -242,8 +363,8 @@ int history_trace(struct trace *out, struct store *s, const struct trace_request
         ignore[i] = commit_find(x.w.t, &q->ignore[i]);
     x.ignore = ignore;
     x.nignore = q->nignore;
-    add(&all, q->first - 1, q->last - q->first + 1, q->first - 1);
-    rc = suspect(&x, out->tip, path, &all, e);
+    add(&all, &x, 0, OPEN_END, 0);
+    rc = suspect(&x, x.tip, x.path, &all, e);
     for (unsigned steps = 0; x.n && !rc; steps++) {
         size_t next = 0;
         for (size_t i = 1; i < x.n; i++) /* the newest: then all lines of a commit come together */

@@ -92,6 +92,14 @@ static struct str bytes_at(const struct path_touches *p, uint32_t commit)
     return p->bytes[lo];
 }
 
+static int open_git(struct way *w, struct err *e)
+{
+    int rc = w->git ? 0 : repo_open(&w->git, w->repo->path, e);
+    if (!rc && !w->blobs)
+        w->blobs = blobs_new(w->git);
+    return rc;
+}
+
 /* Asks git what a commit did to a path. What git cannot tell leaves *out as it is. */
 static void ask_git(struct touch *out, struct way *w, uint32_t commit, uint32_t path)
 {
@@ -101,10 +109,8 @@ static void ask_git(struct touch *out, struct way *w, uint32_t commit, uint32_t 
     struct touch t;
     if (w->reads++ >= READS_MAX || commit_get(w->t, commit, &row, NULL) || path_get(w->t, path, &name, NULL))
         return;
-    if (!w->git && repo_open(&w->git, w->repo->path, NULL))
+    if (open_git(w, NULL))
         return;
-    if (!w->blobs)
-        w->blobs = blobs_new(w->git);
     git_oid id = git_of(&row.oid);
     if (!commit_read_path(&t, &c, w->blobs, w->git, &id, arena_strn(w->arena, name.p, name.n), NULL)) {
         for (unsigned k = 0; k < t.nsides; k++)
@@ -119,12 +125,42 @@ static void ask_git(struct touch *out, struct way *w, uint32_t commit, uint32_t 
     read_commit_release(&c);
 }
 
-static bool unread(const struct touch *t)
+bool way_unread(const struct touch *t)
 {
     for (unsigned k = 0; k < t->nsides; k++)
-        if (t->side[k].how == TOUCH_HERE_UNREAD || t->side[k].how == TOUCH_RENAMED_UNREAD)
+        if (t->side[k].how >= TOUCH_HERE_UNREAD)
             return true;
     return false;
+}
+
+int way_content(struct str *out, struct way *w, uint32_t commit, uint32_t path, struct err *e)
+{
+    struct commit_row row;
+    struct str name;
+    git_commit *c = NULL;
+    git_tree *tree = NULL;
+    git_tree_entry *entry = NULL;
+    int rc = commit_get(w->t, commit, &row, e);
+    if (!rc)
+        rc = path_get(w->t, path, &name, e);
+    if (!rc)
+        rc = open_git(w, e);
+    if (rc)
+        return rc;
+    git_oid id = git_of(&row.oid);
+    int code = git_commit_lookup(&c, w->git, &id);
+    if (!code)
+        rc = blobs_tree(&tree, w->blobs, git_commit_tree_id(c), e);
+    if (!code && !rc)
+        code = git_tree_entry_bypath(&entry, tree, arena_strn(w->arena, name.p, name.n));
+    if (code)
+        rc = git_fail(e, code, "reading a content");
+    if (!rc)
+        rc = blobs_get(out, w->blobs, git_tree_entry_id(entry), HISTORY_ASKED_MAX, e);
+    git_tree_entry_free(entry);
+    git_tree_free(tree);
+    git_commit_free(c);
+    return rc;
 }
 
 int way_rest(enum rest *rest, uint32_t *commit, struct touch *touch, struct way *w, uint32_t path, struct err *e)
@@ -143,7 +179,7 @@ int way_rest(enum rest *rest, uint32_t *commit, struct touch *touch, struct way 
         if (touched(p, c)) {
             if ((rc = touch_read(touch, bytes_at(p, c), e)))
                 return rc;
-            if (unread(touch))
+            if (way_unread(touch))
                 ask_git(touch, w, c, path);
         } else if (n.flags & HISTORY_MANY) {
             ask_git(touch, w, c, path);

@@ -26,6 +26,10 @@ void way_close(struct way *w);
  * commit is not read yet. */
 enum rest { REST_TOUCH, REST_START, REST_PENDING };
 int way_rest(enum rest *rest, uint32_t *commit, struct touch *touch, struct way *w, uint32_t path, struct err *e);
+/* Lines of a touch that way_rest gave are not known: git could not tell. */
+bool way_unread(const struct touch *t);
+/* The content of a path at a commit; borrowed until the next two calls, way_rest among them. */
+int way_content(struct str *out, struct way *w, uint32_t commit, uint32_t path, struct err *e);
 /* Parents as touch.side counts them. */
 static inline size_t way_parents(const struct way *w, uint32_t commit, uint32_t out[HISTORY_PARENTS])
 {

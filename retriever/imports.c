@@ -52,11 +52,6 @@ static struct str last_of(struct str path)
     return (struct str){path.p + at, path.n - at};
 }
 
-static bool same(struct str a, struct str b)
-{
-    return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
-}
-
 struct target {
     struct str part[PARTS_MAX];
     unsigned n;
@@ -129,11 +124,11 @@ static unsigned match(const struct snap_file *f, bool of_directory, const struct
     struct str dir = parent_of(f->path);
     unsigned got = 0;
     if (!of_directory) {
-        if (!n || !same(t->part[n - 1], (struct str){f->path.p + f->stem, f->stem_len}))
+        if (!n || !str_same(t->part[n - 1], (struct str){f->path.p + f->stem, f->stem_len}))
             return 0;
         got = 1;
     }
-    while (got < n && dir.n && same(last_of(dir), t->part[n - 1 - got])) {
+    while (got < n && dir.n && str_same(last_of(dir), t->part[n - 1 - got])) {
         got++;
         dir = parent_of(dir);
     }
@@ -186,7 +181,7 @@ static uint32_t resolve(const struct snapshot *s, const struct name_row *names, 
                     dir = parent_of(dir);
                 for (unsigned i = 1; i < got; i++)
                     dir = parent_of(dir);
-                if (got != n || !same(dir, base))
+                if (got != n || !str_same(dir, base))
                     continue;
             } else if (drop && n > 1 && got < 2) {
                 continue;

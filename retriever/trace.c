@@ -14,11 +14,6 @@ static bool (*const shapes[])(struct tracer *, struct str) = {
 };
 
 /* -- collecting ------------------------------------------------------------------------------------------------------------ */
-static bool str_same(struct str a, struct str b)
-{
-    return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
-}
-
 static void put(struct tracer *t, const struct trace_frame *f)
 {
     uint32_t half = TRACE_FRAMES / 2;

@@ -15,14 +15,6 @@
 
 /* -- a path that is not there ---------------------------------------------------------------------------------------------- */
 
-static struct str base_name(struct str p)
-{
-    size_t i = p.n;
-    while (i && p.p[i - 1] != '/')
-        i--;
-    return (struct str){p.p + i, p.n - i};
-}
-
 static unsigned distance(struct str a, struct str b)
 {
     unsigned row[65];
@@ -56,7 +48,7 @@ struct near {
 static int look(void *arg, const struct occ *o)
 {
     struct near *x = arg;
-    unsigned d = distance(x->name, base_name(o->path)), most = x->name.n > 8 ? 3 : x->name.n > 4 ? 2 : 1;
+    unsigned d = distance(x->name, path_base(o->path)), most = x->name.n > 8 ? 3 : x->name.n > 4 ? 2 : 1;
     if (d > most)
         return 0;
     for (int i = 0; i < NEAR_PATHS; i++)
@@ -71,7 +63,7 @@ static int look(void *arg, const struct occ *o)
 
 static int not_there(struct store *s, const struct history_question *q, struct arena *arena, struct err *e)
 {
-    struct near x = {.name = base_name(str_of(q->path)), .arena = arena};
+    struct near x = {.name = path_base(str_of(q->path)), .arena = arena};
     struct txn *t;
     if (!store_read(&t, s, NULL)) {
         occ_each(t, q->view, (struct str){"", 0}, look, &x, NULL);
@@ -149,11 +141,6 @@ static void choose_reason(struct history_answer *out)
 
 /* -- people --------------------------------------------------------------------------------------------------------------- */
 
-static bool same(struct str a, struct str b)
-{
-    return a.n == b.n && !memcmp(a.p, b.p, a.n);
-}
-
 static int by_share(const void *a, const void *b)
 {
     const struct history_person *x = a, *y = b;
@@ -171,7 +158,7 @@ static void weigh(struct history_answer *out, const struct history_commit *c, si
         struct history_person *p = out->person, *end = p + out->npeople;
         if (!c[i].found)
             continue;
-        while (p < end && !same(p->mail, c[i].row.mail) && !same(p->name, c[i].row.author))
+        while (p < end && !str_same(p->mail, c[i].row.mail) && !str_same(p->name, c[i].row.author))
             p++;
         if (p == end) {
             *p = (struct history_person){.name = c[i].row.author, .mail = c[i].row.mail};

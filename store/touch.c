@@ -8,10 +8,8 @@
 
 void touch_release(struct touch *t)
 {
-    for (unsigned i = 0; i < t->nsides; i++) {
+    for (unsigned i = 0; i < t->nsides; i++)
         free(t->side[i].hunk);
-        free(t->side[i].move);
-    }
     t->nsides = 0;
 }
 
@@ -32,19 +30,11 @@ static void write_side(struct buf *out, const struct touch_side *s)
     for (uint32_t i = 0; i < s->nhunks; i++) {
         const struct touch_hunk *h = &s->hunk[i];
         varint_put(out, h->at - at);
-        varint_put(out, h->n);
+        varint_put(out, h->n * 2 + h->elsewhere);
         varint_put(out, h->old_at - old);
         varint_put(out, h->old_n);
         at = h->at + h->n;
         old = h->old_at + h->old_n;
-    }
-    at = 0;
-    varint_put(out, s->nmoves);
-    for (uint32_t i = 0; i < s->nmoves; i++) {
-        varint_put(out, s->move[i].at - at);
-        varint_put(out, s->move[i].n);
-        varint_put(out, s->move[i].old_at);
-        at = s->move[i].at + s->move[i].n;
     }
 }
 
@@ -65,11 +55,11 @@ static bool read_count(uint32_t *n, const uint8_t **p, const uint8_t *end, size_
 
 static bool read_side(struct touch_side *s, const uint8_t **p, const uint8_t *end)
 {
-    uint32_t at = 0, old = 0, gap, old_gap;
+    uint32_t at = 0, old = 0, gap, old_gap, lines;
     if (*p == end)
         return false;
     s->how = *(*p)++;
-    if (s->how > TOUCH_RENAMED_UNREAD)
+    if (s->how > TOUCH_UNSOUGHT)
         return false;
     if ((s->how == TOUCH_RENAMED || s->how == TOUCH_RENAMED_UNREAD) && !varint_get(&s->from, p, end))
         return false;
@@ -80,22 +70,14 @@ static bool read_side(struct touch_side *s, const uint8_t **p, const uint8_t *en
     s->hunk = mem_alloc((s->nhunks + 1) * sizeof *s->hunk);
     for (uint32_t i = 0; i < s->nhunks; i++) {
         struct touch_hunk *h = &s->hunk[i];
-        if (!varint_get(&gap, p, end) || !varint_get(&h->n, p, end) || !varint_get(&old_gap, p, end) ||
-            !varint_get(&h->old_n, p, end) || __builtin_add_overflow(at, gap, &h->at) ||
-            __builtin_add_overflow(h->at, h->n, &at) || __builtin_add_overflow(old, old_gap, &h->old_at) ||
-            __builtin_add_overflow(h->old_at, h->old_n, &old))
+        if (!varint_get(&gap, p, end) || !varint_get(&lines, p, end) || !varint_get(&old_gap, p, end) ||
+            !varint_get(&h->old_n, p, end))
             return false;
-    }
-    if (!read_count(&s->nmoves, p, end, 3))
-        return false;
-    s->move = mem_alloc((s->nmoves + 1) * sizeof *s->move);
-    at = 0;
-    for (uint32_t i = 0; i < s->nmoves; i++) {
-        struct touch_move *m = &s->move[i];
-        uint32_t past;
-        if (!varint_get(&gap, p, end) || !varint_get(&m->n, p, end) || !varint_get(&m->old_at, p, end) ||
-            __builtin_add_overflow(at, gap, &m->at) || __builtin_add_overflow(m->at, m->n, &at) ||
-            __builtin_add_overflow(m->old_at, m->n, &past))
+        h->n = lines / 2;
+        h->elsewhere = lines % 2;
+        if (__builtin_add_overflow(at, gap, &h->at) || __builtin_add_overflow(h->at, h->n, &at) ||
+            __builtin_add_overflow(old, old_gap, &h->old_at) ||
+            __builtin_add_overflow(h->old_at, h->old_n, &old))
             return false;
     }
     return true;

@@ -4,10 +4,9 @@
  *   kind u8 · same u8 · nsides u8 · sides
  *   same    k + 1 where the content equals that of parent k (a merge took it from there) and the first parent's differs: no
  *           sides then
- *   side    how u8 (enum touch_how) [· path id varint, of a rename] · if the lines are known: hunks, moves (counted lists)
- *   hunk    gap to the hunk before in the new file, lines there, the same in the old file: varints. Whitespace is ignored
- *           (git's -w), no context, so what is between hunks is the same line for line
- *   move    lines of hunks that stood elsewhere in the old file: gap in the new file, lines, first old line
+ *   side    how u8 (enum touch_how) [· path id varint, of a rename] · if the lines are known: hunks (a counted list)
+ *   hunk    gap to the hunk before in the new file, lines there * 2 + elsewhere, gap and lines of the old file: varints.
+ *           Whitespace is ignored (git's -w), no context, so what is between hunks is the same line for line
  *
  * Lines are counted from 0 here. The reader checks bounds: a damaged row is an error, never a bad access. */
 #ifndef CODEASK_STORE_TOUCH_H
@@ -26,21 +25,19 @@ enum touch_how {
     TOUCH_RENAMED,
     TOUCH_HERE_UNREAD, /* the lines were not compared (large file, commit that touched very many files, missing content) */
     TOUCH_RENAMED_UNREAD,
+    TOUCH_UNSOUGHT,    /* the parent has it not; what it was renamed from was not looked for (very many files came and went) */
 };
 
 struct touch_hunk {
     uint32_t at, n, old_at, old_n;
-};
-struct touch_move {
-    uint32_t at, n, old_at;
+    bool elsewhere;           /* a piece of its lines stands in the old file too, long enough to have been moved (-M). Which lines
+                                 were is told by the contents, for it depends on the lines that are traced */
 };
 struct touch_side {
     uint8_t how;
     uint32_t from;            /* path id of a rename's source */
     struct touch_hunk *hunk;
     uint32_t nhunks;
-    struct touch_move *move;
-    uint32_t nmoves;
 };
 #define TOUCH_SIDES 32
 struct touch {
