@@ -188,6 +188,14 @@ static int compare(struct touch_side *s, struct reading *r, const git_oid *old, 
     return rc;
 }
 
+static int by_path(const void *a, const void *b)
+{
+    const struct deleted *x = a, *y = b;
+    size_t n = x->path.n < y->path.n ? x->path.n : y->path.n;
+    int c = memcmp(x->path.p, y->path.p, n);
+    return c ? c : x->path.n < y->path.n ? -1 : x->path.n > y->path.n;
+}
+
 struct sources {
     struct deleted *d;
     size_t n;
@@ -216,6 +224,7 @@ static int list_deleted(struct sources *s, struct reading *r, size_t k, struct e
     for (size_t i = 0; i < in->n; i++)
         if (is_zero(&in->change[i].id) && !is_zero(&in->change[i].parent[from]))
             s->d[s->n++] = (struct deleted){.path = in->change[i].path, .id = in->change[i].parent[from]};
+    qsort(s->d, s->n, sizeof *s->d, by_path); /* of sources that are equally alike git takes one by this order */
     free(own.change);
     buf_release(&own.path);
     return rc;

@@ -3,16 +3,18 @@
  * one) over the size of the larger file, as in git's diffcore-delta. */
 #include "indexer/history_inside.h"
 
-#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_ALIKE 0.5
-#define LEAST_ALIKE_NAMED 0.75
+#define FULL 60000u                      /* likeness of equal contents, as git counts it */
+#define LEAST_ALIKE (FULL / 2)
+#define LEAST_ALIKE_NAMED (FULL / 4 * 3)
+#define CANDIDATES 4
 #define RENAME_BYTES ((size_t)512 << 10) /* of a file that is compared by content for a rename */
-#define PIECE 64
+#define PIECE 64                         /* bytes of a longer line */
+#define BUCKETS 107927
 
 struct piece {
     uint32_t hash, bytes;
@@ -24,30 +26,31 @@ static int by_hash(const void *a, const void *b)
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-/* Pieces with their bytes, sorted, equal ones added up: pairs of u32 on the heap. */
+/* Pieces with their bytes, sorted, equal ones added up: pairs of u32 on the heap. Hashed as git does, into few buckets: collisions
+ * decide between two files that are equally alike. */
 static uint32_t *sketch(uint32_t *n, struct str s)
 {
-    struct piece *v = mem_alloc((s.n / 2 + 2) * sizeof *v);
-    size_t count = 0, out = 0, from = 0;
+    struct piece *v = NULL;
+    size_t count = 0, cap = 0, out = 0;
     bool text = !looks_binary(s);
+    uint32_t a = 0, b = 0, len = 0;
     for (size_t i = 0; i < s.n; i++) {
-        bool end = s.p[i] == '\n' || i + 1 - from == PIECE || i + 1 == s.n;
-        if (!end)
-            continue;
-        size_t len = i + 1 - from;
-        if (text && len >= 2 && s.p[i] == '\n' && s.p[i - 1] == '\r') { /* line ends count as one */
-            uint64_t h = hash64_seed(s.p + from, len - 2, '\n');
-            v[count++] = (struct piece){(uint32_t)h, (uint32_t)len - 1};
-        } else if (s.p[i] == '\n') {
-            v[count++] = (struct piece){(uint32_t)hash64_seed(s.p + from, len - 1, '\n'), (uint32_t)len};
-        } else {
-            v[count++] = (struct piece){(uint32_t)hash64(s.p + from, len), (uint32_t)len};
+        unsigned char c = (unsigned char)s.p[i];
+        bool last = i + 1 == s.n;
+        if (!(text && c == '\r' && !last && s.p[i + 1] == '\n')) { /* line ends count as one */
+            uint32_t was = a;
+            a = ((a << 7) ^ (b >> 25)) + c;
+            b = (b << 7) ^ (was >> 25);
+            len++;
         }
-        from = i + 1;
-        if (count == s.n / 2 + 1) /* nothing but empty lines */
-            break;
+        if (len && (c == '\n' || len == PIECE || last)) {
+            VEC_ROOM(v, count, cap);
+            v[count++] = (struct piece){(a + b * 97) % BUCKETS, len};
+            a = b = len = 0;
+        }
     }
-    qsort(v, count, sizeof *v, by_hash);
+    if (count)
+        qsort(v, count, sizeof *v, by_hash);
     for (size_t i = 0; i < count; i++) {
         if (out && v[out - 1].hash == v[i].hash)
             v[out - 1].bytes += v[i].bytes;
@@ -55,16 +58,16 @@ static uint32_t *sketch(uint32_t *n, struct str s)
             v[out++] = v[i];
     }
     *n = (uint32_t)out;
-    return (uint32_t *)v;
+    return (uint32_t *)(v ? v : mem_alloc(sizeof *v));
 }
 
-/* larger: bytes of the larger file */
-static double alike(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, size_t larger)
+/* Bytes of a that are in b too. */
+static uint64_t common(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb)
 {
-    uint64_t common = 0;
+    uint64_t sum = 0;
     for (uint32_t i = 0, k = 0; i < na && k < nb;) {
         if (a[2 * i] == b[2 * k]) {
-            common += a[2 * i + 1] < b[2 * k + 1] ? a[2 * i + 1] : b[2 * k + 1];
+            sum += a[2 * i + 1] < b[2 * k + 1] ? a[2 * i + 1] : b[2 * k + 1];
             i++, k++;
         } else if (a[2 * i] < b[2 * k]) {
             i++;
@@ -72,7 +75,7 @@ static double alike(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t 
             k++;
         }
     }
-    return larger ? (double)common / (double)larger : 0;
+    return sum;
 }
 
 static bool sized(struct deleted *d, struct blobs *b)
@@ -97,44 +100,62 @@ static bool load(struct deleted *d, struct blobs *b)
     return true;
 }
 
-/* 0 for certain when less than `least`. */
-static double likeness(struct deleted *a, struct deleted *d, struct blobs *b, double least)
+/* In units of 1/FULL as git counts, so that what is equally alike for it is so here. 0 for certain when less than `least`. */
+static unsigned likeness(struct deleted *a, struct deleted *d, struct blobs *b, unsigned least)
 {
     if (!sized(d, b))
         return 0;
     size_t lo = a->size < d->size ? a->size : d->size, hi = a->size < d->size ? d->size : a->size;
-    if ((double)lo < least * (double)hi || !load(d, b))
+    if (hi * (FULL - least) < (hi - lo) * FULL || !load(d, b))
         return 0;
-    double s = alike(a->sketch, a->nsketch, d->sketch, d->nsketch, hi);
-    return s < least ? 0 : s;
+    return (unsigned)(common(a->sketch, a->nsketch, d->sketch, d->nsketch) * FULL / hi);
+}
+
+struct candidate {
+    unsigned score;
+    bool named, used;
+    int at;
+};
+
+static bool better(const struct candidate *a, const struct candidate *b)
+{
+    if (!a->used || !b->used)
+        return a->used && !b->used;
+    return a->score != b->score ? a->score > b->score : a->named && !b->named;
+}
+
+/* git keeps a few, each new one in the place of the worst, and takes the first of the best: which of two that are alike depends on it. */
+static int most_alike(struct deleted *own, struct blobs *b, struct deleted *d, size_t n, struct str name)
+{
+    struct candidate kept[CANDIDATES] = {0};
+    size_t best = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct candidate c = {likeness(own, &d[i], b, LEAST_ALIKE), str_same(path_base(d[i].path), name), true, (int)i};
+        size_t worst = 0;
+        for (size_t k = 1; k < CANDIDATES; k++)
+            worst = better(&kept[worst], &kept[k]) ? k : worst;
+        if (better(&c, &kept[worst]))
+            kept[worst] = c;
+    }
+    for (size_t k = 1; k < CANDIDATES; k++)
+        best = better(&kept[k], &kept[best]) ? k : best;
+    return kept[best].score >= LEAST_ALIKE ? kept[best].at : -1;
 }
 
 int rename_alike(struct blobs *b, struct deleted *d, size_t n, struct str path, const git_oid *id)
 {
     struct deleted own = {.id = *id};
     struct str name = path_base(path);
-    int found = -1, named = -1;
-    double best = 0;
-    bool best_named = false;
+    int named = -1;
     if (!sized(&own, b) || !own.size || !load(&own, b))
         return -1;
     for (size_t i = 0; i < n; i++)
         if (str_same(path_base(d[i].path), name))
             named = named == -1 ? (int)i : -2;
-    bool by_name = named >= 0 && likeness(&own, &d[named], b, LEAST_ALIKE_NAMED) > 0;
-    if (by_name)
-        found = named;
-    for (size_t i = 0; i < n && !by_name; i++) {
-        double s = likeness(&own, &d[i], b, LEAST_ALIKE);
-        bool has_name = s > 0 && str_same(path_base(d[i].path), name);
-        if (s > best || (s > 0 && s >= best && has_name && !best_named)) {
-            best = s;
-            best_named = has_name;
-            found = (int)i;
-        }
-    }
+    if (named < 0 || likeness(&own, &d[named], b, LEAST_ALIKE_NAMED) < LEAST_ALIKE_NAMED)
+        named = most_alike(&own, b, d, n, name);
     free(own.sketch);
-    return found;
+    return named;
 }
 
 int rename_exact(const struct deleted *d, size_t n, struct str path, const git_oid *id)
