@@ -119,11 +119,6 @@ int model_embed_start(struct embed_flight **out, struct model *m, const char *te
     return rc;
 }
 
-bool model_embed_ready(struct embed_flight *w, int ms)
-{
-    return !w->flight || w->m->kind->ready(w->flight, ms);
-}
-
 int model_embed_finish(struct embed_flight *w, float *out, const volatile bool *stop, struct err *e)
 {
     int rc = w->flight ? w->m->kind->finish(w->flight, out, stop, e)

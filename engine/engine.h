@@ -70,11 +70,10 @@ int model_embed(struct model *m, enum embed_kind kind, const char *const *text, 
                 uint32_t *used_tokens, const volatile bool *stop, struct err *e);
 
 /* One question (EMBED_QUERY, PRIORITY_QUERY) in two steps, so that the caller works while the model does. start: text must live
- * until finish; on 0 *out must be finished. ready: whether the answer is there, waiting for it up to ms milliseconds. finish:
- * as model_embed; frees w whatever it returns. In process nothing happens before finish: ready is true at once. */
+ * until finish; on 0 *out must be finished. finish: as model_embed; frees w whatever it returns. In process nothing happens
+ * before finish. */
 struct embed_flight;
 int model_embed_start(struct embed_flight **out, struct model *m, const char *text, struct err *e);
-bool model_embed_ready(struct embed_flight *w, int ms);
 int model_embed_finish(struct embed_flight *w, float *out, const volatile bool *stop, struct err *e);
 
 /* Finds a model by name: $CODEASK_HOME/models, the folders of CODEASK_MODELS, the program's own; see config/paths.h. */

@@ -17,7 +17,6 @@ struct engine_kind {
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e);
     /* a question on its way, as model_embed_start; all NULL where embed is all there is */
     int (*start)(void **flight, void *model, const char *const *text, const size_t *len, struct err *e);
-    bool (*ready)(void *flight, int ms);
     int (*finish)(void *flight, float *out, const volatile bool *stop, struct err *e);
 };
 

@@ -46,10 +46,6 @@ struct store *retriever_store(struct retriever *r)
     return r->store;
 }
 
-/* How long a transaction waits for the model: such a wait costs nothing, but the pages that it holds cannot be used again while a
- * model is loaded or a process is hung. */
-#define HELD_MS 50
-
 /* Everything one search holds: released in one place. */
 struct run {
     struct retriever *r;
@@ -74,15 +70,13 @@ struct run {
     struct ranking ranking;
 };
 
-/* The transaction and what was read in it; what comes from the arena stays. */
+/* The transaction, and what points into it. */
 static void leave_store(struct run *x)
 {
     txn_end(x->t);
     x->t = NULL;
     free(x->seg);
     x->seg = NULL;
-    universe_drop(x->base);
-    x->base = NULL;
 }
 
 static void run_release(struct run *x)
@@ -91,6 +85,7 @@ static void run_release(struct run *x)
     if (x->question)
         model_embed_finish(x->question, x->vector, &now, NULL);
     leave_store(x);
+    universe_drop(x->base);
     dense_owners_drop(x->owners);
     for (size_t i = 0; i < x->nsnaps; i++) {
         snapshot_drop(x->snap[i]);
@@ -122,7 +117,7 @@ static void send_question(struct run *x)
 
 static void take_vector(struct run *x)
 {
-    if (x->question && model_embed_finish(x->question, x->vector, x->q->stop, NULL))
+    if (model_embed_finish(x->question, x->vector, x->q->stop, NULL))
         x->vector = NULL;
     x->question = NULL;
 }
@@ -341,13 +336,20 @@ static void weigh_evidence(const struct run *x, struct search_evidence *ev)
     ev->dense = x->dense.best;
 }
 
-static int enter_store(struct run *x, struct err *e)
+/* *same (may be NULL): the universe is the one of the time before, so that what was found in it counts. */
+static int enter_store(struct run *x, bool *same, struct err *e)
 {
     int rc = store_read(&x->t, x->r->store, e);
     if (rc || (rc = segments_open(x->t, &x->seg, &x->nsegs, e)))
         return rc;
-    x->base = cache_universe(&x->r->cache, x->snap, x->nsnaps, x->seg, x->nsegs);
+    bool is = x->base && universe_is(x->base, x->snap, x->nsnaps, x->seg, x->nsegs);
+    if (!is) {
+        universe_drop(x->base);
+        x->base = cache_universe(&x->r->cache, x->snap, x->nsnaps, x->seg, x->nsegs);
+    }
     x->u = universe_over(x->base, x->snap, x->seg);
+    if (same)
+        *same = is;
     return 0;
 }
 
@@ -384,7 +386,7 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     if (!exact)
         send_question(&x);
     double lexical = clock_ms();
-    if ((rc = enter_store(&x, e)))
+    if ((rc = enter_store(&x, NULL, e)))
         goto out;
     if (exact) {
         rc = exact_hits(&x, out, e);
@@ -395,13 +397,13 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
         goto out;
     out->ms_lexical = clock_ms() - lexical;
     double embed = clock_ms();
-    if (x.question && !model_embed_ready(x.question, HELD_MS)) { /* the store may be another by the time it is there */
+    if (x.question) { /* no transaction waits for a model: it may be loaded first, or hang */
+        bool same;
         leave_store(&x);
         take_vector(&x);
-        if ((rc = enter_store(&x, e)) || (rc = look_up(&x, e)))
+        if ((rc = enter_store(&x, &same, e)) || (!same && (rc = look_up(&x, e))))
             goto out;
     }
-    take_vector(&x);
     out->ms_embed = clock_ms() - embed;
     double dense = clock_ms();
     if (x.vector && (rc = score_dense(&x, e)))

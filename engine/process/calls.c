@@ -250,12 +250,6 @@ int remote_start(void **flight, void *model, const char *const *text, const size
     return rc;
 }
 
-bool remote_ready(void *flight, int ms)
-{
-    struct flight *f = flight;
-    return call_done(f->m->c, &f->call[f->first], ms);
-}
-
 int remote_finish(void *flight, float *out, const volatile bool *stop, struct err *e)
 {
     int rc = receive(flight, out, NULL, stop, e);

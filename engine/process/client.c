@@ -83,17 +83,6 @@ static void unlink_call(struct client *c, const struct call *call)
         }
 }
 
-bool call_done(struct client *c, struct call *call, int ms)
-{
-    int64_t until = clock_ns() + (int64_t)ms * 1000000, left;
-    pthread_mutex_lock(&c->lock);
-    while (!call->done && (left = until - clock_ns()) > 0)
-        wait_ms(&call->finished, &c->lock, (int)(left / 1000000) + 1);
-    bool done = call->done;
-    pthread_mutex_unlock(&c->lock);
-    return done;
-}
-
 int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const volatile bool *stop, struct err *e)
 {
     bool canceled = false, hung = false;
@@ -387,4 +376,4 @@ static void provider(void *self, char out[64])
     pthread_mutex_unlock(&c->lock);
 }
 
-const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_start, remote_ready, remote_finish};
+const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_start, remote_finish};

@@ -54,8 +54,6 @@ int call_send(struct client *c, struct call *call, uint64_t generation, struct b
 uint64_t call_id(struct client *c); /* a new id, for the frame */
 /* The answer of the wanted kind, else an error. *stop (may be NULL) cancels; the answer is waited for all the same. */
 int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const volatile bool *stop, struct err *e);
-/* Whether the answer, or the news that none will come, is there within ms. */
-bool call_done(struct client *c, struct call *call, int ms);
 void client_write(struct client *c, uint64_t generation, const struct buf *frame);
 
 /* calls.c: the models' part of engine_client. */
@@ -64,7 +62,6 @@ void remote_model_close(void *model);
 int remote_embed(void *model, enum embed_kind kind, const char *const *text, const size_t *len, size_t n, enum priority p,
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e);
 int remote_start(void **flight, void *model, const char *const *text, const size_t *len, struct err *e);
-bool remote_ready(void *flight, int ms);
 int remote_finish(void *flight, float *out, const volatile bool *stop, struct err *e);
 
 #endif

@@ -180,21 +180,18 @@ static void a_question_in_two_steps(bool spawned)
     assert_int_equal(model_embed(m, EMBED_QUERY, &q, 1, PRIORITY_QUERY, want, NULL, NULL, &e), 0);
     assert_int_equal(model_embed_start(&w, m, q, &e), 0);
     assert_int_equal(model_embed_start(&other, m, "another word", &e), 0); /* two at once */
-    assert_true(model_embed_ready(w, 20000));
     assert_int_equal(model_embed_finish(other, out, NULL, &e), 0);
     assert_int_equal(model_embed_finish(w, out, NULL, &e), 0);
     assert_memory_equal(out, want, sizeof out);
     if (spawned) {
         kill(engine_pid(en), SIGSTOP);
         assert_int_equal(model_embed_start(&w, m, q, &e), 0);
-        assert_false(model_embed_ready(w, 20));
         kill(engine_pid(en), SIGCONT);
         assert_int_equal(model_embed_finish(w, out, NULL, &e), 0);
         assert_memory_equal(out, want, sizeof out);
         kill(engine_pid(en), SIGSTOP);
         assert_int_equal(model_embed_start(&w, m, q, &e), 0);
         kill(engine_pid(en), SIGKILL);
-        assert_true(model_embed_ready(w, 20000)); /* the news that none comes is an answer */
         assert_int_equal(model_embed_finish(w, out, NULL, &e), ERR_CRASHED);
     }
     assert_int_equal(model_embed_start(&w, m, q, &e), 0);
