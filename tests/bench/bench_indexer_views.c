@@ -10,11 +10,8 @@
  * The repository of 50k files is made of real ones: files of up to 8 KB, each copy made unique by a line. */
 #define _XOPEN_SOURCE 700 /* nftw */
 
-#include "indexer/indexer.h"
-
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/mem.h"
+#include "bench_indexer.h"
 
 #include <dirent.h>
 #include <ftw.h>
@@ -31,42 +28,6 @@
 #define SAVES 21
 #define REPOS_MOST 24
 #define REPO_BYTES ((uint64_t)300 << 20) /* of source in all: a minute on two cores */
-
-static char root[64], program[PATH_MAX];
-static struct err e;
-static struct config config;
-static struct store *store;
-static struct indexer *indexer;
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "%s: %s\n", what, e.message);
-    exit(2);
-}
-#define ok(call) ((call) ? fail(#call) : (void)0)
-
-static void sh(const char *cmd)
-{
-    char line[1024];
-    snprintf(line, sizeof line, "cd '%s' && %s", root, cmd);
-    if (system(line))
-        fail(cmd);
-}
-
-static void open_home(const char *name)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ok(dir_make(path, 0700, &e));
-    ok(store_open(&store, path, NULL, &e));
-    ok(indexer_open(&indexer, store, &config, program, &e));
-}
-
-static void close_home(void)
-{
-    indexer_close(indexer);
-    store_close(store);
-}
 
 static void add_table(void *arg, const char *table, uint64_t bytes)
 {
@@ -300,12 +261,7 @@ int main(int argc, char **argv)
     const char *asked = getenv("CODEASK_BENCH_ROWS"), *from = getenv("CODEASK_BENCH_REPOS");
     if (!from || !dir_exists(from))
         from = TEST_SOURCE_DIR "/build/deps";
-    strcpy(root, "/tmp/codeask-bench-XXXXXX");
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = 0;
-    if (!mkdtemp(root))
-        return 2;
-    ok(config_open(&config, NULL, &e));
+    begin();
     if (!asked || !*asked || strstr(asked, "index."))
         size_ratio(from);
     nftw(from, add_model, 32, FTW_PHYS);
@@ -313,10 +269,9 @@ int main(int argc, char **argv)
         fail("no sources to make a repository of");
     if (!asked || !*asked || strstr(asked, "re") || strstr(asked, "views") || strstr(asked, "cutting"))
         large_repository();
-    sh("cd / && rm -rf -- \"$OLDPWD\"");
     for (size_t i = 0; i < nmodel; i++)
         free(model[i]);
     free(model);
-    config_close(&config);
+    end();
     return 0;
 }
