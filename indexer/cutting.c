@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_BYTES ((size_t)4 << 20) /* of source: a write transaction of some 2 MB, far below 50 ms */
+#define BATCH_BYTES ((size_t)4 << 20) /* of source: a write transaction of some 2 MB, 28 to 60 ms here */
+#define BATCH_LEAST ((size_t)256 << 10)
+#define WRITE_MS 40.0                 /* a transaction that took longer makes the next batch smaller: none over 50 ms, so that other
+                                         writers need not wait */
 #define BATCH_MS 100.0                /* what a killed daemon has to do again, and how late a saved file may be seen */
 #define LARGE_BYTES ((uint64_t)128 << 10)
 #define PROGRESS_MS 50.0
@@ -32,6 +35,7 @@ struct run {
     struct copy *copy;        /* items that get what another one gets */
     size_t ntodo, ncopy, cap_copy;
     const struct language *plain; /* the row for what no name tells: the first line decides */
+    size_t batch_bytes;       /* of the next batch */
     atomic_bool stop;
 
     pthread_mutex_t lock;     /* what follows, between the reader and the caller */
@@ -388,6 +392,15 @@ static int write_refused(struct run *r, struct txn *t, struct err *e)
     return rc;
 }
 
+/* How much the next batch may hold, by how long this one held the store. */
+static void pace(struct run *r, double ms)
+{
+    if (ms > WRITE_MS)
+        r->batch_bytes = r->batch_bytes / 2 > BATCH_LEAST ? r->batch_bytes / 2 : BATCH_LEAST;
+    else if (ms < WRITE_MS / 3)
+        r->batch_bytes = r->batch_bytes * 2 < BATCH_BYTES ? r->batch_bytes * 2 : BATCH_BYTES;
+}
+
 static int batch_write(struct run *r, struct batch *b, struct err *e)
 {
     struct cut_batch *built = NULL;
@@ -401,6 +414,7 @@ static int batch_write(struct run *r, struct batch *b, struct err *e)
         rc = cut_batch_build(&built, b->cut, b->n, e);
     if (!rc)
         rc = store_write(&t, r->c->store, e);
+    double begun = clock_ms();
     if (!rc && b->n)
         rc = cut_batch_put(t, built, ids, e);
     if (!rc)
@@ -409,6 +423,7 @@ static int batch_write(struct run *r, struct batch *b, struct err *e)
         txn_end(t);
     else
         rc = txn_commit(t, e);
+    pace(r, clock_ms() - begun);
     for (size_t i = 0; i < b->n && !rc; i++) {
         struct item *item = &r->items->v[b->from[i].tag];
         item->cut = ids[i];
@@ -488,7 +503,7 @@ static int collect(struct run *r, struct err *e)
             continue;
         }
         batch_add(r, &b, &got);
-        if (b.bytes >= BATCH_BYTES || clock_ms() - b.since >= BATCH_MS)
+        if (b.bytes >= r->batch_bytes || clock_ms() - b.since >= BATCH_MS)
             rc = batch_write(r, &b, e);
         if (!rc && !tell(r, &last, false))
             rc = err_set(e, ERR_CANCELED, "indexing was stopped");
@@ -507,7 +522,7 @@ static int collect(struct run *r, struct err *e)
 
 int cutting_run(struct cutting *c, struct items *items, struct err *e)
 {
-    struct run r = {.c = c, .items = items, .plain = plain_text()};
+    struct run r = {.c = c, .items = items, .plain = plain_text(), .batch_bytes = BATCH_BYTES};
     pthread_t thread;
     size_t left;
     pthread_mutex_init(&r.lock, NULL);
