@@ -272,3 +272,19 @@ uint64_t term_of(enum term_kind kind, const char *text, size_t len)
 {
     return hash64_seed(text, len, (uint64_t)kind);
 }
+
+bool words_hold(const char *const *sorted, size_t count, const char *p, size_t len)
+{
+    size_t lo = 0, hi = count;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        int c = strncmp(sorted[mid], p, len);
+        if (!c && !sorted[mid][len])
+            return true;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
+}

@@ -35,6 +35,9 @@ struct words {
 void words_init(struct words *w, const char *text, size_t len);
 bool words_next(struct words *w, struct word *out);
 
+/* Whether a list of words, sorted as strcmp does, holds this one. */
+bool words_hold(const char *const *sorted, size_t count, const char *p, size_t len);
+
 /* Stems an English word in place (Snowball porter2, libstemmer); words with other than a-z are left alone. Returns the
  * new length, never more than len. Thread-safe (one stemmer a thread). */
 size_t word_stem(char *word, size_t len);

@@ -2,6 +2,8 @@
  * few lines, not for parsing: a grammar would be exact, and the client does not carry any. */
 #include "cli/text.h"
 
+#include "base/words.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ static const struct dialect {
     {"", "//", NULL, "/*", "*/"},
 };
 
-/* Sorted: looked up by bisection. */
+/* Sorted. */
 static const char *const keywords[] = {
     "False", "None", "Self", "True", "abstract", "alias", "and", "as", "assert", "async", "await", "begin", "bool", "break",
     "case", "catch", "char", "class", "const", "constexpr", "continue", "data", "def", "default", "defer", "defmodule", "defp",
@@ -41,24 +43,6 @@ static const struct dialect *dialect_of(const char *language)
     while (*d->language && (!language || strcmp(d->language, language)))
         d++;
     return d;
-}
-
-static bool is_keyword(const char *p, size_t n)
-{
-    size_t lo = 0, hi = sizeof keywords / sizeof *keywords;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        int c = strncmp(keywords[mid], p, n);
-        if (!c && keywords[mid][n])
-            c = 1;
-        if (!c)
-            return true;
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return false;
 }
 
 static bool at(const char *p, size_t n, const char *what)
@@ -140,7 +124,7 @@ static size_t token(const struct dialect *d, const char *p, size_t n, enum style
         size_t i = 1;
         while (i < n && word_byte(p[i]))
             i++;
-        if (is_keyword(p, i))
+        if (words_hold(keywords, sizeof keywords / sizeof *keywords, p, i))
             *s = STYLE_KEYWORD;
         else if (i < n && p[i] == '(')
             *s = STYLE_CALL;

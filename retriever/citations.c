@@ -38,23 +38,6 @@ static void hide(char *p, size_t n)
             p[i] = '*';
 }
 
-static struct str lines_of(struct str text, uint32_t first, uint32_t last)
-{
-    const char *p = text.p, *end = p + text.n;
-    for (uint32_t line = 1; line < first && p < end; line++) {
-        const char *nl = memchr(p, '\n', (size_t)(end - p));
-        p = nl ? nl + 1 : end;
-    }
-    const char *stop = p;
-    for (uint32_t line = first; line <= last && stop < end; line++) {
-        const char *nl = memchr(stop, '\n', (size_t)(end - stop));
-        stop = nl ? nl + 1 : end;
-    }
-    while (stop > p && (stop[-1] == '\n' || stop[-1] == '\r'))
-        stop--;
-    return (struct str){p, (size_t)(stop - p)};
-}
-
 static bool same_file(const struct search_hit *a, const struct search_hit *b)
 {
     return a->target == b->target && a->cut == b->cut && a->path.n == b->path.n && !memcmp(a->path.p, b->path.p, a->path.n);
@@ -62,7 +45,7 @@ static bool same_file(const struct search_hit *a, const struct search_hit *b)
 
 static bool span_holds(const struct part *p, struct str source)
 {
-    struct str now = lines_of(source, p->first, p->last);
+    struct str now = text_lines(source, p->first, p->last);
     return p->last >= p->first && now.n == p->cited.n && (!now.n || !memcmp(now.p, p->cited.p, now.n));
 }
 

@@ -134,12 +134,9 @@ int lookup_bytes(struct str *out, uint32_t *line, struct lookup *l, uint32_t cut
     return 0;
 }
 
-int lookup_lines(struct str *out, struct lookup *l, uint32_t cut, uint32_t first, uint32_t last, struct err *e)
+struct str text_lines(struct str text, uint32_t first, uint32_t last)
 {
-    int rc = load_text(l, cut, e);
-    if (rc)
-        return rc;
-    const char *p = l->text.data ? l->text.data : "", *end = p + l->text.len;
+    const char *p = text.p, *end = p + text.n;
     for (uint32_t line = 1; line < first && p < end; line++) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
         p = nl ? nl + 1 : end;
@@ -151,7 +148,15 @@ int lookup_lines(struct str *out, struct lookup *l, uint32_t cut, uint32_t first
     }
     while (stop > p && (stop[-1] == '\n' || stop[-1] == '\r'))
         stop--;
-    *out = (struct str){p, (size_t)(stop - p)};
+    return (struct str){p, (size_t)(stop - p)};
+}
+
+int lookup_lines(struct str *out, struct lookup *l, uint32_t cut, uint32_t first, uint32_t last, struct err *e)
+{
+    int rc = load_text(l, cut, e);
+    if (rc)
+        return rc;
+    *out = text_lines((struct str){l->text.data ? l->text.data : "", l->text.len}, first, last);
     return 0;
 }
 

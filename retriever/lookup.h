@@ -63,7 +63,9 @@ void places_one_each(struct places *p, const struct places *defs);
 void lookup_callees(struct places *out, struct lookup *l, const struct place *def, size_t most);
 
 int lookup_record(struct record *out, struct lookup *l, uint32_t cut, struct err *e);
-/* Lines [first, last] of a cut's masked text, without the last line end; borrowed until the next call. */
+/* Lines [first, last] of a text, without the last line end. */
+struct str text_lines(struct str text, uint32_t first, uint32_t last);
+/* The same of a cut's masked text; borrowed until the next call. */
 int lookup_lines(struct str *out, struct lookup *l, uint32_t cut, uint32_t first, uint32_t last, struct err *e);
 /* Bytes [from, to) of the same, and the line that byte stands in. */
 int lookup_bytes(struct str *out, uint32_t *line, struct lookup *l, uint32_t cut, uint32_t from, uint32_t to, struct err *e);

@@ -19,19 +19,7 @@ static const char *const stop[] = {
 
 static bool is_stop(const char *w, size_t n)
 {
-    size_t lo = 0, hi = sizeof stop / sizeof *stop;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2, m = strlen(stop[mid]);
-        int c = memcmp(stop[mid], w, m < n ? m : n);
-        c = c ? c : (m > n) - (m < n);
-        if (!c)
-            return true;
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return false;
+    return words_hold(stop, sizeof stop / sizeof *stop, w, n);
 }
 
 static int find_term(const struct query *q, const char *text, size_t n)

@@ -5,7 +5,6 @@ the Rust `tokenizers`. Both take the same texts in turn; the ratio is the median
 import glob
 import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sysconfig
@@ -14,20 +13,9 @@ import time
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core
 from tokenizers import Tokenizer  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-RELEASE = pathlib.Path(os.environ.get("CODEASK_BENCH_RELEASE", ROOT / "build" / "release"))
-WORK = ROOT / "build" / "bench"
-MODEL = "all-MiniLM-L6-v2"
+import embed  # noqa: E402
+
 LINES, BYTES, ROUNDS, GOAL = 40, 6_000_000, 7, 5
-
-
-def model_folder():
-    places = os.environ.get("CODEASK_MODELS", "").split(":") + [ROOT / "build" / "deps" / "models",
-                                                                RELEASE / "share" / "codeask" / "models"]
-    for place in places:
-        if place and (pathlib.Path(place) / MODEL / "tokenizer.json").exists():
-            return pathlib.Path(place) / MODEL
-    raise SystemExit(f"the model {MODEL} is not in build/deps/models (scripts/fetch-deps)")
 
 
 def chunks():
@@ -43,11 +31,11 @@ def chunks():
 
 
 texts, size = chunks()
-WORK.mkdir(parents=True, exist_ok=True)
-(WORK / "wordpiece").write_bytes(b"".join(t.encode() + b"\0" for t in texts))
-child = subprocess.Popen([str(RELEASE / "bench_engine_wordpiece"), str(model_folder()), str(WORK / "wordpiece")],
+embed.WORK.mkdir(parents=True, exist_ok=True)
+(embed.WORK / "wordpiece").write_bytes(b"".join(t.encode() + b"\0" for t in texts))
+child = subprocess.Popen([str(embed.RELEASE / "bench_engine_wordpiece"), str(embed.model_folder()), str(embed.WORK / "wordpiece")],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-theirs = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+theirs = Tokenizer.from_file(str(embed.model_folder() / "tokenizer.json"))
 theirs.no_truncation()
 theirs.no_padding()
 theirs.encode_special_tokens = True
