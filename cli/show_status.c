@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TABLE_SHOWN 50 /* a table with less than so small a share of the index is left out */
+
 static void pad(struct buf *out, size_t from, int to)
 {
     for (int w = columns_of(out->data + from, out->len - from); w < to; w++)
@@ -68,6 +70,10 @@ static void put_repo(struct buf *out, const struct look *l, json_t *row, int wid
         put_freshness(out, f);
     else
         buf_adds(out, "not indexed yet");
+    json_t *disk = json_object_get(row, "disk");
+    double held = (double)(int_of(disk, "contents") + int_of(disk, "words") + int_of(disk, "vectors") + int_of(disk, "paths"));
+    if (held > 0)
+        buf_addf(out, " · %s of disk", human_bytes(size, held));
     json_t *watch = json_object_get(row, "watch");
     if (!strcmp(text_of(watch, "state"), "watching"))
         buf_addf(out, " · watched");
@@ -90,6 +96,22 @@ void show_repos(struct buf *out, const struct look *l, json_t *r)
             put_styled(out, l, STYLE_DIM, "  (plain directory)");
         buf_addc(out, '\n');
     }
+}
+
+/* Tables that hold a share worth a word. */
+static void put_tables(struct buf *out, const struct look *l, json_t *tables, double index)
+{
+    const char *name, *comma = "";
+    json_t *bytes;
+    char size[32];
+    field(out, l, "");
+    json_object_foreach(tables, name, bytes) {
+        if ((double)json_integer_value(bytes) * TABLE_SHOWN < index)
+            continue;
+        buf_addf(out, "%s%s %s", comma, name, human_bytes(size, (double)json_integer_value(bytes)));
+        comma = ", ";
+    }
+    buf_addc(out, '\n');
 }
 
 void show_status(struct buf *out, const struct look *l, json_t *r)
@@ -123,6 +145,7 @@ void show_status(struct buf *out, const struct look *l, json_t *r)
     field(out, l, "disk");
     buf_addf(out, "index %s, state %s\n", human_bytes(a, (double)int_of(disk, "index")),
              human_bytes(b, (double)int_of(disk, "state")));
+    put_tables(out, l, json_object_get(disk, "tables"), (double)int_of(disk, "index"));
     if (json_array_size(repos))
         put_styled(out, l, STYLE_HEADING, "repositories\n");
     int width = widest(repos, "repo", 4, 40);

@@ -371,6 +371,7 @@ int index_embed(struct indexer *ix, struct model *m, uint32_t view, index_progre
     struct index_progress p = {.stage = "embedding"};
     double begun = clock_ms();
     items_init(&x.files);
+    indexer_writes(ix);
     int rc = model_number(&x.number, x.store, x.info, e);
     if (!rc)
         rc = list_files(&x.files, x.store, view, e);

@@ -85,6 +85,7 @@ void indexer_close(struct indexer *x)
         return;
     if (x->pool)
         pool_close(x->pool);
+    sweep_close(x->sweep);
     while (x->nground)
         ground_forget(x, x->ground[0].repo);
     free(x->ground);
@@ -232,6 +233,7 @@ static int begin(struct job *j, struct indexer *x, const struct repo_row *repo, 
 {
     *j = (struct job){.x = x, .repo = repo, .cb = cb, .arg = arg};
     pthread_mutex_lock(&x->run);
+    indexer_writes(x);
     return repo->plain ? 0 : repo_open(&j->git, repo->path, e);
 }
 
@@ -337,8 +339,11 @@ int index_remove(struct indexer *x, uint32_t repo, struct err *e)
     struct ids views = {.repo = repo};
     struct txn *t = NULL;
     pthread_mutex_lock(&x->run);
+    indexer_writes(x);
     ground_forget(x, repo);
     int rc = store_write(&t, x->store, e);
+    if (!rc)
+        rc = sweep_soon(t, e);
     if (!rc)
         rc = refs_each(t, repo, add_name, &refs, e);
     if (!rc)
@@ -362,18 +367,32 @@ int index_remove(struct indexer *x, uint32_t repo, struct err *e)
     return rc;
 }
 
-#define SWEEP_ROWS 1500 /* of one step: indexing waits for it, a tenth of a second */
+#define SWEEP_NS 100000000 /* of one call: indexing waits for it. A plan over many views may take longer by itself */
 
-int index_sweep(struct indexer *x, int64_t grace, bool *did, struct err *e)
+int index_sweep(struct indexer *x, int64_t grace, bool *did, bool *more, struct err *e)
 {
-    struct swept swept;
-    bool more = false;
-    int64_t now = clock_wall_ns() / 1000000000;
+    struct swept sum = {0};
+    int rc = 0;
+    *more = false;
     pthread_mutex_lock(&x->run);
-    int rc = sweep_cuts(&swept, x->store, now, grace, SWEEP_ROWS, e);
-    if (!rc)
-        rc = history_sweep(x->store, now, grace, SWEEP_ROWS, &more, e);
+    uint64_t writes = __atomic_load_n(&x->writes, __ATOMIC_ACQUIRE);
+    if (x->sweep && x->sweep_writes != writes) {
+        sweep_close(x->sweep);
+        x->sweep = NULL;
+    }
+    if (!x->sweep)
+        rc = sweep_open(&x->sweep, x->store, clock_wall_ns() / 1000000000, grace, e);
+    x->sweep_writes = writes;
+    int64_t end = clock_ns() + SWEEP_NS;
+    do {
+        if (!rc)
+            rc = sweep_step(x->sweep, &sum, more, e);
+    } while (!rc && *more && clock_ns() < end);
+    if (rc || !*more) {
+        sweep_close(x->sweep);
+        x->sweep = NULL;
+    }
     pthread_mutex_unlock(&x->run);
-    *did = !rc && (swept.cuts || swept.more || more);
+    *did = sum.cuts || sum.cards || sum.vectors;
     return rc;
 }

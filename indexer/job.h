@@ -26,6 +26,9 @@ struct indexer {
     const struct config *config;
     char *program;
     struct pool *pool;       /* started with the first content to cut, kept until close: starting costs more than one file */
+    struct sweep *sweep;     /* [run] the plan of a sweep on its way, NULL: none */
+    uint64_t sweep_writes;   /* [run] writes when it was made: it holds while they are the same */
+    uint64_t writes;         /* atomic: grows when indexing, embedding or removing begins */
     uint32_t first_view;     /* views before it were made by another cutter: never reused, replaced when their ref is run */
     pthread_mutex_t run;     /* held by index_run: one write job at a time. Taken before seen. */
     pthread_mutex_t history; /* held by history_index: one at a time. Never with another one. */
@@ -35,6 +38,12 @@ struct indexer {
     struct ground *ground;
     size_t nground, cap_ground;
 };
+
+/* Before a write that a plan of a sweep does not know of. */
+static inline void indexer_writes(struct indexer *x)
+{
+    __atomic_add_fetch(&x->writes, 1, __ATOMIC_ACQ_REL);
+}
 
 struct job {
     struct indexer *x;

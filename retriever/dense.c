@@ -102,6 +102,16 @@ static void offer(struct dense *d, float cosine, uint32_t owner)
         *file = cosine;
 }
 
+/* A run with gaps: a sweep took vectors out of it. */
+static void scan_gaps(struct dense *d, const struct vector_run *r, const int8_t *q, float scale, struct arena *arena)
+{
+    float *score = arena_alloc(arena, r->n * sizeof *score);
+    scan_scores(r->q, r->scale, r->n, r->dim, q, scale, score);
+    for (uint32_t i = 0; i < r->n; i++)
+        if (r->number[i] < d->vectors)
+            d->all[r->number[i]] = score[i];
+}
+
 void dense_scan(struct dense *out, const struct universe *u, struct dense_map *const *map, const struct dense_owners *owners,
                 const struct vector_run *run, size_t nruns, const float *query, uint32_t dim, struct arena *arena)
 {
@@ -114,19 +124,20 @@ void dense_scan(struct dense *out, const struct universe *u, struct dense_map *c
     float scale = quant_row(q, query, dim);
     uint32_t at = 0;
     for (size_t i = 0; i < nruns; i++) {
-        uint32_t end = run[i].first + run[i].n;
+        uint32_t end = vector_run_end(&run[i]);
         if (run[i].dim != dim || run[i].first < at || end > owners->vectors)
             continue;
-        for (; at < run[i].first; at++)
-            d.all[at] = 0;
-        scan_scores(run[i].q, run[i].scale, run[i].n, dim, q, scale, d.all + at);
+        memset(d.all + at, 0, (end - at) * sizeof *d.all);
+        if (run[i].number)
+            scan_gaps(&d, &run[i], q, scale, arena);
+        else
+            scan_scores(run[i].q, run[i].scale, run[i].n, dim, q, scale, d.all + run[i].first);
         /* while these scores are in the cache; most are no sign of anything */
-        for (; at < end; at++)
+        for (at = run[i].first; at < end; at++)
             if ((d.all[at] > d.best || d.all[at] > DENSE_NEAR) && owners->owner[at] != FILE_NONE)
                 offer(&d, d.all[at], owners->owner[at]);
     }
-    for (; at < owners->vectors; at++)
-        d.all[at] = 0;
+    memset(d.all + at, 0, (owners->vectors - at) * sizeof *d.all);
     for (uint32_t i = 0; i < owners->nmore; i++)
         offer(&d, d.all[owners->more[i].number], owners->more[i].owner);
     *out = d;

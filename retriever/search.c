@@ -133,7 +133,7 @@ static int score_dense(struct run *x, struct err *e)
         return 0;
     int rc = vectors_open(x->t, model, &run, &n, e);
     for (size_t i = 0; i < n; i++)
-        vectors = run[i].first + run[i].n > vectors ? run[i].first + run[i].n : vectors;
+        vectors = vector_run_end(&run[i]) > vectors ? vector_run_end(&run[i]) : vectors;
     for (size_t i = 0; i < x->nsnaps && vectors && !rc; i++)
         rc = cache_map(&x->map[i], &x->r->cache, x->snap[i], model, vectors, x->t, e);
     if (!rc && vectors) {

@@ -34,8 +34,8 @@ void jobs_embed(struct service *s, const struct repo_row *repo, const char *ref)
 /* A removed repository's jobs are dropped or stopped; returns once none of them runs. */
 void jobs_forget(struct service *s, uint32_t repo);
 
-/* Sweeps what no view holds as soon as nothing else is to do, without the grace that sweep_hours gives. */
-void jobs_sweep_all(struct service *s);
+/* A sweep as soon as nothing else is to do: after an index_remove. */
+void jobs_sweep_soon(struct service *s);
 
 /* Marks a repository as asked about; every ten seconds those of the last minutes are reconciled. */
 void jobs_used(struct service *s, const struct repo_row *repo);

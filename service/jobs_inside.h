@@ -39,7 +39,8 @@ struct jobs {
     bool busy;               /* an index job is cutting files: embedding waits for it */
     bool upkeep;             /* segments were added: small ones may be merged */
     bool compact;            /* rows went: the file may be worth writing anew */
-    bool sweep_all;          /* sweep now, and what died just now too */
+    bool swept;              /* something went in the sweep that is on its way */
+    bool sweep_soon;         /* asked for; what it takes without grace, the index knows (store/sweep.h) */
     int64_t sweep_at_ns;
     struct used {
         struct repo_row repo;

@@ -8,6 +8,7 @@
 
 #define SWEEP_FIRST_NS 60000000000LL   /* after the start: the first questions come before it */
 #define SWEEP_EVERY_NS 3600000000000LL /* looking costs a walk over the rows of all views */
+#define SWEEP_AGAIN_NS 60000000000LL   /* after one that failed: a disk that was full may have room again */
 
 void upkeep_open(struct jobs *x)
 {
@@ -36,18 +37,20 @@ static void merge(struct jobs *x)
 static void sweep(struct jobs *x)
 {
     struct err e;
-    bool did = false;
-    int64_t grace = x->sweep_all ? 0 : x->s->o.config->sweep_hours * 3600;
+    bool did = false, more = false;
+    int64_t grace = x->s->o.config->sweep_hours * 3600;
+    x->sweep_soon = false;
     pthread_mutex_unlock(&x->s->mu);
-    int rc = index_sweep(x->s->indexer, grace, &did, &e);
+    int rc = index_sweep(x->s->indexer, grace, &did, &more, &e);
     tell("sweeping", rc, &e);
     pthread_mutex_lock(&x->s->mu);
-    if (did) {
+    x->swept |= did;
+    if (more)
+        return;
+    if (x->swept)
         x->upkeep = x->compact = true; /* the words of what went, then its room */
-    } else {
-        x->sweep_all = false;
-        x->sweep_at_ns = clock_ns() + SWEEP_EVERY_NS;
-    }
+    x->swept = false;
+    x->sweep_at_ns = clock_ns() + (rc ? SWEEP_AGAIN_NS : SWEEP_EVERY_NS);
 }
 
 static void compact(struct jobs *x)
@@ -65,7 +68,7 @@ bool upkeep_step_locked(struct jobs *x)
     bool idle = !x->index && !x->embed;
     if (x->busy)
         return false;
-    if (idle && (x->sweep_all || clock_ns() >= x->sweep_at_ns))
+    if (idle && (x->sweep_soon || clock_ns() >= x->sweep_at_ns))
         sweep(x);
     else if (x->upkeep)
         merge(x);
@@ -76,10 +79,10 @@ bool upkeep_step_locked(struct jobs *x)
     return true;
 }
 
-void jobs_sweep_all(struct service *s)
+void jobs_sweep_soon(struct service *s)
 {
     pthread_mutex_lock(&s->mu);
-    s->jobs->sweep_all = true;
+    s->jobs->sweep_soon = true;
     pthread_cond_broadcast(&s->jobs->work);
     pthread_mutex_unlock(&s->mu);
 }

@@ -123,10 +123,13 @@ int saidvec_put(struct txn *t, uint16_t model, uint32_t commit, uint32_t number,
 uint32_t saidvec_get(struct txn *t, uint16_t model, uint32_t commit); /* VECTOR_NONE (vector.h) */
 
 /* -- sweep --------------------------------------------------------------------------------------------------------------- */
-/* One bounded step of forgetting commits that no ref of any repository (table ref) reaches: such a commit is first noted,
- * and goes once it was out of reach for `grace` seconds. At most `most` rows go in this call, in one write transaction;
- * *more tells that there is more to do now. */
-int history_sweep(struct store *s, int64_t now, int64_t grace, uint32_t most, bool *more, struct err *e);
+/* Forgetting commits that no ref of any repository (table ref) reaches: such a commit is first noted, and goes once it was out
+ * of reach for `grace` seconds (0: at once). Opening walks over the graph once, in a read transaction; each step is one write
+ * transaction of about `most` rows; *more tells that there is more to do. Part of store/sweep.h, and under its rule. */
+struct history_sweep;
+int history_sweep_open(struct history_sweep **out, struct store *s, int64_t now, int64_t grace, struct err *e);
+int history_sweep_step(struct history_sweep *h, uint32_t most, bool *more, struct err *e);
+void history_sweep_close(struct history_sweep *h); /* accepts NULL */
 
 #define HISTORY_MESSAGE_MAX (16u << 10) /* bytes of a message that are kept: longer ones are pasted logs and lists */
 #define GRAPH_BLOCK 400u                /* nodes: two pages of 4 KiB, with LMDB's header */

@@ -33,23 +33,30 @@ static uint32_t seconds(int64_t now)
     return now < 1 ? 1 : now > UINT32_MAX ? UINT32_MAX : (uint32_t)now;
 }
 
-/* What is to be done, found in a read transaction: a walk over the graph is no work for the only writer. */
-struct todo {
-    uint32_t commit;
-    enum { LOSE, KEEP, DROP } what;
+enum what { LOSE, KEEP, DROP };
+
+struct history_sweep {
+    struct store *s;
+    uint32_t at;          /* seconds */
+    struct todo {
+        uint32_t commit;
+        enum what what;
+    } *todo;
+    size_t n, cap, done;
 };
 
-static int look(struct todo *todo, size_t most, size_t *n, struct store *s, uint32_t now, int64_t grace, bool *more, struct err *e)
+static void add(struct history_sweep *h, uint32_t commit, enum what what)
 {
-    struct txn *t;
+    VEC_ROOM(h->todo, h->n, h->cap);
+    h->todo[h->n++] = (struct todo){commit, what};
+}
+
+static int look(struct history_sweep *h, struct txn *t, int64_t grace, struct err *e)
+{
     struct history_graph g = {0};
     struct history_reach reach = {0};
-    size_t rows = 0;
-    *n = 0;
-    int rc = store_read(&t, s, e);
+    int rc = history_graph_open(&g, t, e);
     if (rc)
-        return rc;
-    if ((rc = history_graph_open(&g, t, e)))
         goto out;
     history_reach_init(&reach, &g);
     if ((rc = reach_refs(&(struct tips){t, &g, &reach}, e)))
@@ -59,52 +66,81 @@ static int look(struct todo *todo, size_t most, size_t *n, struct store *s, uint
         bool in = history_reaches(&reach, c);
         if (node.state == HISTORY_FREE || (in && !node.lost))
             continue;
-        bool drop = !in && node.lost && (int64_t)now - node.lost >= grace;
-        if (!in && node.lost && !drop)
-            continue;
-        if (*n == most || rows >= most) {
-            *more = true;
-            break;
-        }
-        struct commit_row row;
-        rows += 1 + (drop && !commit_get(t, c, &row, NULL) ? row.npaths : 0);
-        todo[(*n)++] = (struct todo){c, in ? KEEP : drop ? DROP : LOSE};
+        if (in)
+            add(h, c, KEEP);
+        else if (grace <= 0 || (node.lost && (int64_t)h->at - node.lost >= grace))
+            add(h, c, DROP);
+        else if (!node.lost)
+            add(h, c, LOSE);
     }
 out:
     history_reach_release(&reach);
     history_graph_close(&g);
-    txn_end(t);
     return rc;
 }
 
-int history_sweep(struct store *s, int64_t now, int64_t grace, uint32_t most, bool *more, struct err *e)
+int history_sweep_open(struct history_sweep **out, struct store *s, int64_t now, int64_t grace, struct err *e)
+{
+    struct history_sweep *h = mem_zero(1, sizeof *h);
+    struct txn *t;
+    *h = (struct history_sweep){.s = s, .at = seconds(now)};
+    int rc = store_read(&t, s, e);
+    if (!rc) {
+        rc = look(h, t, grace, e);
+        txn_end(t);
+    }
+    if (rc) {
+        history_sweep_close(h);
+        h = NULL;
+    }
+    *out = h;
+    return rc;
+}
+
+void history_sweep_close(struct history_sweep *h)
+{
+    if (!h)
+        return;
+    free(h->todo);
+    free(h);
+}
+
+static int do_one(struct txn *t, const struct history_sweep *h, const struct todo *todo, uint32_t *rows, struct err *e)
+{
+    struct history_node node;
+    struct commit_row row;
+    ++*rows;
+    if (todo->what == DROP) {
+        *rows += commit_get(t, todo->commit, &row, NULL) ? 0 : row.npaths;
+        return commit_drop(t, todo->commit, e);
+    }
+    int rc = history_node_get(t, todo->commit, &node, e);
+    if (rc || node.state == HISTORY_FREE)
+        return rc;
+    node.lost = todo->what == LOSE ? h->at : 0;
+    return history_node_put(t, todo->commit, &node, e);
+}
+
+int history_sweep_step(struct history_sweep *h, uint32_t most, bool *more, struct err *e)
 {
     struct txn *t;
-    uint32_t at = seconds(now);
-    struct todo *todo = mem_zero(most, sizeof *todo);
-    size_t n;
+    uint32_t rows = 0;
     *more = false;
-    int rc = look(todo, most, &n, s, at, grace, more, e);
-    if (rc || !n)
-        goto out;
-    if ((rc = store_write(&t, s, e)))
-        goto out;
-    for (size_t i = 0; i < n && !rc; i++) {
-        struct history_node node;
-        if (todo[i].what == DROP) {
-            rc = commit_drop(t, todo[i].commit, e);
-            continue;
-        }
-        if (!(rc = history_node_get(t, todo[i].commit, &node, e)) && node.state != HISTORY_FREE) {
-            node.lost = todo[i].what == LOSE ? at : 0;
-            rc = history_node_put(t, todo[i].commit, &node, e);
-        }
-    }
-    if (!rc)
-        rc = txn_commit(t, e);
-    else
+    if (h->done == h->n)
+        return 0;
+    size_t i = h->done;
+    int rc = store_write(&t, h->s, e);
+    if (rc)
+        return rc;
+    while (i < h->n && rows < most && !rc)
+        rc = do_one(t, h, &h->todo[i++], &rows, e);
+    if (rc) {
         txn_end(t);
-out:
-    free(todo);
-    return rc;
+        return rc;
+    }
+    if ((rc = txn_commit(t, e)))
+        return rc;
+    h->done = i;
+    *more = i < h->n;
+    return 0;
 }

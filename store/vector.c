@@ -2,22 +2,24 @@
  *
  *   meta     "model." hash[32]                  number u16 · dim u32
  *   vector   model u16, first number u32        struct vector_head (48) | int8 [n, dim] | zeros up to 4 | f32 scale [n]
+ *                                               | u32 number [n], ascending: only where numbers between are missing
  *   vecof    model u16, cut u32, variant u64    u32 numbers
  *   vechash  model u16, hash128                 number u32
  *
  * A value with pages of its own begins 16 bytes into a page, so behind 48 bytes of head the rows are 64-byte aligned; a short
  * one is padded to half a page, so that it gets pages of its own too.
  * Each put makes a small segment at the end and folds the last ones together as in a binary counter: a vector is copied about
- * log2(SEGMENT_BYTES / bytes put) times until its segment is full, and there are as many small ones at most. */
-#include "store/vector.h"
+ * log2(SEGMENT_BYTES / bytes put) times until its segment is full, and there are as many small ones at most. A sweep takes
+ * vectors out of the middle (vector_sweep.c): such a segment lists its numbers, and a put leaves it alone. */
+#include "store/vector_inside.h"
 
 #include "base/mem.h"
-#include "store/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VECTOR_MAGIC 0x31636576u /* "vec1" */
+#define DENSE_MAGIC 0x31636576u  /* "vec1": numbers first … first + n - 1 */
+#define SPARSE_MAGIC 0x32636576u /* "vec2": the numbers are listed */
 #define SEGMENT_BYTES (1u << 20) /* larger values fragment the file: LMDB needs as many free pages in a row */
 #define DIM_MAX 16384
 
@@ -42,7 +44,7 @@ static size_t segment_size(uint32_t n, uint32_t dim)
     return scale_at(n, dim) + (size_t)n * sizeof(float);
 }
 
-static uint32_t full(uint32_t dim)
+uint32_t vector_segment_most(uint32_t dim)
 {
     return SEGMENT_BYTES / (dim + (uint32_t)sizeof(float)) + 1;
 }
@@ -77,31 +79,15 @@ int vector_model(struct txn *t, const uint8_t hash[32], uint32_t dim, uint16_t *
 }
 
 /* -- numbers ------------------------------------------------------------------------------------------------------ */
-struct hash_key {
-    uint8_t byte[2 + 16];
-};
-
-static struct hash_key hash_key(uint16_t model, struct hash128 text)
-{
-    struct hash_key k;
-    put_be16(k.byte, model);
-    memcpy(k.byte + 2, &text, 16);
-    return k;
-}
-
 uint32_t vector_find(struct txn *t, uint16_t model, struct hash128 text)
 {
-    struct hash_key k = hash_key(model, text);
+    struct vechash_key k = vechash_key(model, text);
     MDB_val v;
     uint32_t n = VECTOR_NONE;
     if (!tab_get(t, T_VECHASH, val(&k, sizeof k), &v) && v.mv_size == sizeof n)
         memcpy(&n, v.mv_data, sizeof n);
     return n;
 }
-
-struct vecof_key {
-    uint8_t byte[2 + 4 + 8];
-};
 
 static struct vecof_key vecof_key(uint16_t model, uint32_t cut, uint64_t variant)
 {
@@ -155,14 +141,18 @@ int vecof_drop(struct txn *t, uint32_t cut, struct err *e)
 }
 
 /* -- segments ----------------------------------------------------------------------------------------------------- */
-static bool segment_of(struct vector_run *out, const MDB_val *v)
+bool vector_segment_of(struct vector_run *out, const MDB_val *v)
 {
     const struct vector_head *h = v->mv_data;
-    if (v->mv_size < sizeof *h || (uintptr_t)h % 16 || h->magic != VECTOR_MAGIC || !h->n || !h->dim || h->dim > DIM_MAX ||
-        h->n > (16u << 20) || segment_size(h->n, h->dim) > v->mv_size)
+    if (v->mv_size < sizeof *h || (uintptr_t)h % 16 || (h->magic != DENSE_MAGIC && h->magic != SPARSE_MAGIC) || !h->n || !h->dim ||
+        h->dim > DIM_MAX || h->n > (16u << 20))
+        return false;
+    bool sparse = h->magic == SPARSE_MAGIC;
+    if (segment_size(h->n, h->dim) + (sparse ? h->n * sizeof(uint32_t) : 0) > v->mv_size)
         return false;
     *out = (struct vector_run){.q = (const int8_t *)(h + 1), .first = h->first, .n = h->n, .dim = h->dim};
     out->scale = (const void *)((const char *)h + scale_at(h->n, h->dim));
+    out->number = sparse ? (const uint32_t *)(out->scale + h->n) : NULL;
     return true;
 }
 
@@ -182,7 +172,7 @@ int vectors_open(struct txn *t, uint16_t model, struct vector_run **out, size_t 
         if (memcmp(k.mv_data, from, 2))
             break;
         VEC_ROOM(*out, *n, cap);
-        if (!segment_of(&(*out)[*n], &v)) {
+        if (!vector_segment_of(&(*out)[*n], &v)) {
             code = MDB_CORRUPTED;
             break;
         }
@@ -197,14 +187,7 @@ int vectors_open(struct txn *t, uint16_t model, struct vector_run **out, size_t 
     return txn_err(t, code, e, "opening vectors");
 }
 
-/* The vectors at the end, while they are gathered: numbers first … first + n - 1. */
-struct tail {
-    uint32_t first, n, dim;
-    int8_t *q;
-    float *scale;
-};
-
-static void tail_insert_front(struct tail *a, const struct vector_run *r)
+static void insert_front(struct vector_rows *a, const struct vector_run *r)
 {
     memmove(a->q + (size_t)r->n * a->dim, a->q, (size_t)a->n * a->dim);
     memmove(a->scale + r->n, a->scale, a->n * sizeof *a->scale);
@@ -214,26 +197,32 @@ static void tail_insert_front(struct tail *a, const struct vector_run *r)
     a->first -= r->n;
 }
 
-static int put_segment(struct txn *t, uint16_t model, const struct tail *a, uint32_t from, uint32_t n, size_t least)
+int vector_segment_put(struct txn *t, uint16_t model, const struct vector_rows *a, uint32_t from, uint32_t n)
 {
     uint8_t key[6];
+    MDB_stat st;
+    const uint32_t *number = a->number && a->number[from + n - 1] - a->number[from] != n - 1 ? a->number + from : NULL;
+    uint32_t first = a->number ? a->number[from] : a->first + from;
     put_be16(key, model);
-    put_be32(key + 2, a->first + from);
-    size_t size = segment_size(n, a->dim), room = size < least ? least : size;
+    put_be32(key + 2, first);
+    int code = mdb_stat(t->m, t->s->table[T_VECTOR], &st);
+    size_t least = st.ms_psize / 2, size = segment_size(n, a->dim) + (number ? n * sizeof *number : 0);
+    size_t room = size < least ? least : size;
     void *to;
-    int code = tab_reserve(t, T_VECTOR, val(key, sizeof key), room, 0, &to);
-    if (code)
+    if (code || (code = tab_reserve(t, T_VECTOR, val(key, sizeof key), room, 0, &to)))
         return code;
-    struct vector_head h = {.magic = VECTOR_MAGIC, .n = n, .dim = a->dim, .first = a->first + from};
+    struct vector_head h = {.magic = number ? SPARSE_MAGIC : DENSE_MAGIC, .n = n, .dim = a->dim, .first = first};
     memset(to, 0, room);
     memcpy(to, &h, sizeof h);
     memcpy((char *)to + sizeof h, a->q + (size_t)from * a->dim, (size_t)n * a->dim);
     memcpy((char *)to + scale_at(n, a->dim), a->scale + from, n * sizeof *a->scale);
+    if (number)
+        memcpy((char *)to + segment_size(n, a->dim), number, n * sizeof *number);
     return 0;
 }
 
 /* Takes segments from the end of the table into the front of a, while they are no larger than what is there already. */
-static int take_small(struct txn *t, uint16_t model, struct tail *a, uint32_t most)
+static int take_small(struct txn *t, uint16_t model, struct vector_rows *a, uint32_t most)
 {
     MDB_cursor *c;
     uint8_t after[6] = {0};
@@ -246,15 +235,15 @@ static int take_small(struct txn *t, uint16_t model, struct tail *a, uint32_t mo
     code = mdb_cursor_get(c, &k, &v, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
     while (!code && get_be16(k.mv_data) == model) {
         struct vector_run r;
-        if (!segment_of(&r, &v) || r.dim != a->dim || r.first + r.n != a->first) {
+        if (!vector_segment_of(&r, &v) || r.dim != a->dim || vector_run_end(&r) > a->first) {
             code = MDB_CORRUPTED;
             break;
         }
-        if (r.n >= most || r.n > a->n)
+        if (r.number || vector_run_end(&r) != a->first || r.n >= most || r.n > a->n) /* numbers in a row, and not too many */
             break;
         a->q = mem_grow(a->q, (size_t)a->n + r.n, a->dim);
         a->scale = mem_grow(a->scale, (size_t)a->n + r.n, sizeof *a->scale);
-        tail_insert_front(a, &r);
+        insert_front(a, &r);
         if ((code = mdb_cursor_del(c, 0)))
             break;
         /* the cursor stands on what followed, if anything */
@@ -266,7 +255,7 @@ static int take_small(struct txn *t, uint16_t model, struct tail *a, uint32_t mo
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-static int dim_of(struct txn *t, uint16_t model, uint32_t *dim, struct err *e)
+int vector_dim(struct txn *t, uint16_t model, uint32_t *dim, struct err *e)
 {
     MDB_cursor *c;
     MDB_val k = val("model.", 6), v;
@@ -286,10 +275,10 @@ static int dim_of(struct txn *t, uint16_t model, uint32_t *dim, struct err *e)
 
 /* Gives new texts the next numbers and gathers their vectors in a. */
 static int number_texts(struct txn *t, uint16_t model, const struct hash128 *text, const int8_t *q, const float *scale,
-                        size_t n, uint32_t *number, struct tail *a)
+                        size_t n, uint32_t *number, struct vector_rows *a)
 {
     for (size_t i = 0; i < n; i++) {
-        struct hash_key k = hash_key(model, text[i]);
+        struct vechash_key k = vechash_key(model, text[i]);
         number[i] = a->first + a->n;
         MDB_val key = val(&k, sizeof k), v = val(&number[i], sizeof number[i]);
         int code = mdb_put(t->m, t->s->table[T_VECHASH], &key, &v, MDB_NOOVERWRITE);
@@ -310,11 +299,10 @@ int vector_put(struct txn *t, uint16_t model, const struct hash128 *text, const 
 {
     char next[32];
     snprintf(next, sizeof next, "next.vector.%u", model);
-    struct tail a = {0};
+    struct vector_rows a = {0};
     uint64_t first = meta_get(t, next);
-    MDB_stat st;
     int rc = txn_writes(t, e);
-    if (rc || !n || (rc = dim_of(t, model, &a.dim, e)))
+    if (rc || !n || (rc = vector_dim(t, model, &a.dim, e)))
         return rc;
     if (first + n >= VECTOR_NONE)
         return err_set(e, ERR_LIMIT, "%s: vector numbers are used up", t->s->index.path);
@@ -324,14 +312,13 @@ int vector_put(struct txn *t, uint16_t model, const struct hash128 *text, const 
     int code = number_texts(t, model, text, q, scale, n, number, &a);
     if (code || !a.n)
         goto out;
-    uint32_t most = full(a.dim), from = 0;
-    if ((code = meta_put(t, next, first + a.n)) || (code = mdb_stat(t->m, t->s->table[T_VECTOR], &st)) ||
-        (code = take_small(t, model, &a, most)))
+    uint32_t most = vector_segment_most(a.dim), from = 0;
+    if ((code = meta_put(t, next, first + a.n)) || (code = take_small(t, model, &a, most)))
         goto out;
     for (; !code && a.n - from > most; from += most)
-        code = put_segment(t, model, &a, from, most, st.ms_psize / 2);
+        code = vector_segment_put(t, model, &a, from, most);
     if (!code)
-        code = put_segment(t, model, &a, from, a.n - from, st.ms_psize / 2);
+        code = vector_segment_put(t, model, &a, from, a.n - from);
 out:
     free(a.q);
     free(a.scale);

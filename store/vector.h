@@ -1,5 +1,5 @@
-/* Vectors: int8 with one scale each (kernels/quant.h), in immutable segments of about 1 MiB, numbered densely from 0 within
- * a model. A vector is keyed by (model file hash, hash of the exact text embedded) and made once; occurrences refer to its
+/* Vectors: int8 with one scale each (kernels/quant.h), in immutable segments of about 1 MiB, numbered from 0 within a model. A
+ * number is never given to another text; a sweep (store/sweep.h) leaves gaps. A vector is keyed by (model file hash, hash of the exact text embedded) and made once; occurrences refer to its
  * number. The layout of a segment is drawn in vector.c; its payload is 64-byte aligned in the map. */
 #ifndef CODEASK_STORE_VECTOR_H
 #define CODEASK_STORE_VECTOR_H
@@ -21,7 +21,8 @@ int vector_put(struct txn *t, uint16_t model, const struct hash128 *text, const 
 
 /* What a cut's chunks (variant 0: [nchunks]) or a file's card (variant: hash of the path words: [1]) were embedded as. */
 int vecof_put(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, const uint32_t *number, size_t n, struct err *e);
-/* Forgets them all, of every model and variant: with cut_drop. The vectors stay, for other cuts with the same text. */
+/* Forgets them all, of every model and variant: with cut_drop. The vectors stay, for other cuts with the same text, until a
+ * sweep finds that nothing refers to them. */
 int vecof_drop(struct txn *t, uint32_t cut, struct err *e);
 /* Pointer into the map or NULL; *n numbers. Unaligned: read with memcpy. */
 const void *vecof_get(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, size_t *n);
@@ -32,13 +33,20 @@ static inline uint64_t vecof_card(struct str path)
     return hash64(path.p, path.n) | 1;
 }
 
-/* A run of vectors for the scan: rows [n, dim] int8, 64-byte aligned, scales [n]; numbers first … first + n - 1. */
+/* A run of vectors for the scan: rows [n, dim] int8, 64-byte aligned, scales [n]; numbers first … first + n - 1, or where some
+ * are missing between, number [n], ascending. */
 struct vector_run {
     const int8_t *q;
     const float *scale;
+    const uint32_t *number;    /* NULL: in a row */
     uint32_t first, n, dim;
 };
-/* All runs of a model, valid while t lives; array freed by the caller with free(). */
+/* One more than its last number. */
+static inline uint32_t vector_run_end(const struct vector_run *r)
+{
+    return r->number ? r->number[r->n - 1] + 1 : r->first + r->n;
+}
+/* All runs of a model, by their numbers, valid while t lives; array freed by the caller with free(). */
 int vectors_open(struct txn *t, uint16_t model, struct vector_run **out, size_t *n, struct err *e);
 
 #endif

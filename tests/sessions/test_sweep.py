@@ -24,6 +24,21 @@ def test_remove_gives_the_disk_back(w):
     assert w.json("search", "step value", cwd=large)["results"]
 
 
+def test_status_says_what_a_repository_costs(w):
+    small, large = w.repo("small"), w.repo("large", files=big_sources(100))
+    w.json("index", cwd=small)
+    w.json("index", cwd=large)
+    status = w.json("status")
+    disk = {r["repo"]: r["disk"] for r in status["repos"]}
+    tables = status["disk"]["tables"]
+    for part, table in ("words", "segment"), ("paths", "occ"):
+        assert 0 < disk["small"][part] < disk["large"][part] and disk["small"][part] + disk["large"][part] <= tables[table], (disk, tables)
+    assert 0 < disk["small"]["contents"] < disk["large"]["contents"] <= tables["cut"] + tables["text"], (disk, tables)
+    assert disk["large"]["vectors"] <= tables["vector"], (disk, tables)
+    if status["models"]:
+        assert 0 < disk["small"]["vectors"] < disk["large"]["vectors"], disk
+
+
 def test_what_died_is_swept(w):
     w.config("embed = no\nsweep_hours = 0\n")
     repo = w.repo(files=big_sources(200))
