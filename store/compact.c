@@ -88,20 +88,6 @@ static int copy_all(struct store *s, MDB_txn *from, struct env *fresh)
     return code ? code : mdb_env_sync(fresh->m, 1);
 }
 
-/* The rename itself reaches the disk: without it a power loss may bring the old file back, which would be right as well
- * but for what was committed to the new one since. */
-static void sync_folder(const char *path)
-{
-    struct buf folder = BUF_INIT;
-    buf_add(&folder, path, (size_t)(strrchr(path, '/') - path));
-    int fd = open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    buf_release(&folder);
-}
-
 static int open_again(struct store *s, size_t map, struct err *e)
 {
     MDB_txn *m;
@@ -132,10 +118,12 @@ static int exchange(struct store *s, MDB_txn *m, const char *fresh, bool *did, s
         if (rename(fresh, s->index.path)) {
             rc = err_errno(e, errno, "renaming %s", fresh);
         } else {
-            sync_folder(s->index.path);
+            /* Without it a power loss may bring the old file back: right as well but for what was committed since. */
+            rc = env_folder_sync(s->index.path, e);
             mdb_env_close(s->index.m);
-            rc = open_again(s, info.me_mapsize, e);
-            *did = !rc;
+            int opened = open_again(s, info.me_mapsize, rc ? NULL : e);
+            rc = rc ? rc : opened;
+            *did = !opened;
         }
         env_alone_end(&s->index);
     }

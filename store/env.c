@@ -2,9 +2,11 @@
 #include "store/internal.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -128,8 +130,44 @@ int env_map(struct env *v, size_t map, unsigned flags, struct err *e)
     return env_err(v, rc, e, "opening");
 }
 
+/* The folder's names reach the disk. */
+int env_folder_sync(const char *path, struct err *e)
+{
+    char *folder = mem_strn(path, (size_t)(strrchr(path, '/') - path));
+    int rc = dir_sync(folder, e);
+    free(folder);
+    return rc;
+}
+
+/* A new file, whole and with a name that lasts, or none: LMDB writes the first pages of one in place, and half of them is no
+ * database after a power loss. */
+static int make(const char *path, struct err *e)
+{
+    struct env v = {0};
+    struct buf tmp = BUF_INIT;
+    buf_addf(&tmp, "%s.new", path);
+    v.path = tmp.data;
+    unlink(tmp.data);
+    int rc = env_err(&v, open_mapped(&v, MAP_LEAST, MDB_NOLOCK), e, "creating");
+    if (!rc)
+        rc = env_err(&v, mdb_env_sync(v.m, 1), e, "creating");
+    if (v.m)
+        mdb_env_close(v.m);
+    if (!rc && rename(tmp.data, path))
+        rc = err_errno(e, errno, "renaming %s", tmp.data);
+    if (!rc)
+        rc = env_folder_sync(path, e);
+    if (rc)
+        unlink(tmp.data);
+    buf_release(&tmp);
+    return rc;
+}
+
 int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e)
 {
+    int made = file_exists(path) ? 0 : make(path, e);
+    if (made)
+        return made;
     *v = (struct env){.path = mem_str(path)};
     pthread_mutex_init(&v->lock, NULL);
     pthread_condattr_t attr;

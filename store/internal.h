@@ -29,6 +29,7 @@ struct env {
 };
 /* ERR_FORMAT when the file is not a whole LMDB file (the caller decides what that means). map: bytes to reserve at first. */
 int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e);
+int env_folder_sync(const char *path, struct err *e); /* of the file's folder: what was renamed there lasts */
 int env_whole(struct env *v, struct err *e); /* ERR_CORRUPT for a truncated file, which is left as it was */
 void env_close(struct env *v);
 /* With v->lock held: keeps new transactions out until env_alone_end and waits for the others to end, all but mine. False,

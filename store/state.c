@@ -64,6 +64,8 @@ static int copy_before(struct store *s, uint64_t schema, struct err *e)
     int rc = state_backup(s, tmp.data, e);
     if (!rc && rename(tmp.data, path.data))
         rc = err_errno(e, errno, "renaming %s", tmp.data);
+    if (!rc)
+        rc = env_folder_sync(path.data, e);
     buf_release(&tmp);
     buf_release(&path);
     return rc;

@@ -13,6 +13,7 @@
 #include "store/vector.h"
 #include "store/view.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -36,12 +37,20 @@
 
 static char home[256];
 
+static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    return remove(path);
+}
+
+static inline void remove_folder(const char *path)
+{
+    if (path[0] && nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS))
+        fail();
+}
+
 static inline void remove_home(void)
 {
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", home);
-    if (home[0] && system(command))
-        fail();
+    remove_folder(home);
 }
 
 static inline int home_make(void **state)

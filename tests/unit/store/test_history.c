@@ -1,9 +1,8 @@
 /* The history's tables: numbering, rows, touches, words, reach, sweep. */
+#include "help.h"
+
 #include "store/history.h"
 #include "store/touch.h"
-#include "store/view.h"
-#include "store/vector.h"
-#include "help.h"
 
 static struct store *open_home(void)
 {
