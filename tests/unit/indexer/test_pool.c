@@ -22,10 +22,13 @@
 #define __SANITIZE_ADDRESS__ 1
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
+/* KILL_US: pause before the first kill; a worker needs most of it to start. */
+#if defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1, KILL_US = 2000000 };
+#elif defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 1, KILL_US = 200000 };
 #else
-enum { SANITIZED = 0 };
+enum { SANITIZED = 0, KILL_US = 20000 };
 #endif
 
 static const char *self;
@@ -225,18 +228,18 @@ static int children(pid_t *pid, int max)
 
 struct killer {
     int signal;
-    volatile int stop;
+    int stop; /* atomic */
 };
 
 static void *kill_now_and_then(void *arg)
 {
     struct killer *k = arg;
-    for (useconds_t pause = SANITIZED ? 200000 : 20000; !k->stop; pause += pause / 10) { /* slow machines get through too */
+    for (useconds_t pause = KILL_US; !__atomic_load_n(&k->stop, __ATOMIC_ACQUIRE); pause += pause / 10) { /* slow machines get through too */
         pid_t pid[16];
         int n = children(pid, 16);
         if (n)
             kill(pid[rand() % n], k->signal);
-        usleep(pause < 900000 ? pause : 900000);
+        usleep(pause < 900000 || SANITIZED ? pause : 900000);
     }
     return NULL;
 }
@@ -260,7 +263,7 @@ static void test_killed_from_outside(void **state)
         for (unsigned i = 0; i < N; i++)
             submit(p, i, i % 20 ? good : large.data);
         unsigned got = drain(p, code, N);
-        k.stop = 1;
+        __atomic_store_n(&k.stop, 1, __ATOMIC_RELEASE);
         pthread_join(thread, NULL);
         assert_int_equal(got, N);
         for (unsigned i = 0; i < N; i++)
