@@ -18,12 +18,6 @@
 #define WORTH_SHARE 4                   /* one in so many pages free, or rows dropped since the last time */
 #define COPY_BYTES ((size_t)32 << 20)   /* of one transaction: its dirty pages are in memory */
 
-static void add_free(void *arg, const char *table, uint64_t bytes)
-{
-    if (!strcmp(table, "free"))
-        *(uint64_t *)arg = bytes;
-}
-
 static int is_worth(struct store *s, bool *worth, struct err *e)
 {
     struct txn *t;
@@ -34,7 +28,7 @@ static int is_worth(struct store *s, bool *worth, struct err *e)
     int rc = store_read(&t, s, e);
     if (rc)
         return rc;
-    rc = store_tables(t, add_free, &free_bytes, e);
+    rc = txn_free_bytes(t, &free_bytes, e);
     if (!rc && !mdb_stat(t->m, s->table[T_CUT], &cuts) && !stat(s->index.path, &st)) {
         uint64_t size = (uint64_t)st.st_size;
         *worth = size >= WORTH_BYTES && (free_bytes * WORTH_SHARE >= size ||

@@ -3,17 +3,6 @@
 #include "base/clock.h"
 #include "store/internal.h"
 
-static void put_be64(uint8_t *p, uint64_t v)
-{
-    put_be32(p, (uint32_t)(v >> 32));
-    put_be32(p + 4, (uint32_t)v);
-}
-
-static uint64_t get_be64(const uint8_t *p)
-{
-    return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
-}
-
 /* Ids grow even where the clock does not. */
 static int next_id(uint64_t *id, struct store *s, MDB_txn *m)
 {

@@ -118,6 +118,17 @@ static inline uint32_t get_be32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+static inline void put_be64(uint8_t *p, uint64_t v)
+{
+    put_be32(p, (uint32_t)(v >> 32));
+    put_be32(p + 4, (uint32_t)v);
+}
+
+static inline uint64_t get_be64(const uint8_t *p)
+{
+    return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+}
+
 static inline void put_be16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)(v >> 8), p[1] = (uint8_t)v;
@@ -166,6 +177,8 @@ static inline int tab_cursor(struct txn *t, enum table tab, MDB_cursor **c)
 uint64_t meta_get(struct txn *t, const char *name);
 int meta_put(struct txn *t, const char *name, uint64_t v); /* an LMDB code */
 int txn_err(struct txn *t, int code, struct err *e, const char *doing);
+/* Pages that a read transaction finds free, in bytes. */
+int txn_free_bytes(struct txn *t, uint64_t *out, struct err *e);
 /* ERR_INTERNAL unless t is a write transaction. */
 int txn_writes(struct txn *t, struct err *e);
 

@@ -347,6 +347,12 @@ static void add_free(void *arg, const char *table, uint64_t bytes)
         *(uint64_t *)arg = bytes;
 }
 
+int txn_free_bytes(struct txn *t, uint64_t *out, struct err *e)
+{
+    *out = 0;
+    return store_tables(t, add_free, out, e);
+}
+
 int store_room(struct store *s, uint64_t need, uint64_t most, struct err *e)
 {
     struct txn *t;
@@ -359,7 +365,7 @@ int store_room(struct store *s, uint64_t need, uint64_t most, struct err *e)
     mdb_env_info(s->index.m, &info);
     mdb_stat(t->m, t->s->table[T_META], &stat);
     uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-    if (used + need > most && !(rc = store_tables(t, add_free, &unused, e)) && used - unused + need > most) {
+    if (used + need > most && !(rc = txn_free_bytes(t, &unused, e)) && used - unused + need > most) {
         rc = err_set(e, ERR_LIMIT, "%s holds %llu MB, and max_index_bytes allows no more: nothing new is indexed", s->index.path,
                      (unsigned long long)((used - unused) >> 20));
         err_hint(e, "raise max_index_bytes in the configuration, or forget a repository: codeask repo remove NAME");

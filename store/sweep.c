@@ -96,7 +96,7 @@ static int find_cards(struct sweep *w, struct txn *t, const struct live *l, cons
             continue;
         memcpy(&key, k.mv_data, sizeof key);
         uint32_t cut = get_be32(key.byte + 2);
-        uint64_t variant = (uint64_t)get_be32(key.byte + 6) << 32 | get_be32(key.byte + 10);
+        uint64_t variant = get_be64(key.byte + 6);
         uint32_t id = card_id(cut, variant);
         if (!variant || roaring_bitmap_contains(l->of[CARDS], id))
             continue;

@@ -94,8 +94,7 @@ static struct vecof_key vecof_key(uint16_t model, uint32_t cut, uint64_t variant
     struct vecof_key k;
     put_be16(k.byte, model);
     put_be32(k.byte + 2, cut);
-    put_be32(k.byte + 6, (uint32_t)(variant >> 32));
-    put_be32(k.byte + 10, (uint32_t)variant);
+    put_be64(k.byte + 6, variant);
     return k;
 }
 

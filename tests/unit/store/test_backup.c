@@ -1,5 +1,5 @@
 /* state.mdb copied while it is written, and put back: across schemas, beside an index, over a damaged one. */
-#include "help.h"
+#include "old_state.h"
 
 #include "base/file.h"
 #include "store/backup.h"
@@ -30,24 +30,6 @@ static struct store *open_home(void)
     struct store *s;
     OK(store_open(&s, home, NULL, e));
     return s;
-}
-
-static void set_schema(const char *path, uint64_t schema, bool drop_feedback)
-{
-    struct env v;
-    MDB_txn *m;
-    MDB_dbi meta, feedback;
-    OK(env_open(&v, path, 1 << 20, 0, e));
-    OK(env_begin(&v, true, &m, e));
-    assert_int_equal(mdb_dbi_open(m, "meta", 0, &meta), 0);
-    if (drop_feedback) {
-        assert_int_equal(mdb_dbi_open(m, "feedback", 0, &feedback), 0);
-        assert_int_equal(mdb_drop(m, feedback, 1), 0);
-    }
-    MDB_val k = val("schema", 6), d = val(&schema, sizeof schema);
-    assert_int_equal(mdb_put(m, meta, &k, &d, 0), 0);
-    OK(env_commit(&v, m, e));
-    env_close(&v);
 }
 
 static int restore(struct buf *aside, bool *kept, struct err *e)

@@ -1,5 +1,5 @@
 /* Feedback rows, and the migration that brought their table. */
-#include "help.h"
+#include "old_state.h"
 
 #include "base/file.h"
 #include "store/feedback.h"
@@ -57,26 +57,6 @@ static void rows(void **state)
     store_close(s);
 }
 
-/* state.mdb as the program of schema 1 left it */
-static void make_old(void)
-{
-    struct env v;
-    MDB_txn *m;
-    MDB_dbi meta, feedback;
-    char path[300];
-    uint64_t one = 1;
-    snprintf(path, sizeof path, "%s/state.mdb", home);
-    OK(env_open(&v, path, 1 << 20, 0, e));
-    OK(env_begin(&v, true, &m, e));
-    assert_int_equal(mdb_dbi_open(m, "meta", 0, &meta), 0);
-    assert_int_equal(mdb_dbi_open(m, "feedback", 0, &feedback), 0);
-    assert_int_equal(mdb_drop(m, feedback, 1), 0);
-    MDB_val k = val("schema", 6), d = val(&one, sizeof one);
-    assert_int_equal(mdb_put(m, meta, &k, &d, 0), 0);
-    OK(env_commit(&v, m, e));
-    env_close(&v);
-}
-
 static void migrated(void **state)
 {
     struct store *s;
@@ -89,7 +69,8 @@ static void migrated(void **state)
     OK(state_repo_add(s, "/somewhere/project", true, &row, e));
     repo_row_release(&row);
     store_close(s);
-    make_old();
+    snprintf(copy, sizeof copy, "%s/state.mdb", home);
+    set_schema(copy, 1, true);
     OK(store_open(&s, home, NULL, e));
     OK(feedback_add(NULL, s, "{}", 2, e));
     OK(state_repos(s, &all, &n, e));
