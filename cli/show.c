@@ -69,7 +69,7 @@ static bool many_repos(json_t *rows)
     return false;
 }
 
-static void put_place(struct buf *out, const struct look *l, json_t *row, bool repo, bool range)
+void put_place(struct buf *out, const struct look *l, json_t *row, bool repo, bool range)
 {
     if (repo)
         put_styled(out, l, STYLE_DIM, "%s:", text_of(row, "repo"));
@@ -454,6 +454,12 @@ static bool no_history(json_t *r)
     return !json_array_size(json_object_get(r, "lines")) && !json_array_size(json_object_get(r, "commits"));
 }
 
+static bool no_tour(json_t *r)
+{
+    return !json_is_object(json_object_get(r, "about")) && !json_array_size(json_object_get(r, "entry_points")) &&
+           !json_array_size(json_object_get(r, "modules"));
+}
+
 /* How each method's result is shown, and when it counts as nothing found. To add one: a row. */
 static const struct shown {
     const char *method; /* NULL ends the table */
@@ -465,6 +471,7 @@ static const struct shown {
     {"symbol", show_symbol, no_symbols},
     {"index", show_index, NULL},
     {"history", show_history, no_history},
+    {"tour", show_tour, no_tour},
     {"feedback", show_feedback, NULL},
     {"status", show_status, NULL},
     {"inspect", show_inspect, NULL},

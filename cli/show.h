@@ -21,7 +21,11 @@ void show_models(struct buf *out, const struct look *l, json_t *r);
 /* show_history.c */
 void show_history(struct buf *out, const struct look *l, json_t *r);
 
+/* show_tour.c */
+void show_tour(struct buf *out, const struct look *l, json_t *r);
+
 /* shared */
+void put_place(struct buf *out, const struct look *l, json_t *row, bool repo, bool range); /* "src/a.c:12", range: "…:12-20" */
 const char *text_of(json_t *o, const char *key);  /* "" when absent */
 int64_t int_of(json_t *o, const char *key);
 void put_freshness(struct buf *out, json_t *freshness); /* "3f2a91c +2 uncommitted · 64% embedded" */

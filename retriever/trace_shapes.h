@@ -3,6 +3,7 @@
 #ifndef CODEASK_RETRIEVER_TRACE_SHAPES_H
 #define CODEASK_RETRIEVER_TRACE_SHAPES_H
 
+#include "retriever/str.h"
 #include "retriever/trace.h"
 
 #define TRACE_LINE_MAX 4096 /* of a longer line only the beginning is read */
@@ -54,14 +55,6 @@ void tracer_identifier(struct tracer *t, struct str name);
 void tracer_literal(struct tracer *t, struct str text); /* kept as a message without being cut */
 
 /* -- reading a line ------------------------------------------------------------------------------------------------------ */
-struct str str_trim(struct str s);
-bool str_eat(struct str *s, const char *literal);    /* removes a prefix */
-bool str_begins(struct str s, const char *literal);
-bool str_ends(struct str s, const char *literal);
-size_t str_find(struct str s, const char *literal);  /* SIZE_MAX when absent; linear for the short literals used here */
-size_t str_rfind(struct str s, char c);
-struct str str_from(struct str s, size_t at);
-struct str str_upto(struct str s, size_t n);
 bool str_number(struct str *s, uint32_t *n);         /* removes decimal digits; saturates; false when there are none */
 bool char_ident(char c);                             /* letter, digit, _, $ or beyond ASCII */
 /* "path:12", "path:12:5" at the end of s, or "path(12)", "path(12,5)": splits; path non-empty and without blanks. */

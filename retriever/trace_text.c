@@ -2,69 +2,6 @@
 
 #include <string.h>
 
-struct str str_trim(struct str s)
-{
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r'))
-        s.p++, s.n--;
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r'))
-        s.n--;
-    return s;
-}
-
-bool str_begins(struct str s, const char *literal)
-{
-    size_t n = strlen(literal);
-    return s.n >= n && !memcmp(s.p, literal, n);
-}
-
-bool str_ends(struct str s, const char *literal)
-{
-    size_t n = strlen(literal);
-    return s.n >= n && !memcmp(s.p + s.n - n, literal, n);
-}
-
-bool str_eat(struct str *s, const char *literal)
-{
-    if (!str_begins(*s, literal))
-        return false;
-    *s = str_from(*s, strlen(literal));
-    return true;
-}
-
-size_t str_find(struct str s, const char *literal)
-{
-    size_t n = strlen(literal);
-    for (size_t i = 0; i + n <= s.n; i++) {
-        const char *hit = memchr(s.p + i, literal[0], s.n - n + 1 - i);
-        if (!hit)
-            return SIZE_MAX;
-        i = (size_t)(hit - s.p);
-        if (!memcmp(hit, literal, n))
-            return i;
-    }
-    return SIZE_MAX;
-}
-
-size_t str_rfind(struct str s, char c)
-{
-    for (size_t i = s.n; i-- > 0;)
-        if (s.p[i] == c)
-            return i;
-    return SIZE_MAX;
-}
-
-struct str str_from(struct str s, size_t at)
-{
-    if (at > s.n)
-        at = s.n;
-    return (struct str){s.p + at, s.n - at};
-}
-
-struct str str_upto(struct str s, size_t n)
-{
-    return (struct str){s.p, n < s.n ? n : s.n};
-}
-
 static bool digit(char c)
 {
     return c >= '0' && c <= '9';

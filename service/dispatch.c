@@ -8,6 +8,7 @@ static const struct binding bindings[] = {
     {"search", method_search},
     {"symbol", method_symbol},
     {"history", method_history},
+    {"tour", method_tour},
     {"index", method_index},
     {"feedback", method_feedback},
     {"status", method_status},

@@ -12,13 +12,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-static int read_source(void *arg, const struct search_hit *h, struct buf *out, struct err *e)
-{
-    const struct scope *sc = arg;
-    const struct search_target *t = &sc->target[h->target];
-    return source_read(t->repo, h->path, &h->oid, h->uncommitted || t->repo->plain, out, e);
-}
-
 static const char *const mode_name[] = {[ANSWER_EXTRACTIVE] = "extractive", [ANSWER_INSUFFICIENT] = "insufficient",
                                         [ANSWER_GENERATED] = "generated"};
 
@@ -58,7 +51,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         return rc;
     int64_t began = clock_ns();
     if ((rc = query_params(&q, &m, rq, &sc, e)) ||
-        (rc = answer_compose(&a, rq->s->retriever, &q, read_source, &sc, &rq->arena, e)))
+        (rc = answer_compose(&a, rq->s->retriever, &q, scope_source, &sc, &rq->arena, e)))
         goto out;
     if (!sc.note)
         sc.note = query_note(rq, &q, &sc);

@@ -56,38 +56,6 @@ static int parse(struct asked *a, struct arena *arena, const char *text, struct 
     return 0;
 }
 
-/* The path as the repository knows it: params carry it relative to `dir`, or absolute, or from the root. */
-static char *repo_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path)
-{
-    size_t n = strlen(repo->path);
-    const char *at = path;
-    char *real = dir ? realpath(dir, NULL) : NULL;
-    dir = real ? arena_str(arena, real) : dir;
-    free(real);
-    if (*path == '/') {
-        at = !strncmp(path, repo->path, n) && path[n] == '/' ? path + n + 1 : path;
-    } else if (dir && !strncmp(dir, repo->path, n) && dir[n] == '/') {
-        at = arena_fmt(arena, "%s/%s", dir + n + 1, path);
-    }
-    /* "." and ".." go */
-    char *out = arena_alloc(arena, strlen(at) + 1), *to = out;
-    for (const char *p = at; *p;) {
-        size_t len = strcspn(p, "/");
-        if (len == 2 && !strncmp(p, "..", 2)) {
-            while (to > out && *--to != '/')
-                ;
-        } else if (len && !(len == 1 && *p == '.')) {
-            if (to > out)
-                *to++ = '/';
-            memcpy(to, p, len);
-            to += len;
-        }
-        p += len + (p[len] == '/');
-    }
-    *to = 0;
-    return out;
-}
-
 /* Waits for the history of what is asked about; once. */
 static int wait_for_history(struct request *rq, const struct scope *sc, const char *ref, const char **note, struct err *e)
 {
@@ -134,7 +102,7 @@ int method_history(struct request *rq, json_t **result, struct err *e)
         return rc;
     struct history_question q = {
         .repo = &sc.repo[0], .tip = sc.seen[0].commit, .view = sc.seen[0].view, .base = sc.seen[0].overlay ? sc.seen[0].base : VIEW_NONE,
-        .path = repo_path(&rq->arena, &sc.repo[0], param_str(rq, "repo") ? NULL : param_str(rq, "dir"), a.path), .first = a.first, .last = a.last,
+        .path = scope_path(&rq->arena, &sc.repo[0], param_str(rq, "repo") ? NULL : param_str(rq, "dir"), a.path), .first = a.first, .last = a.last,
         .limit = (size_t)param_int(rq, "limit", DEFAULT_LIMIT), .people = rq->s->o.config->history_people};
     if ((rc = history_answer(&h, rq->s->store, &q, &rq->arena, e)))
         return rc;

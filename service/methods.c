@@ -50,6 +50,14 @@ static const struct method_flag history_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag tour_flags[] = {
+    F_DIR,
+    {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; PATH is then from its root"},
+    F_BRANCH,
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag feedback_flags[] = {
     F_DIR,
     {"expected", 0, FLAG_STRING, "PATH:LINE", "where the right place is"},
@@ -78,6 +86,10 @@ const struct method methods[] = {
      "Follows the lines through moves inside the file and renames, and passes over changes of whitespace, merges and the commits named in "
      ".git-blame-ignore-revs. Without LINE: the commits of the whole file.",
      history_flags, .starts_daemon = true},
+    {"tour", "[PATH]", "path", "show a newcomer around: what is here, where to start reading, in which order, and why",
+     "Entry points and commands come from the manifests (package.json, pyproject.toml, Cargo.toml, …) and the main functions, modules and "
+     "their edges from who uses what. With PATH only what lies below that directory.",
+     tour_flags, .starts_daemon = true},
     {"index", NULL, "", "bring the index up to date",
      "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
      index_flags, .starts_daemon = true},

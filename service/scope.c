@@ -283,3 +283,43 @@ int scope_open(struct scope *out, struct request *rq, struct err *e)
     out->n = n;
     return n ? 0 : rc;
 }
+
+/* -- what is in it ------------------------------------------------------------------------------------------------------- */
+
+int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct err *e)
+{
+    const struct scope *sc = arg;
+    const struct search_target *t = &sc->target[h->target];
+    return source_read(t->repo, h->path, &h->oid, h->uncommitted || t->repo->plain, out, e);
+}
+
+char *scope_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path)
+{
+    size_t n = strlen(repo->path);
+    const char *at = path;
+    char *real = dir ? realpath(dir, NULL) : NULL;
+    dir = real ? arena_str(arena, real) : dir;
+    free(real);
+    if (*path == '/') {
+        at = !strncmp(path, repo->path, n) && path[n] == '/' ? path + n + 1 : path;
+    } else if (dir && !strncmp(dir, repo->path, n) && dir[n] == '/') {
+        at = arena_fmt(arena, "%s/%s", dir + n + 1, path);
+    }
+    /* "." and ".." go */
+    char *out = arena_alloc(arena, strlen(at) + 1), *to = out;
+    for (const char *p = at; *p;) {
+        size_t len = strcspn(p, "/");
+        if (len == 2 && !strncmp(p, "..", 2)) {
+            while (to > out && *--to != '/')
+                ;
+        } else if (len && !(len == 1 && *p == '.')) {
+            if (to > out)
+                *to++ = '/';
+            memcpy(to, p, len);
+            to += len;
+        }
+        p += len + (p[len] == '/');
+    }
+    *to = 0;
+    return out;
+}

@@ -42,6 +42,11 @@ int scope_repos(struct repo_row **rows, size_t *n, struct request *rq, const str
  * seconds. RUN_PARKED while that goes on. */
 int scope_open(struct scope *out, struct request *rq, struct err *e);
 
+/* A source_reader (retriever/answer.h) of the scope's targets; arg: the scope. */
+int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct err *e);
+/* A path as the repository knows it, in the arena: relative to dir (NULL: to the root), or absolute; "." and ".." resolved. */
+char *scope_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path);
+
 /* The F of the contract. */
 json_t *freshness_json(struct service *s, const struct repo_row *repo, const struct seen *seen);
 /* The same over all of a scope: sums, the lowest share, the oldest reconcile; commit null where there are several. */

@@ -1,0 +1,129 @@
+/* tour: sections under headings; what is not the code itself is counted, not listed. */
+#include "cli/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ENTRIES_SHOWN 24
+#define COMMANDS_SHOWN 5 /* of one purpose */
+
+static void heading(struct buf *out, const struct look *l, const char *text)
+{
+    if (out->len)
+        buf_addc(out, '\n');
+    put_styled(out, l, STYLE_HEADING, "%s%s", l->color ? "" : "## ", text);
+    buf_addc(out, '\n');
+}
+
+static bool is_main(json_t *row)
+{
+    return !strcmp(text_of(row, "role"), "main");
+}
+
+/* Words broken to the width. */
+static void put_wrapped(struct buf *out, const struct look *l, const char *text)
+{
+    int used = 0;
+    while (*text) {
+        size_t n = strcspn(text, " \n");
+        int w = columns_of(text, n);
+        if (used && used + 1 + w > l->width) {
+            buf_addc(out, '\n');
+            used = 0;
+        }
+        if (used) {
+            buf_addc(out, ' ');
+            used++;
+        }
+        put_clean(out, text, n);
+        used += w;
+        text += n;
+        text += strspn(text, " \n");
+    }
+    buf_addc(out, '\n');
+}
+
+static void put_entry(struct buf *out, const struct look *l, json_t *row)
+{
+    json_t *at = json_object_get(row, "at"), *declared = json_object_get(row, "declared");
+    buf_adds(out, "- ");
+    put_styled(out, l, STYLE_NAME, "%s", text_of(row, "name"));
+    put_styled(out, l, STYLE_DIM, " (%s)", text_of(row, "kind"));
+    if (json_is_object(at)) {
+        buf_adds(out, "  ");
+        put_place(out, l, at, false, false);
+    } else {
+        put_styled(out, l, STYLE_DIM, "  %s", json_string_value(json_array_get(json_object_get(row, "targets"), 0)) ?: "");
+    }
+    if (json_is_object(declared)) {
+        put_styled(out, l, STYLE_DIM, "%s", json_is_true(json_object_get(row, "implicit")) ? "  by convention beside " : "  declared in ");
+        put_place(out, l, declared, false, false);
+    }
+    buf_addc(out, '\n');
+}
+
+static void show_entries(struct buf *out, const struct look *l, json_t *rows)
+{
+    size_t i, shown = 0, more = 0, others = 0;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+        if (!is_main(row)) {
+            others++;
+        } else if (shown < ENTRIES_SHOWN) {
+            if (!shown++)
+                heading(out, l, "Entry points");
+            put_entry(out, l, row);
+        } else {
+            more++;
+        }
+    }
+    if (!shown && others)
+        heading(out, l, "Entry points");
+    if (more)
+        put_styled(out, l, STYLE_DIM, "  and %zu more\n", more);
+    if (others)
+        put_styled(out, l, STYLE_DIM, "  %zu in tests, examples and vendored code (--json lists them)\n", others);
+}
+
+static void show_commands(struct buf *out, const struct look *l, json_t *rows)
+{
+    static const char *const purposes[] = {"build", "test", "run", "check", NULL};
+    size_t i, all = 0;
+    json_t *row;
+    for (const char *const *p = purposes; *p; p++) {
+        size_t shown = 0;
+        json_array_foreach(rows, i, row) {
+            const char *runs = text_of(row, "runs");
+            if (!is_main(row) || strcmp(text_of(row, "purpose"), *p) || shown == COMMANDS_SHOWN)
+                continue;
+            if (!all++)
+                heading(out, l, "Commands");
+            put_styled(out, l, STYLE_DIM, "%-6s", shown++ ? "" : *p);
+            put_styled(out, l, STYLE_NAME, "%s", text_of(row, "command"));
+            buf_adds(out, "  ");
+            put_place(out, l, json_object_get(row, "declared"), false, false);
+            if (*runs)
+                put_styled(out, l, STYLE_DIM, "  %.*s%s", 60, runs, strlen(runs) > 60 ? "…" : "");
+            buf_addc(out, '\n');
+        }
+    }
+}
+
+void show_tour(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *about = json_object_get(r, "about");
+    if (json_is_object(about)) {
+        put_styled(out, l, STYLE_HEADING, "%s%s", l->color ? "" : "# ", text_of(r, "repo"));
+        buf_addc(out, '\n');
+        put_wrapped(out, l, text_of(about, "text"));
+        buf_adds(out, "  ");
+        put_place(out, l, about, false, true);
+        buf_addc(out, '\n');
+    }
+    show_entries(out, l, json_object_get(r, "entry_points"));
+    show_commands(out, l, json_object_get(r, "commands"));
+    if (*text_of(r, "note")) {
+        put_styled(out, l, STYLE_WARN, "note: %s", text_of(r, "note"));
+        buf_addc(out, '\n');
+    }
+}

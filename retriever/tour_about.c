@@ -1,0 +1,126 @@
+/* What it is: the first paragraph of prose of the README, else what a manifest says in its description. */
+#define _GNU_SOURCE /* memmem */
+#include "retriever/tour_inside.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#define README_LINES 400   /* in which a first paragraph is looked for */
+#define ABOUT_LINES 12     /* of a paragraph */
+#define PROSE_LETTERS 25   /* a line with fewer letters outside of links and marks is a title or a row of badges */
+
+static bool is_readme(struct str path)
+{
+    struct str base = str_base(path);
+    return base.n >= 6 && !strncasecmp(base.p, "readme", 6) && (base.n == 6 || base.p[6] == '.');
+}
+
+/* How good a README is to begin with: Markdown before others, then none of a translation (README.de.md). */
+static int readme_order(struct str path)
+{
+    struct str base = str_base(path);
+    int dots = 0;
+    for (size_t i = 0; i < base.n; i++)
+        dots += base.p[i] == '.';
+    return dots * 2 + !(base.n > 3 && !strncasecmp(base.p + base.n - 3, ".md", 3));
+}
+
+/* Text without what Markdown, HTML and reStructuredText put around it: links keep their words, pictures and tags go. */
+static void plain_line(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        struct str rest = str_from(s, i);
+        if (*rest.p == '<') {
+            size_t n = str_until(rest, ">").n;
+            if (n < rest.n && rest.n > 1 && (isalpha((unsigned char)rest.p[1]) || rest.p[1] == '/' || rest.p[1] == '!')) {
+                i += n + 1;
+                continue;
+            }
+        }
+        if (str_begins(rest, "![")) {
+            size_t n = str_until(rest, ")").n;
+            i += n < rest.n ? n + 1 : rest.n;
+            continue;
+        }
+        if (*rest.p == ']' && rest.n > 1 && (rest.p[1] == '(' || rest.p[1] == '[')) {
+            size_t n = str_until(str_from(rest, 1), rest.p[1] == '(' ? ")" : "]").n + 1;
+            i += n < rest.n ? n + 1 : rest.n;
+            continue;
+        }
+        if (*rest.p == '[' || (*rest.p == ']' && !str_begins(rest, "]:"))) {
+            i++;
+            continue;
+        }
+        if (str_begins(rest, "**") || str_begins(rest, "__")) {
+            i += 2;
+            continue;
+        }
+        buf_addc(out, *rest.p);
+        i++;
+    }
+}
+
+static bool is_prose(struct str s)
+{
+    struct buf b = BUF_INIT;
+    size_t letters = 0, others = 0;
+    if (!s.n || strchr("#|=-~^`:>", *s.p) || str_begins(s, "..") || str_begins(s, "* ") || str_begins(s, "+ "))
+        return false;
+    plain_line(&b, s);
+    for (size_t i = 0; i < b.len; i++) {
+        letters += isalpha((unsigned char)b.data[i]) || (unsigned char)b.data[i] >= 0x80;
+        others += !isspace((unsigned char)b.data[i]);
+    }
+    buf_release(&b);
+    return letters >= PROSE_LETTERS && letters * 10 >= others * 7;
+}
+
+/* The first paragraph that says something: its lines and its words. */
+static bool paragraph(struct buf *words, uint32_t *first, uint32_t *last, struct str text)
+{
+    struct lines l = lines_of(text);
+    struct str line;
+    bool fenced = false, comment = false;
+    while (lines_next(&l, &line) && l.number < README_LINES) {
+        struct str s = str_trim(line);
+        if (str_begins(s, "```") || str_begins(s, "~~~"))
+            fenced = !fenced;
+        if (str_begins(s, "<!--"))
+            comment = true;
+        bool skip = fenced || comment || line.p[0] == '\t' || str_begins(line, "    ");
+        if (comment && memmem(s.p, s.n, "-->", 3))
+            comment = false;
+        if (skip || !is_prose(s))
+            continue;
+        *first = l.number;
+        do {
+            *last = l.number;
+            if (words->len)
+                buf_addc(words, ' ');
+            plain_line(words, s);
+        } while (*last - *first + 1 < ABOUT_LINES && lines_next(&l, &line) && (s = str_trim(line)).n && !strchr("#|`<", *s.p) &&
+                 !str_begins(s, "==") && !str_begins(s, "--") && !str_begins(s, ".."));
+        return true;
+    }
+    return false;
+}
+
+void tour_about(struct tour_work *w)
+{
+    uint32_t best = FILE_NONE, first, last, lines;
+    struct buf words = BUF_INIT;
+    struct str text;
+    for (uint32_t i = 0; i < w->s->nfiles; i++) {
+        struct str path = w->s->file[i].path, base = str_base(path);
+        if (!tour_inside(w, i) || base.p != path.p + w->prefix.n || !is_readme(path) || w->s->file[i].cut == CUT_NONE)
+            continue;
+        if (best == FILE_NONE || readme_order(path) < readme_order(w->s->file[best].path))
+            best = i;
+    }
+    if (best != FILE_NONE && !lookup_bytes(&text, &lines, &w->l, w->s->file[best].cut, 0, UINT32_MAX, NULL) &&
+        paragraph(&words, &first, &last, text)) {
+        w->about = arena_strn(w->arena, words.data, words.len);
+        w->about_cite = tour_cite(w, best, RECORD_NONE, first, last);
+    }
+    buf_release(&words);
+}
