@@ -6,6 +6,7 @@
 
 #define ENTRIES_SHOWN 24
 #define COMMANDS_SHOWN 5 /* of one purpose */
+#define USES_SHOWN 3     /* of a module */
 
 static void heading(struct buf *out, const struct look *l, const char *text)
 {
@@ -53,7 +54,9 @@ static void put_entry(struct buf *out, const struct look *l, json_t *row)
         buf_adds(out, "  ");
         put_place(out, l, at, false, false);
     } else {
-        put_styled(out, l, STYLE_DIM, "  %s", json_string_value(json_array_get(json_object_get(row, "targets"), 0)) ?: "");
+        const char *target = json_string_value(json_array_get(json_object_get(row, "targets"), 0));
+        if (target)
+            put_styled(out, l, STYLE_DIM, "  %s", target);
     }
     if (json_is_object(declared)) {
         put_styled(out, l, STYLE_DIM, "%s", json_is_true(json_object_get(row, "implicit")) ? "  by convention beside " : "  declared in ");
@@ -82,7 +85,7 @@ static void show_entries(struct buf *out, const struct look *l, json_t *rows)
     if (more)
         put_styled(out, l, STYLE_DIM, "  and %zu more\n", more);
     if (others)
-        put_styled(out, l, STYLE_DIM, "  %zu in tests, examples and vendored code (--json lists them)\n", others);
+        put_styled(out, l, STYLE_DIM, "  %zu in tests, examples, tools and vendored code (--json lists them)\n", others);
 }
 
 static void show_commands(struct buf *out, const struct look *l, json_t *rows)
@@ -100,12 +103,76 @@ static void show_commands(struct buf *out, const struct look *l, json_t *rows)
                 heading(out, l, "Commands");
             put_styled(out, l, STYLE_DIM, "%-6s", shown++ ? "" : *p);
             put_styled(out, l, STYLE_NAME, "%s", text_of(row, "command"));
+            if (*text_of(row, "directory"))
+                put_styled(out, l, STYLE_DIM, " (in %s)", text_of(row, "directory"));
             buf_adds(out, "  ");
             put_place(out, l, json_object_get(row, "declared"), false, false);
             if (*runs)
                 put_styled(out, l, STYLE_DIM, "  %.*s%s", 60, runs, strlen(runs) > 60 ? "…" : "");
             buf_addc(out, '\n');
         }
+    }
+}
+
+static void show_modules(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *rows = json_object_get(r, "modules"), *beside = json_object_get(r, "beside"), *row, *use;
+    size_t i, k;
+    json_array_foreach(rows, i, row) {
+        if (!i)
+            heading(out, l, "Main modules");
+        json_t *hub = json_object_get(row, "hub");
+        long long files = (long long)int_of(row, "files");
+        buf_adds(out, "- ");
+        put_styled(out, l, STYLE_PATH, "%s", text_of(row, "path"));
+        put_styled(out, l, STYLE_DIM, "  %s%lld file%s, %lld lines", json_is_true(json_object_get(row, "rest")) ? "the other " : "", files, files == 1 ? "" : "s", (long long)int_of(row, "lines"));
+        if (int_of(row, "used"))
+            put_styled(out, l, STYLE_DIM, "; used %lld× by %lld", (long long)int_of(row, "used"), (long long)int_of(row, "used_by"));
+        if (*text_of(hub, "symbol")) {
+            put_styled(out, l, STYLE_DIM, "; most of it ");
+            put_styled(out, l, STYLE_NAME, "%s ", text_of(hub, "symbol"));
+            put_place(out, l, hub, false, false);
+        }
+        buf_addc(out, '\n');
+        json_array_foreach(json_object_get(row, "uses"), k, use) {
+            if (k == USES_SHOWN)
+                break;
+            put_styled(out, l, STYLE_DIM, "%s%s ×%lld (", k ? ", " : "    uses ", text_of(use, "path"), (long long)int_of(use, "count"));
+            put_place(out, l, json_object_get(use, "at"), false, false);
+            put_styled(out, l, STYLE_DIM, ")");
+        }
+        if (k)
+            buf_addc(out, '\n');
+    }
+    if (int_of(r, "other_modules"))
+        put_styled(out, l, STYLE_DIM, "  and %lld smaller ones\n", (long long)int_of(r, "other_modules"));
+    json_array_foreach(beside, i, row) {
+        size_t n = json_array_size(json_object_get(row, "paths"));
+        put_styled(out, l, STYLE_DIM, "%s%lld %s file%s", i ? ", " : "  Beside the code: ", (long long)int_of(row, "files"), text_of(row, "role"),
+                   int_of(row, "files") == 1 ? "" : "s");
+        for (k = 0; k < n; k++)
+            put_styled(out, l, STYLE_DIM, "%s%s%s", k ? " " : " (", json_string_value(json_array_get(json_object_get(row, "paths"), k)), k + 1 == n ? ")" : "");
+    }
+    if (i)
+        buf_addc(out, '\n');
+}
+
+static void show_reading(struct buf *out, const struct look *l, json_t *rows)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+        if (!i)
+            heading(out, l, "Where to start reading");
+        buf_addf(out, "%2zu. ", i + 1);
+        put_place(out, l, row, false, true);
+        if (*text_of(row, "symbol")) {
+            buf_adds(out, "  ");
+            put_styled(out, l, STYLE_NAME, "%s", text_of(row, "symbol"));
+        }
+        buf_adds(out, "\n    ");
+        put_cleans(out, text_of(row, "reason"));
+        buf_addc(out, '\n');
     }
 }
 
@@ -122,6 +189,8 @@ void show_tour(struct buf *out, const struct look *l, json_t *r)
     }
     show_entries(out, l, json_object_get(r, "entry_points"));
     show_commands(out, l, json_object_get(r, "commands"));
+    show_modules(out, l, r);
+    show_reading(out, l, json_object_get(r, "reading"));
     if (*text_of(r, "note")) {
         put_styled(out, l, STYLE_WARN, "note: %s", text_of(r, "note"));
         buf_addc(out, '\n');

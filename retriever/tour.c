@@ -1,4 +1,4 @@
-#include "retriever/tour_inside.h"
+#include "retriever/tour_graph.h"
 
 #include "base/mem.h"
 
@@ -8,6 +8,7 @@
  * directory called `tests`, `examples` or `deps` is enough. */
 #define ROLE_TEST_FROM .4f
 #define ROLE_EXAMPLE_FROM .4f
+#define ROLE_TOOL_FROM .5f
 #define ROLE_VENDORED_FROM .3f
 #define ROLE_GENERATED_FROM .8f
 
@@ -27,14 +28,28 @@ const char *command_purpose_name(enum command_purpose p)
     return name[p];
 }
 
-static enum tour_role role_of(const struct file_nature *is)
+/* Rust and Zig keep tests beside the code: there a file's test cases say nothing about it, its path does. */
+static bool tests_inside(const struct snap_file *f)
 {
+    if (!f->language || (strcmp(f->language, "rust") && strcmp(f->language, "zig")))
+        return false;
+    for (struct str rest = f->path; rest.n; rest = str_from(rest, str_until(rest, "/").n + 1))
+        if (str_begins(rest, "test") || str_begins(rest, "spec"))
+            return false;
+    return true;
+}
+
+static enum tour_role role_of(const struct snap_file *f)
+{
+    const struct file_nature *is = &f->is;
     if (is->vendored >= ROLE_VENDORED_FROM)
         return ROLE_VENDORED;
-    if (is->test >= ROLE_TEST_FROM && is->test >= is->example)
+    if (is->test >= ROLE_TEST_FROM && is->test >= is->example && !tests_inside(f))
         return ROLE_TEST;
     if (is->example >= ROLE_EXAMPLE_FROM)
         return ROLE_EXAMPLE;
+    if (is->script >= ROLE_TOOL_FROM)
+        return ROLE_TOOL;
     return is->generated >= ROLE_GENERATED_FROM ? ROLE_GENERATED : ROLE_MAIN;
 }
 
@@ -51,7 +66,7 @@ static void find_roles(struct tour_work *w)
     bool any = false;
     w->role = arena_zero(w->arena, s->nfiles ? s->nfiles : 1, 1);
     for (uint32_t i = 0; i < s->nfiles; i++) {
-        w->role[i] = (uint8_t)role_of(&s->file[i].is);
+        w->role[i] = (uint8_t)role_of(&s->file[i]);
         any |= w->role[i] == ROLE_MAIN && tour_inside(w, i) && s->file[i].is.doc < .5f && s->file[i].is.config < .5f;
     }
     for (uint32_t i = 0; i < s->nfiles && !any && w->prefix.n; i++)
@@ -115,6 +130,33 @@ static struct tour_place place_of(const struct tour_work *w, uint32_t cite)
     return (struct tour_place){p->hit, p->first, p->last};
 }
 
+static void write_modules(struct tour *out, struct tour_work *w)
+{
+    out->module = arena_zero(w->arena, w->nmodules ? w->nmodules : 1, sizeof *out->module);
+    for (size_t i = 0; i < w->nmodules; i++) {
+        struct raw_module *x = &w->module[i];
+        size_t n = 0;
+        x->m.hub = place_of(w, x->hub);
+        for (size_t k = 0; k < x->m.nuses; k++) {
+            x->use[n] = x->use[k];
+            x->use[n].at = place_of(w, x->use_at[k]);
+            n += x->use[n].at.hit != NULL;
+        }
+        x->m.use = x->use;
+        x->m.nuses = n;
+        if (x->m.hub.hit)
+            out->module[out->nmodules++] = x->m;
+        else
+            out->other_modules++;
+    }
+    out->stop = arena_zero(w->arena, w->nstops ? w->nstops : 1, sizeof *out->stop);
+    for (size_t i = 0; i < w->nstops; i++) {
+        struct tour_place at = place_of(w, w->stop[i].cite);
+        if (at.hit)
+            out->stop[out->nstops++] = (struct tour_stop){at, w->stop[i].reason};
+    }
+}
+
 static void write_out(struct tour *out, struct tour_work *w)
 {
     out->about_at = place_of(w, w->about_cite);
@@ -132,7 +174,46 @@ static void write_out(struct tour *out, struct tour_work *w)
         const struct raw_command *x = &w->command[i];
         struct tour_place at = place_of(w, x->at);
         if (at.hit)
-            out->command[out->ncommands++] = (struct tour_command){x->purpose, x->role, x->typed, x->runs, x->implicit, at};
+            out->command[out->ncommands++] = (struct tour_command){x->purpose, x->role, x->typed, x->runs, x->directory, x->implicit, at};
+    }
+    write_modules(out, w);
+}
+
+/* Tests, examples and the like: how many files, and the directories that hold most of them. */
+static void find_asides(struct tour *out, struct tour_work *w)
+{
+    for (unsigned role = ROLE_TEST; role < ROLE_COUNT; role++) {
+        enum { DIRECTORIES = 256 };
+        struct {
+            struct str dir;
+            uint32_t files;
+        } v[DIRECTORIES];
+        size_t n = 0;
+        struct tour_aside *x = &out->aside[out->nasides];
+        *x = (struct tour_aside){.role = (enum tour_role)role};
+        for (uint32_t i = 0; i < w->s->nfiles; i++) {
+            struct str path = w->s->file[i].path, first = str_until(str_from(path, w->prefix.n), "/");
+            if (w->role[i] != role || !tour_inside(w, i))
+                continue;
+            x->files++;
+            if (w->prefix.n + first.n == path.n)
+                continue;
+            struct str dir = str_upto(path, w->prefix.n + first.n + 1);
+            if ((!n || !str_same(v[n - 1].dir, dir)) && n < DIRECTORIES) /* paths are in order */
+                v[n++].dir = dir, v[n - 1].files = 0;
+            v[n - 1].files += n && str_same(v[n - 1].dir, dir);
+        }
+        for (size_t k = 0; k < 3 && k < n; k++) {
+            size_t best = 0;
+            for (size_t i = 1; i < n; i++)
+                if (v[i].files > v[best].files)
+                    best = i;
+            if (!v[best].files)
+                break;
+            x->path[k] = tour_text(w, v[best].dir);
+            v[best].files = 0;
+        }
+        out->nasides += x->files > 0;
     }
 }
 
@@ -140,6 +221,7 @@ int tour_make(struct tour *out, struct retriever *r, const struct search_target 
               void *read_arg, struct arena *arena, struct err *e)
 {
     *out = (struct tour){0};
+    struct tour_graph g = {0};
     struct tour_work w = {.prefix = str_of(prefix), .arena = arena, .out = out};
     int rc = lookup_open(&w.l, r, target, 1, arena, e);
     if (rc)
@@ -149,9 +231,15 @@ int tour_make(struct tour *out, struct retriever *r, const struct search_target 
     if ((rc = tour_entries(&w, e)))
         goto out;
     tour_about(&w);
+    tour_modules(&g, &w);
+    tour_graph(&g, &w);
+    tour_list_modules(&w, &g);
+    tour_reading(&w, &g);
+    find_asides(out, &w);
     parts_verify(&w.cites, &w.l, read, read_arg, &out->dropped);
     write_out(out, &w);
 out:
+    tour_graph_release(&g);
     lookup_close(&w.l);
     free(w.cites.v);
     free(w.entry);

@@ -12,6 +12,7 @@
     X(ROLE_MAIN, "main")                                                                                               \
     X(ROLE_TEST, "test")                                                                                               \
     X(ROLE_EXAMPLE, "example") /* examples, samples, benchmarks, documentation */                                      \
+    X(ROLE_TOOL, "tool") /* of continuous integration and releases */                                                   \
     X(ROLE_VENDORED, "vendored")                                                                                       \
     X(ROLE_GENERATED, "generated")
 
@@ -44,8 +45,37 @@ struct tour_command {
     enum command_purpose purpose;
     enum tour_role role;
     const char *typed, *runs;     /* runs: "" or what it stands for */
+    const char *directory;        /* to type it in, with its slash; "": the root */
     bool implicit;
     struct tour_place at;         /* that declares it */
+};
+
+/* References from one module to another; at: one of them. */
+struct tour_use {
+    const char *path;
+    uint32_t count;
+    struct tour_place at;
+};
+struct tour_module {
+    const char *path;             /* "lib/router/"; of a file that is a module of its own, that file */
+    bool files_only;              /* without the directories below it: they are modules of their own */
+    bool rest;                    /* of a flat directory whose largest files are modules of their own */
+    uint32_t files, lines, definitions;
+    uint32_t used, users;         /* references from other modules, and how many modules those are */
+    struct tour_place hub;        /* what others use most of it */
+    const struct tour_use *use;   /* [nuses], most first */
+    size_t nuses;
+};
+
+struct tour_aside {               /* what is there beside the code itself */
+    enum tour_role role;
+    uint32_t files;
+    const char *path[3];          /* the directories that hold most of it; NULL past the last */
+};
+
+struct tour_stop {
+    struct tour_place at;
+    const char *reason;
 };
 
 struct tour {
@@ -55,6 +85,13 @@ struct tour {
     size_t nentries;
     struct tour_command *command;
     size_t ncommands;
+    struct tour_module *module;   /* most important first */
+    size_t nmodules;
+    uint32_t other_modules;       /* that are not among them */
+    struct tour_aside aside[ROLE_COUNT];
+    size_t nasides;
+    struct tour_stop *stop;
+    size_t nstops;
     uint32_t unread_manifests;    /* broken, masked into something else, or past a limit */
     uint32_t dropped;             /* places that did not hold */
 };

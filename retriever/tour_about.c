@@ -1,5 +1,4 @@
-/* What it is: the first paragraph of prose of the README, else what a manifest says in its description. */
-#define _GNU_SOURCE /* memmem */
+/* What it is: the README's first paragraph that says so, its first one of prose, else what a manifest says in its description. */
 #include "retriever/tour_inside.h"
 
 #include <ctype.h>
@@ -7,6 +6,7 @@
 
 #define README_LINES 400   /* in which a first paragraph is looked for */
 #define ABOUT_LINES 12     /* of a paragraph */
+#define PARAGRAPHS 12      /* looked at for one that says what it is */
 #define PROSE_LETTERS 25   /* a line with fewer letters outside of links and marks is a title or a row of badges */
 
 static bool is_readme(struct str path)
@@ -64,7 +64,8 @@ static bool is_prose(struct str s)
 {
     struct buf b = BUF_INIT;
     size_t letters = 0, others = 0;
-    if (!s.n || strchr("#|=-~^`:>", *s.p) || str_begins(s, "..") || str_begins(s, "* ") || str_begins(s, "+ "))
+    if (!s.n || strchr("#|=-~^`:>", *s.p) || str_begins(s, "..") || str_begins(s, "* ") || str_begins(s, "+ ") ||
+        (*s.p == '[' && str_find(s, "]:") != SIZE_MAX)) /* where a link leads */
         return false;
     plain_line(&b, s);
     for (size_t i = 0; i < b.len; i++) {
@@ -75,40 +76,81 @@ static bool is_prose(struct str s)
     return letters >= PROSE_LETTERS && letters * 10 >= others * 7;
 }
 
-/* The first paragraph that says something: its lines and its words. */
-static bool paragraph(struct buf *words, uint32_t *first, uint32_t *last, struct str text)
+/* Whether a paragraph says what something of this name is: "Gin is a web framework", "**Serde is a framework". */
+static bool defines(const struct buf *words, struct str name)
 {
-    struct lines l = lines_of(text);
+    static const char *const verb[] = {" is ", " are ", " provides ", " lets ", ", a ", " - ", NULL};
+    for (size_t i = 0; name.n > 1 && i + name.n < words->len; i++) {
+        if (strncasecmp(words->data + i, name.p, name.n) || (i && isalnum((unsigned char)words->data[i - 1])))
+            continue;
+        for (const char *const *v = verb; *v; v++)
+            if (str_begins((struct str){words->data + i + name.n, words->len - i - name.n}, *v))
+                return true;
+    }
+    return false;
+}
+
+struct found_paragraph {
+    struct buf words;
+    uint32_t first, last;
+};
+
+/* The next paragraph that says something: its lines and its words. */
+static bool paragraph(struct found_paragraph *out, struct lines *l, bool *comment)
+{
     struct str line;
-    bool fenced = false, comment = false;
-    while (lines_next(&l, &line) && l.number < README_LINES) {
+    bool fenced = false;
+    buf_clear(&out->words);
+    while (lines_next(l, &line) && l->number < README_LINES) {
         struct str s = str_trim(line);
         if (str_begins(s, "```") || str_begins(s, "~~~"))
             fenced = !fenced;
         if (str_begins(s, "<!--"))
-            comment = true;
-        bool skip = fenced || comment || line.p[0] == '\t' || str_begins(line, "    ");
-        if (comment && memmem(s.p, s.n, "-->", 3))
-            comment = false;
+            *comment = true;
+        bool skip = fenced || *comment || str_begins(line, "\t") || str_begins(line, "    ");
+        if (*comment && str_find(s, "-->") != SIZE_MAX)
+            *comment = false;
         if (skip || !is_prose(s))
             continue;
-        *first = l.number;
+        out->first = l->number;
         do {
-            *last = l.number;
-            if (words->len)
-                buf_addc(words, ' ');
-            plain_line(words, s);
-        } while (*last - *first + 1 < ABOUT_LINES && lines_next(&l, &line) && (s = str_trim(line)).n && !strchr("#|`<", *s.p) &&
+            out->last = l->number;
+            if (out->words.len)
+                buf_addc(&out->words, ' ');
+            plain_line(&out->words, s);
+        } while (out->last - out->first + 1 < ABOUT_LINES && lines_next(l, &line) && (s = str_trim(line)).n && !strchr("#|`<", *s.p) &&
                  !str_begins(s, "==") && !str_begins(s, "--") && !str_begins(s, ".."));
         return true;
     }
     return false;
 }
 
+/* The first paragraph that says what the repository is, else the first of all. */
+static void describe(struct tour_work *w, uint32_t file, struct str text)
+{
+    struct found_paragraph p = {BUF_INIT, 0, 0}, first = {BUF_INIT, 0, 0};
+    struct lines l = lines_of(text);
+    struct str name = str_base(str_of(w->l.target->repo->name));
+    bool comment = false, found = false;
+    for (int n = 0; n < PARAGRAPHS && !found && paragraph(&p, &l, &comment); n++) {
+        found = defines(&p.words, name);
+        if (!n && !found) {
+            first = p;
+            p = (struct found_paragraph){BUF_INIT, 0, 0};
+        }
+    }
+    const struct found_paragraph *best = found ? &p : &first;
+    if (best->first) {
+        w->about = arena_strn(w->arena, best->words.data, best->words.len);
+        w->about_cite = tour_cite(w, file, RECORD_NONE, best->first, best->last);
+    }
+    buf_release(&p.words);
+    buf_release(&first.words);
+}
+
 void tour_about(struct tour_work *w)
 {
-    uint32_t best = FILE_NONE, first, last, lines;
-    struct buf words = BUF_INIT;
+    uint32_t best = FILE_NONE, lines;
     struct str text;
     for (uint32_t i = 0; i < w->s->nfiles; i++) {
         struct str path = w->s->file[i].path, base = str_base(path);
@@ -117,10 +159,8 @@ void tour_about(struct tour_work *w)
         if (best == FILE_NONE || readme_order(path) < readme_order(w->s->file[best].path))
             best = i;
     }
-    if (best != FILE_NONE && !lookup_bytes(&text, &lines, &w->l, w->s->file[best].cut, 0, UINT32_MAX, NULL) &&
-        paragraph(&words, &first, &last, text)) {
-        w->about = arena_strn(w->arena, words.data, words.len);
-        w->about_cite = tour_cite(w, best, RECORD_NONE, first, last);
+    if (best != FILE_NONE && !lookup_bytes(&text, &lines, &w->l, w->s->file[best].cut, 0, UINT32_MAX, NULL)) {
+        text.p = arena_strn(w->arena, text.p, text.n); /* citing takes the text away */
+        describe(w, best, text);
     }
-    buf_release(&words);
 }

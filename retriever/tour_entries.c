@@ -122,15 +122,102 @@ static void add_entry(struct tour_work *w, const struct manifest *m, const struc
     }
 }
 
-static void add_command(struct tour_work *w, uint32_t file, const struct declared *d)
+static void add_command(struct tour_work *w, const struct manifest *m, uint32_t file, const struct declared *d)
 {
     if (w->ncommands == COMMANDS_MAX)
         return;
     VEC_ROOM(w->command, w->ncommands, w->commands_cap);
     struct raw_command *x = &w->command[w->ncommands++];
-    *x = (struct raw_command){.purpose = d->purpose, .role = w->role[file], .typed = tour_text(w, d->name), .runs = tour_text(w, d->target),
+    *x = (struct raw_command){.purpose = d->purpose, .role = w->role[file] == ROLE_TOOL ? ROLE_MAIN : w->role[file], .typed = tour_text(w, d->name), .runs = tour_text(w, d->target),
                               .implicit = d->implicit, .at = tour_cite(w, file, RECORD_NONE, d->line, d->end_line)};
+    x->directory = w->role[file] == ROLE_TOOL ? "" : tour_text(w, m->dir); /* workflows run in the root */
 }
+
+/* -- main functions -------------------------------------------------------------------------------------------------------- */
+
+/* Languages in which a function of this name is where a program begins, whoever calls it. */
+static const char *main_of(const char *language)
+{
+    static const char *const rows[][2] = {{"c", "main"}, {"cpp", "main"}, {"cuda", "main"}, {"go", "main"}, {"rust", "main"}, {"java", "main"},
+                                          {"kotlin", "main"}, {"scala", "main"}, {"zig", "main"}, {"haskell", "main"}, {"csharp", "Main"}};
+    for (size_t i = 0; language && i < sizeof rows / sizeof *rows; i++)
+        if (!strncmp(language, rows[i][0], LANGUAGE_NAME_MAX))
+            return rows[i][1];
+    return NULL;
+}
+
+/* What the program of a main function is called: its file, or its directory where the file's name says nothing. */
+static const char *main_name(const struct tour_work *w, uint32_t file, bool go)
+{
+    const struct snap_file *f = &w->s->file[file];
+    struct str stem = {f->path.p + f->stem, f->stem_len}, dir = str_upto(f->path, f->stem ? f->stem - 1u : 0);
+    if (!go && !str_is(stem, "main") && !str_is(stem, "Main") && !str_is(stem, "Program"))
+        return arena_strn(w->arena, stem.p, stem.n);
+    struct str name = dir.n ? str_base(dir) : str_of(w->l.target->repo->name);
+    return arena_strn(w->arena, name.p, name.n);
+}
+
+struct ranked {
+    size_t entry;
+    uint32_t imports;
+};
+
+static int most_imports(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->imports != y->imports)
+        return x->imports > y->imports ? -1 : 1;
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+/* What brings in most comes first: the others are often a file's own test. */
+static void order_mains(struct tour_work *w, size_t from)
+{
+    size_t n = w->nentries - from;
+    struct ranked *v = mem_alloc((n + 1) * sizeof *v);
+    struct raw_entry *sorted = mem_alloc((n + 1) * sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (struct ranked){from + i, w->s->file[w->entry[from + i].file].nimports};
+    qsort(v, n, sizeof *v, most_imports);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = w->entry[v[i].entry];
+    if (n)
+        memcpy(w->entry + from, sorted, n * sizeof *sorted);
+    free(v);
+    free(sorted);
+}
+
+static void add_mains(struct tour_work *w)
+{
+    size_t declared = w->nentries;
+    for (uint32_t i = 0; i < w->s->nfiles && w->nentries < ENTRIES_MAX; i++) {
+        const struct snap_file *f = &w->s->file[i];
+        const char *name = f->ucut != FILE_NONE && tour_inside(w, i) ? main_of(f->language) : NULL;
+        struct record r;
+        bool known = false;
+        for (size_t k = 0; k < declared && name && !known; k++)
+            known = w->entry[k].file == i && strcmp(w->entry[k].kind, "plugin");
+        if (name && !strcmp(f->language, "rust") && f->stem_len == 5 && !memcmp(f->path.p + f->stem, "build", 5))
+            continue; /* Cargo's build script */
+        if (!name || known || !tour_record(&r, w, i))
+            continue;
+        uint32_t symbol = tour_symbol(w, i, str_of(name));
+        if (symbol == RECORD_NONE || (r.symbol[symbol].kind != SYMBOL_FUNCTION && r.symbol[symbol].kind != SYMBOL_METHOD))
+            continue;
+        bool go = !strcmp(f->language, "go");
+        uint32_t at = tour_cite(w, i, symbol, r.symbol[symbol].start_line, r.symbol[symbol].end_line);
+        if (at == CITE_NONE)
+            continue;
+        VEC_ROOM(w->entry, w->nentries, w->entries_cap);
+        struct raw_entry *x = &w->entry[w->nentries++];
+        *x = (struct raw_entry){.kind = go ? "program" : "main", .name = main_name(w, i, go), .format = go ? "Go" : NULL, .role = w->role[i],
+                                .implicit = go, .at = at, .file = i, .symbol = symbol, .declared_file = FILE_NONE};
+        add_target(w, x, go ? str_upto(f->path, f->stem) : f->path);
+    }
+    order_mains(w, declared);
+}
+
+/* -- all of them ---------------------------------------------------------------------------------------------------------- */
 
 int tour_entries(struct tour_work *w, struct err *e)
 {
@@ -156,12 +243,13 @@ int tour_entries(struct tour_work *w, struct err *e)
         size_t from = w->nentries;
         for (size_t k = 0; k < m.n; k++) {
             if (m.v[k].kind == DECLARED_COMMAND)
-                add_command(w, v[i].file, &m.v[k]);
+                add_command(w, &m, v[i].file, &m.v[k]);
             else
                 add_entry(w, &m, v[i].format, v[i].file, from, &m.v[k]);
         }
         manifest_release(&m);
     }
     free(v);
+    add_mains(w);
     return 0;
 }

@@ -18,6 +18,10 @@ struct tour_work {
     size_t nentries, entries_cap;
     struct raw_command *command;  /* heap */
     size_t ncommands, commands_cap;
+    struct raw_module *module;    /* in the arena */
+    size_t nmodules;
+    struct raw_stop *stop;        /* in the arena */
+    size_t nstops;
     const char *about;
     uint32_t about_cite;
     struct arena *arena;
@@ -38,9 +42,20 @@ struct raw_entry {
 struct raw_command {
     enum command_purpose purpose;
     enum tour_role role;
-    const char *typed, *runs;
+    const char *typed, *runs, *directory;
     bool implicit;
     uint32_t at;
+};
+
+struct raw_module {
+    struct tour_module m;
+    uint32_t hub;
+    struct tour_use *use;
+    uint32_t *use_at;             /* [m.nuses] */
+};
+struct raw_stop {
+    uint32_t cite, file, symbol;
+    const char *reason;
 };
 
 /* tour.c */

@@ -88,11 +88,112 @@ static uint32_t by_path(struct tour_work *w, struct str dir, struct str target)
     return f;
 }
 
+/* The file whose path ends in these components, nearest to dir and to the root; its ending is free where `stem`. */
+static uint32_t by_suffix(struct tour_work *w, struct str dir, struct str want, bool stem)
+{
+    uint32_t best = FILE_NONE;
+    bool best_near = false;
+    for (uint32_t i = 0; i < w->s->nfiles; i++) {
+        const struct snap_file *f = &w->s->file[i];
+        struct str path = stem ? without_ending(f->path) : f->path;
+        if (f->cut == CUT_NONE || path.n < want.n || memcmp(path.p + path.n - want.n, want.p, want.n) ||
+            (path.n > want.n && path.p[path.n - want.n - 1] != '/'))
+            continue;
+        bool near = f->path.n >= dir.n && (!dir.n || !memcmp(f->path.p, dir.p, dir.n));
+        if (best == FILE_NONE || near > best_near || (near == best_near && f->path.n < w->s->file[best].path.n)) {
+            best = i;
+            best_near = near;
+        }
+    }
+    return best;
+}
+
+static struct str dots_to_slashes(struct arena *a, struct str s)
+{
+    char *p = arena_strn(a, s.p, s.n);
+    for (size_t i = 0; i < s.n; i++)
+        p[i] = p[i] == '.' || p[i] == '\\' ? '/' : p[i];
+    return (struct str){p, s.n};
+}
+
+/* "flask.cli:main" */
+static uint32_t by_python(uint32_t *symbol, struct tour_work *w, struct str dir, struct str target)
+{
+    struct str module = str_until(target, ":"), object = str_from(target, module.n + 1);
+    struct str path = dots_to_slashes(w->arena, module);
+    uint32_t f = by_suffix(w, dir, str_join(w->arena, path, STR(".py")), false);
+    if (f == FILE_NONE)
+        f = by_suffix(w, dir, str_join(w->arena, path, STR("/__init__.py")), false);
+    if (f != FILE_NONE && object.n) {
+        size_t dot = str_rfind(object, '.');
+        *symbol = tour_symbol(w, f, str_from(object, dot == SIZE_MAX ? 0 : dot + 1));
+    }
+    return f;
+}
+
+/* "com.foo.Main", "io.foo.MainKt", "Plug.Application": a class or module by its definition, else by its path. */
+static uint32_t by_class(uint32_t *symbol, struct tour_work *w, struct str dir, struct str target)
+{
+    size_t dot = str_rfind(target, '.');
+    struct str last = str_from(target, dot == SIZE_MAX ? 0 : dot + 1);
+    uint32_t f = by_suffix(w, dir, dots_to_slashes(w->arena, target), true);
+    if (f == FILE_NONE && str_ends(target, "Kt"))
+        f = by_suffix(w, dir, dots_to_slashes(w->arena, str_upto(target, target.n - 2)), true);
+    struct str names[] = {target, last};
+    for (int k = 0; k < 2 && f == FILE_NONE; k++) {
+        struct places defs = {0};
+        lookup_exact(&defs, &w->l, names[k], 16);
+        places_sort(&w->l, &defs);
+        for (size_t i = 0; i < defs.n && f == FILE_NONE; i++)
+            if (defs.v[i].kind == SYMBOL_CLASS || defs.v[i].kind == SYMBOL_MODULE || defs.v[i].kind == SYMBOL_STRUCT) {
+                f = defs.v[i].file;
+                *symbol = defs.v[i].symbol;
+            }
+        places_release(&defs);
+    }
+    if (f != FILE_NONE && *symbol == RECORD_NONE) {
+        *symbol = tour_symbol(w, f, STR("main"));
+        if (*symbol == RECORD_NONE)
+            *symbol = tour_symbol(w, f, last);
+    }
+    return f;
+}
+
+/* The file of a list that has a main function, else the first that is there. */
+static uint32_t by_sources(uint32_t *symbol, struct tour_work *w, struct str dir, struct str sources, bool program)
+{
+    struct str rest = sources, word;
+    uint32_t first = FILE_NONE;
+    while (word_next(&rest, &word)) {
+        uint32_t f = str_is(word, "\\") ? FILE_NONE : find(w, normal(w->arena, dir, word));
+        if (f == FILE_NONE)
+            continue;
+        first = first == FILE_NONE ? f : first;
+        if (!program)
+            break;
+        if ((*symbol = tour_symbol(w, f, STR("main"))) != RECORD_NONE)
+            return f;
+    }
+    return first;
+}
+
 uint32_t tour_resolve(uint32_t *symbol, struct tour_work *w, const struct manifest *m, const struct declared *d)
 {
+    uint32_t f = FILE_NONE;
+    bool slash = memchr(d->target.p, '/', d->target.n) != NULL, program = d->kind == DECLARED_PROGRAM;
     *symbol = RECORD_NONE;
-    uint32_t f = by_path(w, m->dir, d->target);
-    if (f != FILE_NONE && d->kind == DECLARED_PROGRAM)
+    if (d->sources.n)
+        f = by_sources(symbol, w, m->dir, d->sources, program);
+    if (f == FILE_NONE && !slash && memchr(d->target.p, ':', d->target.n))
+        return by_python(symbol, w, m->dir, d->target);
+    if (f == FILE_NONE)
+        f = by_path(w, m->dir, d->target);
+    if (f == FILE_NONE && d->target.n && program) /* a directory with its main file: Sources/App */
+        for (const char *const *name = (const char *const[]){"/main.swift", "/entrypoint.swift", "/main.go", NULL}; *name && f == FILE_NONE; name++)
+            f = find(w, normal(w->arena, m->dir, str_join(w->arena, d->target, str_of(*name))));
+    if (f == FILE_NONE && !slash && memchr(d->target.p, '.', d->target.n))
+        return by_class(symbol, w, m->dir, d->target);
+    if (f != FILE_NONE && program && *symbol == RECORD_NONE)
         *symbol = tour_symbol(w, f, STR("main"));
     return f;
 }

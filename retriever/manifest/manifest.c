@@ -7,6 +7,36 @@
 
 const struct manifest_format manifest_formats[] = {
     {"package.json", "npm", read_package_json},
+    {"pyproject.toml", "Python", read_pyproject},
+    {"setup.cfg", "setuptools", read_setup_cfg},
+    {"setup.py", "setuptools", read_setup_py},
+    {"tox.ini", "tox", read_tox_ini},
+    {"Cargo.toml", "Cargo", read_cargo},
+    {"go.mod", "Go", read_go_mod},
+    {"pom.xml", "Maven", read_pom},
+    {"build.gradle", "Gradle", read_gradle},
+    {"build.gradle.kts", "Gradle", read_gradle},
+    {"composer.json", "Composer", read_composer},
+    {"*.gemspec", "RubyGems", read_gemspec},
+    {"*.csproj", ".NET", read_msbuild},
+    {"*.fsproj", ".NET", read_msbuild},
+    {"*.vbproj", ".NET", read_msbuild},
+    {"*.sln", ".NET", read_solution},
+    {"*.slnx", ".NET", read_solution},
+    {"Package.swift", "SwiftPM", read_package_swift},
+    {"mix.exs", "Mix", read_mix},
+    {"CMakeLists.txt", "CMake", read_cmake},
+    {"Makefile.am", "Automake", read_automake},
+    {"Makefile", "Make", read_makefile},
+    {"GNUmakefile", "Make", read_makefile},
+    {"meson.build", "Meson", read_meson},
+    {"build.zig", "Zig", read_build_zig},
+    {"*.cabal", "Cabal", read_cabal},
+    {".github/workflows/*.yml", "GitHub Actions", read_ci},
+    {".github/workflows/*.yaml", "GitHub Actions", read_ci},
+    {".gitlab-ci.yml", "GitLab CI", read_ci},
+    {".travis.yml", "Travis CI", read_ci},
+    {"appveyor.yml", "AppVeyor", read_ci},
     {NULL},
 };
 
@@ -67,6 +97,14 @@ struct declared *declare_command(struct manifest *m, enum command_purpose p, str
     struct declared *d = declare(m, DECLARED_COMMAND, typed, runs, line);
     if (d)
         d->purpose = p;
+    return d;
+}
+
+struct declared *declare_usual(struct manifest *m, enum command_purpose p, const char *typed, uint32_t line)
+{
+    struct declared *d = declare_command(m, p, str_of(typed), STR(""), line);
+    if (d)
+        d->implicit = true;
     return d;
 }
 

@@ -71,6 +71,8 @@ const struct fact *facts_in(const struct facts *f, uint32_t group, const char *l
 struct declared *declare(struct manifest *m, enum declared_kind kind, struct str name, struct str target, uint32_t line);
 /* A command: what is typed, what it runs. NULL past the limit. */
 struct declared *declare_command(struct manifest *m, enum command_purpose p, struct str typed, struct str runs, uint32_t line);
+/* One that the format has by convention, without a line of its own. typed: literal, or in the arena. */
+struct declared *declare_usual(struct manifest *m, enum command_purpose p, const char *typed, uint32_t line);
 enum command_purpose purpose_of(struct str name); /* of a target or script called so: "build", "test:unit", "lint" */
 bool manifest_has(const struct manifest *m, struct str path); /* relative to its directory */
 bool manifest_hass(const struct manifest *m, const char *path);
