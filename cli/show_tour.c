@@ -129,7 +129,7 @@ static void show_modules(struct buf *out, const struct look *l, json_t *r)
         if (int_of(row, "used"))
             put_styled(out, l, STYLE_DIM, "; used %lld× by %lld", (long long)int_of(row, "used"), (long long)int_of(row, "used_by"));
         if (*text_of(hub, "symbol")) {
-            put_styled(out, l, STYLE_DIM, "; most of it ");
+            put_styled(out, l, STYLE_DIM, "; start at ");
             put_styled(out, l, STYLE_NAME, "%s ", text_of(hub, "symbol"));
             put_place(out, l, hub, false, false);
         }

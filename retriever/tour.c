@@ -6,10 +6,10 @@
 
 /* What is held against a file before it counts as something else than the code itself; see nature.c for the votes: one
  * directory called `tests`, `examples` or `deps` is enough. */
-#define ROLE_TEST_FROM .4f
-#define ROLE_EXAMPLE_FROM .4f
-#define ROLE_TOOL_FROM .5f
-#define ROLE_VENDORED_FROM .3f
+#define ROLE_TEST_FROM .39f
+#define ROLE_EXAMPLE_FROM .39f
+#define ROLE_TOOL_FROM .39f
+#define ROLE_VENDORED_FROM .29f
 #define ROLE_GENERATED_FROM .8f
 
 const char *tour_role_name(enum tour_role r)

@@ -81,7 +81,8 @@ static bool defines(const struct buf *words, struct str name)
 {
     static const char *const verb[] = {" is ", " are ", " provides ", " lets ", ", a ", " - ", NULL};
     for (size_t i = 0; name.n > 1 && i + name.n < words->len; i++) {
-        if (strncasecmp(words->data + i, name.p, name.n) || (i && isalnum((unsigned char)words->data[i - 1])))
+        bool begins = !i || (i > 1 && words->data[i - 1] == ' ' && strchr(".!?:", words->data[i - 2])); /* a sentence */
+        if (!begins || strncasecmp(words->data + i, name.p, name.n))
             continue;
         for (const char *const *v = verb; *v; v++)
             if (str_begins((struct str){words->data + i + name.n, words->len - i - name.n}, *v))

@@ -115,6 +115,8 @@ static void add_entry(struct tour_work *w, const struct manifest *m, const struc
     if (x->at == CITE_NONE) {
         struct record r;
         x->file = tour_resolve(&x->symbol, w, m, d);
+        if (x->file != FILE_NONE && x->role == ROLE_MAIN) /* a build file in the root declares the tests' programs, too */
+            x->role = w->role[x->file];
         if (x->file != FILE_NONE && tour_record(&r, w, x->file)) {
             const struct record_symbol *s = x->symbol < r.head->nsymbols ? &r.symbol[x->symbol] : NULL;
             x->at = tour_cite(w, x->file, x->symbol, s ? s->start_line : 1, s ? s->end_line : 1);

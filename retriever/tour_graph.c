@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define LINES_WORTH 30   /* of a definition: what is longer explains no more to begin with */
+#define FOREIGN_LOSS .7  /* of a module that is all for another platform */
 #define REST_WORTH .1    /* what is left of a flat directory stands behind its files */
 #define SAME_NAME_MAX 64 /* definitions of one name that are looked at: a name with more says nothing */
 
@@ -285,7 +286,7 @@ double tour_worth(const struct tour_def *d)
     return (1 + __builtin_popcountll(d->users)) * (double)d->uses * (tour_is_type(d->kind) ? 2 : 1) * (1 + lines / LINES_WORTH);
 }
 
-static void weigh(struct tour_graph *g)
+static void weigh(struct tour_graph *g, const struct tour_work *w)
 {
     uint64_t all = 1;
     for (unsigned a = 0; a < g->nmods; a++)
@@ -302,8 +303,13 @@ static void weigh(struct tour_graph *g)
         if (!h || tour_worth(d) > tour_worth(h) || (tour_worth(d) == tour_worth(h) && d->lines > h->lines))
             m->hub = (uint32_t)i;
     }
+    uint32_t foreign[MODULES_MAX] = {0}; /* lines for another platform than the asker's */
+    for (uint32_t i = 0; i < w->s->nfiles; i++)
+        if (g->module[i] != MODULE_NONE && w->s->file[i].is.foreign > .5f)
+            foreign[g->module[i]] += w->s->cut[w->s->file[i].ucut].lines;
     for (unsigned k = 0; k < g->nmods; k++)
-        g->mod[k].weight = (g->mod[k].rest ? REST_WORTH : 1) * ((double)g->mod[k].lines / (g->lines ? g->lines : 1) + (double)g->mod[k].used / (double)all);
+        g->mod[k].weight = (g->mod[k].rest ? REST_WORTH : 1) * ((double)g->mod[k].lines / (g->lines ? g->lines : 1) + (double)g->mod[k].used / (double)all) *
+                           (1 - FOREIGN_LOSS * foreign[k] / (g->mod[k].lines ? g->mod[k].lines : 1));
 }
 
 void tour_graph(struct tour_graph *g, struct tour_work *w)
@@ -314,7 +320,7 @@ void tour_graph(struct tour_graph *g, struct tour_work *w)
             g->edge[a][b].file = FILE_NONE;
     collect(g, w);
     read_uses(g, w);
-    weigh(g);
+    weigh(g, w);
 }
 
 void tour_graph_release(struct tour_graph *g)

@@ -197,6 +197,8 @@ static void entries(struct reading *r)
 
 static const char *used_reason(struct reading *r, const char *what, const struct tour_def *d)
 {
+    if (!d->uses)
+        return NULL;
     int users = __builtin_popcountll(d->users);
     if (users)
         return arena_fmt(r->w->arena, "%s: %u use%s from other files, in %d other module%s", what, d->uses, d->uses == 1 ? "" : "s", users, users == 1 ? "" : "s");
@@ -233,7 +235,7 @@ static void hubs(struct reading *r, bool types, int most)
         const struct tour_def *best = NULL;
         for (size_t i = 0; i < r->g->ndefs; i++) {
             const struct tour_def *d = &r->g->def[i];
-            if (!types && d->lines < HUB_FUNCTION_LINES)
+            if ((!types && d->lines < HUB_FUNCTION_LINES) || r->w->s->file[d->file].is.foreign > .5f)
                 continue;
             bool right = types ? tour_is_type(d->kind) : d->kind == SYMBOL_FUNCTION || d->kind == SYMBOL_METHOD;
             if (!right || d->uses < HUB_USES || d->lines < HUB_LINES || (best && tour_worth(d) <= tour_worth(best)) || taken(r, d->file, d->symbol))
@@ -261,11 +263,20 @@ static void modules(struct reading *r)
             return;
         const struct tour_def *d = &r->g->def[best->hub];
         r->modules |= 1ull << (best - r->g->mod);
-        stop(r, d->file, d->symbol, 1, 1, used_reason(r, arena_fmt(r->w->arena, "what is used most of %.*s", (int)best->dir.n, best->dir.n ? best->dir.p : "."), d));
+        const char *reason = used_reason(r, arena_fmt(r->w->arena, "what is used most of %.*s", (int)best->dir.n, best->dir.p), d);
+        stop(r, d->file, d->symbol, 1, 1, reason ? reason : arena_fmt(r->w->arena, "the largest definition of %.*s", (int)best->dir.n, best->dir.p));
     }
 }
 
 /* -- how it is used -------------------------------------------------------------------------------------------------------- */
+
+static bool is_case(const struct record *r, uint32_t symbol)
+{
+    if (symbol >= r->head->nsymbols)
+        return false;
+    uint8_t kind = r->symbol[symbol].kind;
+    return kind == SYMBOL_TEST || kind == SYMBOL_FUNCTION || kind == SYMBOL_METHOD || kind == SYMBOL_CLASS;
+}
 
 /* The test that names most of the stops. */
 static void a_test(struct reading *r)
@@ -288,8 +299,8 @@ static void a_test(struct reading *r)
         for (uint32_t k = 0; k < rec.head->nrefs; k++)
             for (size_t j = 0; j < n; j++)
                 if (!(seen >> j & 1) && str_same(record_str(&rec, rec.ref[k].name, rec.ref[k].name_len), name[j])) {
-                    if (!seen || (symbol == RECORD_NONE && rec.ref[k].symbol != RECORD_NONE && rec.symbol[rec.ref[k].symbol].name_len > 1)) {
-                        symbol = rec.ref[k].symbol != RECORD_NONE && rec.symbol[rec.ref[k].symbol].name_len > 1 ? rec.ref[k].symbol : RECORD_NONE;
+                    if (!seen || (symbol == RECORD_NONE && is_case(&rec, rec.ref[k].symbol))) {
+                        symbol = is_case(&rec, rec.ref[k].symbol) ? rec.ref[k].symbol : RECORD_NONE;
                         line = rec.ref[k].line;
                         it = name[j].p;
                     }

@@ -166,7 +166,7 @@ static uint32_t by_sources(uint32_t *symbol, struct tour_work *w, struct str dir
     uint32_t first = FILE_NONE;
     while (word_next(&rest, &word)) {
         uint32_t f = str_is(word, "\\") ? FILE_NONE : find(w, normal(w->arena, dir, word));
-        if (f == FILE_NONE)
+        if (f == FILE_NONE || w->s->file[f].is.doc >= .5f || w->s->file[f].is.config >= .5f)
             continue;
         first = first == FILE_NONE ? f : first;
         if (!program)

@@ -55,9 +55,10 @@ void read_gradle(struct manifest *m)
     static const char *const keys[] = {"mainClass", "mainClassName", NULL};
     struct str name = manifest_folder(m, "project");
     for (const char *const *k = keys; *k; k++) {
-        struct str v = value_of(m->text, *k);
-        if (v.n && v.p > m->text.p && (v.p[-1] == '"' || v.p[-1] == '\''))
-            declare(m, DECLARED_PROGRAM, name, v, line_in(m->text, v.p));
+        struct str rest = m->text;
+        for (struct str v; (v = value_of(rest, *k)).n; rest = str_from(rest, (size_t)(v.p + v.n - rest.p)))
+            if (v.p > m->text.p && (v.p[-1] == '"' || v.p[-1] == '\''))
+                declare(m, DECLARED_PROGRAM, name, v, line_in(m->text, v.p));
     }
     sources(m, name, 1);
     if (!m->dir.n) {

@@ -116,7 +116,7 @@ enum command_purpose purpose_of(struct str name)
         enum command_purpose purpose;
     } rows[] = {
         {"build", COMMAND_BUILD}, {"compile", COMMAND_BUILD}, {"all", COMMAND_BUILD}, {"dist", COMMAND_BUILD}, {"bundle", COMMAND_BUILD},
-        {"install", COMMAND_BUILD}, {"make", COMMAND_BUILD}, {"setup", COMMAND_BUILD}, {"bootstrap", COMMAND_BUILD},
+        {"install", COMMAND_BUILD}, {"setup", COMMAND_BUILD}, {"bootstrap", COMMAND_BUILD},
         {"test", COMMAND_TEST}, {"tests", COMMAND_TEST}, {"check", COMMAND_TEST}, {"spec", COMMAND_TEST}, {"e2e", COMMAND_TEST},
         {"coverage", COMMAND_TEST}, {"unit", COMMAND_TEST},
         {"start", COMMAND_RUN}, {"run", COMMAND_RUN}, {"serve", COMMAND_RUN}, {"dev", COMMAND_RUN}, {"watch", COMMAND_RUN},

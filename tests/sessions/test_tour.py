@@ -47,6 +47,17 @@ def test_shows_a_repository(w):
     assert entries["mini-example", "library"]["role"] == "example"
     commands = {c["command"]: c for c in o["commands"]}
     assert commands["npm run build"]["purpose"] == "build" and commands["npm run test"]["runs"] == "node --test"
+    modules = {m["path"]: m for m in o["modules"]}
+    assert set(modules) == {"src/", "src/carry/", "src/depot/"}, modules.keys()
+    assert modules["src/depot/"]["hub"]["symbol"] == "openDepot" and modules["src/depot/"]["used_by"] == 1
+    use = modules["src/carry/"]["uses"]
+    assert [u["path"] for u in use] == ["src/depot/"] and "openDepot" in lines(repo, use[0]["at"])[0]
+    assert {b["role"]: b["files"] for b in o["beside"]} == {"test": 1, "example": 2}
+    stops = [(s["path"], s["symbol"], s["reason"]) for s in o["reading"]]
+    assert stops[0] == ("README.md", None, "says what it is")
+    assert stops[1] == ("src/cli.js", "main", "declared entry point of the program `courier` in package.json:3"), stops
+    assert any(s[:2] == ("src/depot/depot.js", "openDepot") for s in stops), stops
+    assert stops[-1][0] == "test/carry.test.js" and "`carry`" in stops[-1][2], stops
     for p in places(o):
         assert p["commit"] and len(lines(repo, p)) == p["end_line"] - p["start_line"] + 1, p
     text = w.run("tour", cwd=repo).stdout
