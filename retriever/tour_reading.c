@@ -278,6 +278,16 @@ static bool is_case(const struct record *r, uint32_t symbol)
     return kind == SYMBOL_TEST || kind == SYMBOL_FUNCTION || kind == SYMBOL_METHOD || kind == SYMBOL_CLASS;
 }
 
+/* What a stop is about: its symbol, or of a whole file what others use most of it. */
+static uint32_t spoken_of(const struct reading *r, const struct raw_stop *s)
+{
+    const struct tour_def *best = NULL;
+    for (size_t i = 0; i < r->g->ndefs && s->symbol == RECORD_NONE; i++)
+        if (r->g->def[i].file == s->file && (!best || tour_worth(&r->g->def[i]) > tour_worth(best)))
+            best = &r->g->def[i];
+    return best ? best->symbol : s->symbol;
+}
+
 /* The test that names most of the stops. */
 static void a_test(struct reading *r)
 {
@@ -287,7 +297,7 @@ static void a_test(struct reading *r)
     const char *first = NULL;
     size_t n = 0;
     for (size_t i = 0; i < r->w->nstops; i++)
-        if (r->w->stop[i].symbol != RECORD_NONE && (name[n] = name_of(r->w, r->w->stop[i].file, r->w->stop[i].symbol)).n > 2 && !str_is(name[n], "main"))
+        if ((name[n] = name_of(r->w, r->w->stop[i].file, spoken_of(r, &r->w->stop[i]))).n > 2 && !str_is(name[n], "main"))
             n++;
     for (uint32_t i = 0; i < r->w->s->nfiles && n && looked < TESTS_MAX; i++) {
         struct record rec;

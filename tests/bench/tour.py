@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Row tour.entry_points: the share of the entry points that the manifests of real repositories declare which `codeask tour` names.
 
 The repositories are the clones in CODEASK_BENCH_REPOS (a colon parts several folders), by name, the first CODEASK_BENCH_TOUR (20) whose
