@@ -65,16 +65,26 @@ static void put_entry(struct buf *out, const struct look *l, json_t *row)
     buf_addc(out, '\n');
 }
 
+/* Several build systems of one repository declare the same programs. */
+static bool listed(json_t *const *shown, size_t n, json_t *row)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(text_of(shown[i], "name"), text_of(row, "name")) && !strcmp(text_of(shown[i], "kind"), text_of(row, "kind")))
+            return true;
+    return false;
+}
+
 static void show_entries(struct buf *out, const struct look *l, json_t *rows)
 {
     size_t i, shown = 0, more = 0, others = 0;
-    json_t *row;
+    json_t *row, *list[ENTRIES_SHOWN];
     json_array_foreach(rows, i, row) {
         if (!is_main(row)) {
             others++;
-        } else if (shown < ENTRIES_SHOWN) {
-            if (!shown++)
+        } else if (shown < ENTRIES_SHOWN && !listed(list, shown, row)) {
+            if (!shown)
                 heading(out, l, "Entry points");
+            list[shown++] = row;
             put_entry(out, l, row);
         } else {
             more++;

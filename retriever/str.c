@@ -13,11 +13,6 @@ bool str_is(struct str s, const char *literal)
     return s.n == n && !memcmp(s.p, literal, n);
 }
 
-bool str_same(struct str a, struct str b)
-{
-    return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
-}
-
 struct str str_trim(struct str s)
 {
     while (s.n && is_space(*s.p))

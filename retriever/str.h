@@ -8,7 +8,6 @@
 #include <stdbool.h>
 
 bool str_is(struct str s, const char *literal);
-bool str_same(struct str a, struct str b);
 bool str_begins(struct str s, const char *literal);
 bool str_ends(struct str s, const char *literal);
 bool str_eat(struct str *s, const char *literal);    /* removes a prefix */

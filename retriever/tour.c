@@ -39,6 +39,15 @@ static bool tests_inside(const struct snap_file *f)
     return true;
 }
 
+/* Directories that nature.c gives no vote, because their names are words as well: git's and Perl's t/, and contrib/. */
+static bool below(struct str path, const char *directory)
+{
+    for (struct str rest = path, part; (part = str_until(rest, "/")).n < rest.n; rest = str_from(rest, part.n + 1))
+        if (str_is(part, directory))
+            return true;
+    return false;
+}
+
 static enum tour_role role_of(const struct snap_file *f)
 {
     const struct file_nature *is = &f->is;
@@ -46,7 +55,9 @@ static enum tour_role role_of(const struct snap_file *f)
         return ROLE_VENDORED;
     if (is->test >= ROLE_TEST_FROM && is->test >= is->example && !tests_inside(f))
         return ROLE_TEST;
-    if (is->example >= ROLE_EXAMPLE_FROM)
+    if (below(f->path, "t"))
+        return ROLE_TEST;
+    if (is->example >= ROLE_EXAMPLE_FROM || below(f->path, "contrib"))
         return ROLE_EXAMPLE;
     if (is->script >= ROLE_TOOL_FROM)
         return ROLE_TOOL;

@@ -6,7 +6,7 @@
 
 #define README_LINES 400   /* in which a first paragraph is looked for */
 #define ABOUT_LINES 12     /* of a paragraph */
-#define PARAGRAPHS 12      /* looked at for one that says what it is */
+#define PARAGRAPHS 4       /* looked at for one that says what it is; later ones speak of parts */
 #define PROSE_LETTERS 25   /* a line with fewer letters outside of links and marks is a title or a row of badges */
 
 static bool is_readme(struct str path)
@@ -121,6 +121,10 @@ static bool paragraph(struct found_paragraph *out, struct lines *l, bool *commen
             plain_line(&out->words, s);
         } while (out->last - out->first + 1 < ABOUT_LINES && lines_next(l, &line) && (s = str_trim(line)).n && !strchr("#|`<", *s.p) &&
                  !str_begins(s, "==") && !str_begins(s, "--") && !str_begins(s, ".."));
+        if (out->last == out->first && (str_begins(s, "==") || str_begins(s, "--"))) { /* it was a title */
+            buf_clear(&out->words);
+            continue;
+        }
         return true;
     }
     return false;

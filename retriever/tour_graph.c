@@ -9,6 +9,7 @@
 #define LINES_WORTH 30   /* of a definition: what is longer explains no more to begin with */
 #define FOREIGN_LOSS .7  /* of a module that is all for another platform */
 #define REST_WORTH .1    /* what is left of a flat directory stands behind its files */
+#define LINE_BYTES 4096  /* no person wrote a longer line; what is called on in it is not looked for */
 #define SAME_NAME_MAX 64 /* definitions of one name that are looked at: a name with more says nothing */
 
 bool tour_is_type(uint8_t kind)
@@ -32,6 +33,23 @@ static int by_name(const void *a, const void *b)
     return x->symbol < y->symbol ? -1 : x->symbol > y->symbol;
 }
 
+static const char *family(const char *language)
+{
+    static const char *const same[][2] = {{"cpp", "c"}, {"cuda", "c"}, {"typescript", "javascript"}, {"tsx", "javascript"}, {"kotlin", "java"},
+                                          {"scala", "java"}, {"ocaml_interface", "ocaml"}};
+    for (size_t i = 0; language && i < sizeof same / sizeof *same; i++)
+        if (!strncmp(language, same[i][0], LANGUAGE_NAME_MAX))
+            return same[i][1];
+    return language ? language : "";
+}
+
+/* `struct strbuf;` and the like: C names a type that is defined elsewhere. */
+static bool declares_alone(const char *language, const struct record_symbol *x)
+{
+    return (x->kind == SYMBOL_STRUCT || x->kind == SYMBOL_CLASS || x->kind == SYMBOL_ENUM) && x->start_line == x->end_line &&
+           !strcmp(family(language), "c");
+}
+
 static void collect(struct tour_graph *g, struct tour_work *w)
 {
     for (uint32_t i = 0; i < w->s->nfiles; i++) {
@@ -40,7 +58,7 @@ static void collect(struct tour_graph *g, struct tour_work *w)
             continue;
         for (uint32_t k = 0; k < r.head->nsymbols; k++) {
             const struct record_symbol *x = &r.symbol[k];
-            if (!counts(x->kind) || !x->name_len)
+            if (!counts(x->kind) || !x->name_len || declares_alone(w->s->file[i].language, x))
                 continue;
             VEC_ROOM(g->def, g->ndefs, g->cap);
             g->def[g->ndefs++] = (struct tour_def){.name = hash64(r.strings + x->name, x->name_len), .file = i, .symbol = k, .kind = x->kind,
@@ -50,16 +68,6 @@ static void collect(struct tour_graph *g, struct tour_work *w)
     }
     if (g->ndefs)
         qsort(g->def, g->ndefs, sizeof *g->def, by_name);
-}
-
-static const char *family(const char *language)
-{
-    static const char *const same[][2] = {{"cpp", "c"}, {"cuda", "c"}, {"typescript", "javascript"}, {"tsx", "javascript"}, {"kotlin", "java"},
-                                          {"scala", "java"}, {"ocaml_interface", "ocaml"}};
-    for (size_t i = 0; language && i < sizeof same / sizeof *same; i++)
-        if (!strncmp(language, same[i][0], LANGUAGE_NAME_MAX))
-            return same[i][1];
-    return language ? language : "";
 }
 
 static struct str folder(struct str path)
@@ -131,6 +139,8 @@ static bool is_name(char c)
 /* What a name is called on in a line: "store" of "store.open(x)", "?" of "f().open(x)"; empty for "open(x)". */
 static struct str receiver_of(struct str line, struct str name)
 {
+    if (line.n > LINE_BYTES)
+        return STR("?");
     for (size_t i = 0; i + name.n <= line.n; i++) {
         if (memcmp(line.p + i, name.p, name.n) || (i + name.n < line.n && is_name(line.p[i + name.n])) || (i && is_name(line.p[i - 1])))
             continue;

@@ -4,7 +4,7 @@
 
 #define PARTS_WANTED 16      /* no more is parted from there on */
 #define PART_SHARE 8         /* what is less than 1/8 of the code is not parted further */
-#define FLAT_SHARE 3         /* files right in one directory that are 1/3 of the code are modules themselves … */
+#define FLAT_SHARE 2         /* files right in one directory that are half of the code are modules themselves … */
 #define FLAT_FILES 24        /* … the largest of them */
 #define MODULES_LISTED 14
 #define USES_LISTED 5

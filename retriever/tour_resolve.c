@@ -159,8 +159,8 @@ static uint32_t by_class(uint32_t *symbol, struct tour_work *w, struct str dir, 
     return f;
 }
 
-/* The file of a list that has a main function, else the first that is there. */
-static uint32_t by_sources(uint32_t *symbol, struct tour_work *w, struct str dir, struct str sources, bool program)
+/* The file of a list that has a main function, else the first that is there; of a library the one that is called like it. */
+static uint32_t by_sources(uint32_t *symbol, struct tour_work *w, struct str dir, struct str sources, struct str name, bool program)
 {
     struct str rest = sources, word;
     uint32_t first = FILE_NONE;
@@ -168,9 +168,13 @@ static uint32_t by_sources(uint32_t *symbol, struct tour_work *w, struct str dir
         uint32_t f = str_is(word, "\\") ? FILE_NONE : find(w, normal(w->arena, dir, word));
         if (f == FILE_NONE || w->s->file[f].is.doc >= .5f || w->s->file[f].is.config >= .5f)
             continue;
+        if (!program) {
+            struct str stem = {w->s->file[f].path.p + w->s->file[f].stem, w->s->file[f].stem_len};
+            if (str_same(stem, name) || (str_begins(name, "lib") && str_same(stem, str_until(str_from(name, 3), "."))))
+                return f;
+            continue;
+        }
         first = first == FILE_NONE ? f : first;
-        if (!program)
-            break;
         if ((*symbol = tour_symbol(w, f, STR("main"))) != RECORD_NONE)
             return f;
     }
@@ -183,7 +187,9 @@ uint32_t tour_resolve(uint32_t *symbol, struct tour_work *w, const struct manife
     bool slash = memchr(d->target.p, '/', d->target.n) != NULL, program = d->kind == DECLARED_PROGRAM;
     *symbol = RECORD_NONE;
     if (d->sources.n)
-        f = by_sources(symbol, w, m->dir, d->sources, program);
+        f = by_sources(symbol, w, m->dir, d->sources, d->name, program);
+    if (d->sources.n && !program) /* its first source is nowhere to begin */
+        return f;
     if (f == FILE_NONE && !slash && memchr(d->target.p, ':', d->target.n))
         return by_python(symbol, w, m->dir, d->target);
     if (f == FILE_NONE)

@@ -56,7 +56,7 @@ void read_gradle(struct manifest *m)
     struct str name = manifest_folder(m, "project");
     for (const char *const *k = keys; *k; k++) {
         struct str rest = m->text;
-        for (struct str v; (v = value_of(rest, *k)).n; rest = str_from(rest, (size_t)(v.p + v.n - rest.p)))
+        for (struct str v; m->n < MANIFEST_ITEMS && (v = value_of(rest, *k)).n; rest = str_from(rest, (size_t)(v.p + v.n - rest.p)))
             if (v.p > m->text.p && (v.p[-1] == '"' || v.p[-1] == '\''))
                 declare(m, DECLARED_PROGRAM, name, v, line_in(m->text, v.p));
     }

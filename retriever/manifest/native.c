@@ -1,6 +1,19 @@
 /* CMake, Automake, Meson, Make, Zig and Cabal. */
 #include "retriever/manifest/formats.h"
 
+/* "uv_run_tests", "unit-test", "foo_benchmark": what a build declares for testing alone says so in its name. */
+static bool names_test(struct str name)
+{
+    static const char *const word[] = {"test", "tests", "unittest", "unittests", "bench", "benchmark", "benchmarks", "fuzzer", NULL};
+    for (struct str rest = name, part; rest.n; rest = str_from(rest, part.n + 1)) {
+        part = str_until(rest, "_-./");
+        for (const char *const *x = word; *x; x++)
+            if (str_is(part, *x))
+                return true;
+    }
+    return false;
+}
+
 /* -- CMake ----------------------------------------------------------------------------------------------------------------- */
 
 static bool is_option(struct str word)
@@ -54,6 +67,7 @@ void read_cmake(struct manifest *m)
             if (d) {
                 d->sources = sources;
                 d->end_line = call.end_line;
+                d->test = names_test(name);
             }
         }
     }
@@ -113,12 +127,14 @@ static struct str canonical(struct manifest *m, struct str name)
 
 static struct str sources_of(struct manifest *m, struct str name)
 {
-    struct str want = str_join(m->arena, canonical(m, name), STR("_SOURCES")), line, value;
+    struct str want = str_join(m->arena, canonical(m, name), STR("_SOURCES")), dist = str_joins(m->arena, "dist_", want), line, value;
     struct lines l = lines_of(m->text);
     uint32_t at;
-    while (whole_line(&l, &line, &at))
-        if (str_same(assigned(line, &value), want) || str_same(assigned(line, &value), str_joins(m->arena, "dist_", want)))
+    while (whole_line(&l, &line, &at)) {
+        struct str variable = assigned(line, &value);
+        if (str_same(variable, want) || str_same(variable, dist))
             return value;
+    }
     return (struct str){"", 0};
 }
 
@@ -136,8 +152,8 @@ void read_automake(struct manifest *m)
         for (size_t i = 0; i < sizeof rows / sizeof *rows && variable.n; i++) {
             if (!str_ends(variable, rows[i].primary))
                 continue;
-            bool test = str_find(variable, "check") != SIZE_MAX || str_begins(variable, "TEST") || str_find(variable, "EXTRA") != SIZE_MAX;
-            while (make_word(&value, &name)) {
+            bool test = str_begins(variable, "check") || str_begins(variable, "TEST") || str_find(variable, "EXTRA") != SIZE_MAX;
+            while (m->n < MANIFEST_ITEMS && make_word(&value, &name)) {
                 if (memchr(name.p, '$', name.n) || *name.p == '#')
                     continue;
                 struct str sources = sources_of(m, name), first = sources, target;
@@ -172,14 +188,14 @@ void read_makefile(struct manifest *m)
         while (name.n && name.p[name.n - 1] == ' ')
             name.n--;
         struct str rest = name, word;
-        while (word_next(&rest, &word)) {
+        while (m->n < MANIFEST_ITEMS && word_next(&rest, &word)) {
             bool plain = true;
             for (size_t i = 0; i < word.n; i++)
                 plain &= !strchr("/.%$()@\"'", word.p[i]);
             enum command_purpose p = purpose_of(word);
             bool twice = false;
             for (size_t i = 0; i < m->n; i++)
-                twice |= m->v[i].name.n == word.n + 5 && str_ends(m->v[i].name, arena_strn(m->arena, word.p, word.n));
+                twice |= str_same(str_from(m->v[i].name, strlen("make ")), word);
             if (plain && p != COMMAND_OTHER && !twice)
                 declare_command(m, p, str_joins(m->arena, "make ", word), STR(""), l.number);
         }
@@ -199,15 +215,16 @@ void read_meson(struct manifest *m)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct calls c = calls_of(m->text, "#");
         while (calls_next(&c, rows[i].call, &call)) {
-            struct str inside = str_trim(call.inside), rest = inside, name, target;
+            struct str inside = str_trim(call.inside), rest = inside, name, target = {"", 0};
             if (!inside.n || (*inside.p != '\'' && *inside.p != '"') || !quoted_next(&rest, &name))
                 continue;
-            struct str own = rest;
-            if (!quoted_next(&own, &target))
+            while (quoted_next(&rest, &target) && (*target.p == '-' || !target.n || str_rfind(target, '.') == SIZE_MAX)) /* an argument of the compiler */
                 target = (struct str){"", 0};
             struct declared *d = declare(m, rows[i].kind, name, target, call.line);
-            if (d)
+            if (d) {
                 d->end_line = call.end_line;
+                d->test = names_test(name);
+            }
         }
     }
     struct calls c = calls_of(m->text, "#");

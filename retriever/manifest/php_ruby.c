@@ -10,7 +10,6 @@ void read_composer(struct manifest *m)
     package = package.n ? package : manifest_folder(m, "package");
     for (size_t i = 0; i < f.n; i++) {
         const struct fact *x = &f.v[i];
-        struct str last = x->depth ? x->key[x->depth - 1] : (struct str){"", 0};
         if (!x->value.n)
             continue;
         if (fact_is(x, "description"))
@@ -23,7 +22,6 @@ void read_composer(struct manifest *m)
             declare(m, DECLARED_LIBRARY, package, x->value, x->line);
         else if (fact_is(x, "scripts/*") || fact_is(x, "scripts/*/[]"))
             declare_command(m, purpose_of(x->key[1]), str_joins(m->arena, "composer ", x->key[1]), x->value, x->line);
-        (void)last;
     }
     facts_release(&f);
 }
@@ -72,12 +70,12 @@ void read_gemspec(struct manifest *m)
         declare(m, DECLARED_PROGRAM, single, str_join(m->arena, dir, single), line_in(m->text, single.p));
     }
     if (memchr(list.p, '"', list.n) || memchr(list.p, '\'', list.n)) {
-        while (quoted_next(&list, &one)) {
+        while (m->n < MANIFEST_ITEMS && quoted_next(&list, &one)) {
             any = true;
             declare(m, DECLARED_PROGRAM, one, str_join(m->arena, dir, one), line_in(m->text, one.p));
         }
     } else {
-        while (word_next(&list, &one)) {
+        while (m->n < MANIFEST_ITEMS && word_next(&list, &one)) {
             any = true;
             declare(m, DECLARED_PROGRAM, one, str_join(m->arena, dir, one), line_in(m->text, one.p));
         }

@@ -82,13 +82,13 @@ void read_pyproject(struct manifest *m)
 }
 
 /* "name = a.b:c" as a line of [options.entry_points], or a string of setup(entry_points=…). */
-static void entry_line(struct manifest *m, struct str group, struct str line, uint32_t number)
+static void entry_line(struct manifest *m, struct str group, struct str line, uint32_t number /* 0: of the text's */)
 {
     struct str name = str_until(line, "="), target = object_of(str_from(line, name.n + 1));
     bool program = str_is(group, "console_scripts") || str_is(group, "gui_scripts");
     name = str_trim(name);
-    if (name.n && target.n)
-        declare(m, program ? DECLARED_PROGRAM : DECLARED_PLUGIN, name, target, number);
+    if (name.n && target.n && m->n < MANIFEST_ITEMS)
+        declare(m, program ? DECLARED_PROGRAM : DECLARED_PLUGIN, name, target, number ? number : line_in(m->text, line.p));
 }
 
 void read_setup_cfg(struct manifest *m)
@@ -119,9 +119,9 @@ void read_setup_py(struct manifest *m)
         for (const char *const *g = groups; *g; g++) {
             struct str list = list_of(call.inside, *g), one;
             while (quoted_next(&list, &one))
-                entry_line(m, str_of(*g), one, line_in(m->text, one.p));
+                entry_line(m, str_of(*g), one, 0);
         }
-        for (struct str scripts = list_of(call.inside, "scripts"), one; quoted_next(&scripts, &one);)
+        for (struct str scripts = list_of(call.inside, "scripts"), one; m->n < MANIFEST_ITEMS && quoted_next(&scripts, &one);)
             declare(m, DECLARED_PROGRAM, str_base(one), one, line_in(m->text, one.p));
         if (name.n && call.inside.p <= name.p && name.p[-1] != '(' && (name.p[-1] == '"' || name.p[-1] == '\''))
             package_of(m, name, at);

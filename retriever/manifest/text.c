@@ -3,7 +3,10 @@
 #include <ctype.h>
 #include <strings.h>
 
-#define BRACKETS_MAX 64 /* open at once inside a call */
+#define BRACKETS_MAX 64        /* open at once inside a call */
+#define CALL_BYTES (64 << 10)  /* of one call; with CALLS_MAX of them a hostile file costs a quarter of a second */
+#define CALLS_MAX 4000         /* of one name in one file */
+#define LINE_BYTES 4096        /* looked at before a name, for a comment's mark */
 
 static bool is_space(char c)
 {
@@ -86,15 +89,16 @@ static uint32_t line_at(struct calls *c, size_t at)
     return c->line;
 }
 
-/* The byte behind the bracket that closes the one at `open`; the text's end where none does. */
+/* The byte behind the bracket that closes the one at `open`; where none does, or a limit is passed, as far as was looked. */
 static size_t closing(struct str t, size_t open, const char *comment)
 {
     int depth = 0;
+    t = str_upto(t, open + CALL_BYTES);
     for (size_t i = open; i < t.n;) {
         char ch = t.p[i];
         if (ch == '(' || ch == '[' || ch == '{') {
             if (++depth > BRACKETS_MAX)
-                break;
+                return i;
         } else if ((ch == ')' || ch == ']' || ch == '}') && !--depth) {
             return i + 1;
         }
@@ -107,7 +111,7 @@ bool calls_next(struct calls *c, const char *name, struct call *out)
 {
     size_t n = strlen(name);
     struct str t = c->text;
-    while (c->at < t.n) {
+    while (c->at < t.n && c->found < CALLS_MAX) {
         size_t at = c->at;
         if (!is_word(t.p[at])) {
             c->at = skip(t, at, c->comment);
@@ -130,6 +134,7 @@ bool calls_next(struct calls *c, const char *name, struct call *out)
         for (size_t i = at; i < close; i++)
             out->end_line += t.p[i] == '\n';
         c->at = end + 1; /* calls inside calls count too */
+        c->found++;
         return true;
     }
     return false;
@@ -160,7 +165,7 @@ static bool behind_name(struct str t, const char *name, size_t *at)
         if (memcmp(t.p + i, name, n) || (i && is_word(t.p[i - 1])) || is_word(t.p[i + n]))
             continue;
         size_t line = i;
-        while (line && t.p[line - 1] != '\n')
+        while (line && t.p[line - 1] != '\n' && i - line < LINE_BYTES)
             line--;
         struct str before = str_trim((struct str){t.p + line, i - line});
         if (str_begins(before, "#") || str_begins(before, "//") || str_begins(before, "--"))

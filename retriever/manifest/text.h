@@ -21,6 +21,7 @@ struct calls {
     const char *comment;     /* "#", "//", "--": to the end of the line */
     size_t at;
     uint32_t line, line_at;  /* the line of byte line_at */
+    unsigned found;
 };
 struct call {
     struct str inside;       /* between the brackets */
