@@ -74,6 +74,13 @@ static bool listed(json_t *const *shown, size_t n, json_t *row)
     return false;
 }
 
+/* npm's packages export their own package.json for tools that want to read it. */
+static bool is_manifest(json_t *row)
+{
+    const char *name = text_of(row, "name"), *end = "/package.json";
+    return strlen(name) > strlen(end) && !strcmp(name + strlen(name) - strlen(end), end);
+}
+
 static void show_entries(struct buf *out, const struct look *l, json_t *rows)
 {
     size_t i, shown = 0, more = 0, others = 0;
@@ -81,7 +88,7 @@ static void show_entries(struct buf *out, const struct look *l, json_t *rows)
     json_array_foreach(rows, i, row) {
         if (!is_main(row)) {
             others++;
-        } else if (shown < ENTRIES_SHOWN && !listed(list, shown, row)) {
+        } else if (shown < ENTRIES_SHOWN && !listed(list, shown, row) && !is_manifest(row)) {
             if (!shown)
                 heading(out, l, "Entry points");
             list[shown++] = row;
@@ -155,7 +162,7 @@ static void show_modules(struct buf *out, const struct look *l, json_t *r)
             buf_addc(out, '\n');
     }
     if (int_of(r, "other_modules"))
-        put_styled(out, l, STYLE_DIM, "  and %lld smaller ones\n", (long long)int_of(r, "other_modules"));
+        put_styled(out, l, STYLE_DIM, "  and %lld smaller one%s\n", (long long)int_of(r, "other_modules"), int_of(r, "other_modules") == 1 ? "" : "s");
     json_array_foreach(beside, i, row) {
         size_t n = json_array_size(json_object_get(row, "paths"));
         put_styled(out, l, STYLE_DIM, "%s%lld %s file%s", i ? ", " : "  Beside the code: ", (long long)int_of(row, "files"), text_of(row, "role"),

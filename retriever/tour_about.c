@@ -64,7 +64,7 @@ static bool is_prose(struct str s)
 {
     struct buf b = BUF_INIT;
     size_t letters = 0, others = 0;
-    if (!s.n || strchr("#|=-~^`:>", *s.p) || str_begins(s, "..") || str_begins(s, "* ") || str_begins(s, "+ ") ||
+    if (!s.n || strchr("#|=-~^:>", *s.p) || str_begins(s, "..") || str_begins(s, "* ") || str_begins(s, "+ ") ||
         (*s.p == '[' && str_find(s, "]:") != SIZE_MAX)) /* where a link leads */
         return false;
     plain_line(&b, s);
@@ -81,11 +81,16 @@ static bool defines(const struct buf *words, struct str name)
 {
     static const char *const verb[] = {" is ", " are ", " provides ", " lets ", ", a ", " - ", NULL};
     for (size_t i = 0; name.n > 1 && i + name.n < words->len; i++) {
-        bool begins = !i || (i > 1 && words->data[i - 1] == ' ' && strchr(".!?:", words->data[i - 2])); /* a sentence */
+        size_t from = i, to = i + name.n;
+        while (from && strchr("`*_", words->data[from - 1]))
+            from--;
+        bool begins = !from || (from > 1 && words->data[from - 1] == ' ' && strchr(".!?:", words->data[from - 2])); /* a sentence */
         if (!begins || strncasecmp(words->data + i, name.p, name.n))
             continue;
+        while (to < words->len && strchr("`*_", words->data[to]))
+            to++;
         for (const char *const *v = verb; *v; v++)
-            if (str_begins((struct str){words->data + i + name.n, words->len - i - name.n}, *v))
+            if (str_begins((struct str){words->data + to, words->len - to}, *v))
                 return true;
     }
     return false;
@@ -119,7 +124,7 @@ static bool paragraph(struct found_paragraph *out, struct lines *l, bool *commen
             if (out->words.len)
                 buf_addc(&out->words, ' ');
             plain_line(&out->words, s);
-        } while (out->last - out->first + 1 < ABOUT_LINES && lines_next(l, &line) && (s = str_trim(line)).n && !strchr("#|`<", *s.p) &&
+        } while (out->last - out->first + 1 < ABOUT_LINES && lines_next(l, &line) && (s = str_trim(line)).n && !strchr("#|<", *s.p) && !str_begins(s, "```") &&
                  !str_begins(s, "==") && !str_begins(s, "--") && !str_begins(s, ".."));
         if (out->last == out->first && (str_begins(s, "==") || str_begins(s, "--"))) { /* it was a title */
             buf_clear(&out->words);

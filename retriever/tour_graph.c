@@ -6,10 +6,12 @@
 
 #include <stdlib.h>
 
+#define ONE_LINE_WORTH .1 /* an alias, a type parameter */
 #define LINES_WORTH 30   /* of a definition: what is longer explains no more to begin with */
 #define FOREIGN_LOSS .7  /* of a module that is all for another platform */
 #define REST_WORTH .1    /* what is left of a flat directory stands behind its files */
 #define LINE_BYTES 4096  /* no person wrote a longer line; what is called on in it is not looked for */
+#define NAME_BYTES 2     /* a name of one letter is a type parameter, or everybody's `t` */
 #define SAME_NAME_MAX 64 /* definitions of one name that are looked at: a name with more says nothing */
 
 bool tour_is_type(uint8_t kind)
@@ -58,7 +60,7 @@ static void collect(struct tour_graph *g, struct tour_work *w)
             continue;
         for (uint32_t k = 0; k < r.head->nsymbols; k++) {
             const struct record_symbol *x = &r.symbol[k];
-            if (!counts(x->kind) || !x->name_len || declares_alone(w->s->file[i].language, x))
+            if (!counts(x->kind) || x->name_len < NAME_BYTES || declares_alone(w->s->file[i].language, x))
                 continue;
             VEC_ROOM(g->def, g->ndefs, g->cap);
             g->def[g->ndefs++] = (struct tour_def){.name = hash64(r.strings + x->name, x->name_len), .file = i, .symbol = k, .kind = x->kind,
@@ -157,14 +159,21 @@ static struct str receiver_of(struct str line, struct str name)
     return (struct str){"", 0};
 }
 
+/* "Add", "Dispose": as plain as words get where methods begin with a capital. */
+static bool capital_word(struct str name)
+{
+    return name.n > 1 && *name.p >= 'A' && *name.p <= 'Z' && plain_word(str_from(name, 1));
+}
+
 /* Whether a call of a plain word can mean this definition of another file: items.append(x) says nothing about one's own append,
- * store.append(x) does where the file or the type is called Store. */
+ * store.append(x) does where the type, the file or its directory is called Store. */
 static bool can_mean(struct tour_work *w, const struct tour_def *d, struct str receiver)
 {
     struct record r;
     if (!receiver.n)
         return d->kind != SYMBOL_METHOD;
-    if (str_fold_equal(receiver, stem(&w->s->file[d->file])))
+    struct str dir = folder(w->s->file[d->file].path);
+    if (str_fold_equal(receiver, stem(&w->s->file[d->file])) || (dir.n && str_fold_equal(receiver, str_base(str_upto(dir, dir.n - 1)))))
         return true;
     if (!tour_record(&r, w, d->file) || r.symbol[d->symbol].parent == RECORD_NONE)
         return false;
@@ -206,7 +215,8 @@ uint32_t tour_resolve_ref(const struct tour_graph *g, struct tour_work *w, uint3
             return best_rank >= 3 ? best : UINT32_MAX;
         if (strcmp(family(f->language), mine) || (kind != REF_CALL && !tour_is_type(d->kind) && d->kind != SYMBOL_MODULE))
             continue;
-        bool meant = d->file == from || kind != REF_CALL || !plain_word(name) || can_mean(w, d, receiver);
+        bool meant = d->file == from || kind != REF_CALL ||
+                     !(plain_word(name) || (d->kind == SYMBOL_METHOD && capital_word(name))) || can_mean(w, d, receiver);
         int rank = !meant ? 0 : d->file == from ? 4 : imports(w->s, from, d->file) ? 3 : str_same(folder(f->path), folder(w->s->file[from].path)) ? 2 : 1;
         if (!rank)
             continue;
@@ -265,7 +275,7 @@ static void read_uses(struct tour_graph *g, struct tour_work *w)
             if (x->kind == REF_IMPORT || x->kind == REF_EXPORT)
                 continue;
             struct str name = record_str(&r, x->name, x->name_len), receiver = {"", 0};
-            if (x->kind == REF_CALL && plain_word(name) && is_defined(g, name))
+            if (x->kind == REF_CALL && (plain_word(name) || capital_word(name)) && is_defined(g, name))
                 receiver = receiver_of(line_of(&src, w, i, x->line), name);
             uint32_t d = tour_resolve_ref(g, w, i, name, x->kind, receiver);
             if (d == UINT32_MAX || g->def[d].file == i)
@@ -293,7 +303,8 @@ static void read_uses(struct tour_graph *g, struct tour_work *w)
 double tour_worth(const struct tour_def *d)
 {
     double lines = d->lines < LINES_WORTH ? d->lines : LINES_WORTH;
-    return (1 + __builtin_popcountll(d->users)) * (double)d->uses * (tour_is_type(d->kind) ? 2 : 1) * (1 + lines / LINES_WORTH);
+    double kind = d->lines == 1 ? ONE_LINE_WORTH : tour_is_type(d->kind) ? 2 : 1;
+    return (1 + __builtin_popcountll(d->users)) * (double)d->uses * kind * (1 + lines / LINES_WORTH);
 }
 
 static void weigh(struct tour_graph *g, const struct tour_work *w)

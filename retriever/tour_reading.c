@@ -19,6 +19,7 @@
 #define MODULE_STOPS 5
 #define SAME_FILE 2        /* stops in one file */
 #define SMALL_FILE 40      /* lines: an entry point so short only hands on */
+#define DOCUMENT_DEPTH 2   /* directories below which a page is about some part */
 #define TESTS_MAX 4000     /* test files that are looked at */
 
 struct reading {
@@ -75,11 +76,14 @@ static bool stop(struct reading *r, uint32_t file, uint32_t symbol, uint32_t fir
 /* -- files that speak to people ------------------------------------------------------------------------------------------- */
 
 static uint32_t find_document(struct reading *r, const char *const *names)
-{
+{ /* in the root, or one directory below it, as .github/ and docs/ are; docs/src/ as well */
     uint32_t best = FILE_NONE;
     for (uint32_t i = 0; i < r->w->s->nfiles; i++) {
         struct str path = r->w->s->file[i].path, base = str_base(path);
-        if (!tour_inside(r->w, i) || r->w->s->file[i].cut == CUT_NONE || r->w->role[i] == ROLE_VENDORED || r->w->role[i] == ROLE_TEST)
+        unsigned depth = 0;
+        for (size_t k = r->w->prefix.n; k < path.n; k++)
+            depth += path.p[k] == '/';
+        if (depth > DOCUMENT_DEPTH || !tour_inside(r->w, i) || r->w->s->file[i].cut == CUT_NONE || r->w->role[i] == ROLE_VENDORED || r->w->role[i] == ROLE_TEST)
             continue;
         for (const char *const *n = names; *n; n++) {
             size_t len = strlen(*n);
@@ -173,13 +177,16 @@ static uint32_t lines_in(const struct reading *r, uint32_t file)
 
 static void entries(struct reading *r)
 {
+    bool declared = false; /* then a main function that no manifest names is a tool beside it */
+    for (size_t i = 0; i < r->w->nentries; i++)
+        declared |= r->w->entry[i].role == ROLE_MAIN && r->w->entry[i].declared != CITE_NONE && strcmp(r->w->entry[i].kind, "plugin");
     for (int n = 0; n < ENTRY_STOPS; n++) {
         const struct raw_entry *best = NULL;
         for (size_t i = 0; i < r->w->nentries; i++) {
             const struct raw_entry *x = &r->w->entry[i];
             if (x->role != ROLE_MAIN || x->at == CITE_NONE || x->file == FILE_NONE || taken(r, x->file, RECORD_NONE) || !tour_is_code(r->w, x->file))
                 continue;
-            if (lines_in(r, x->file) < ENTRY_LINES || strcmp(x->kind, "plugin") == 0)
+            if (lines_in(r, x->file) < ENTRY_LINES || !strcmp(x->kind, "plugin") || (declared && !strcmp(x->kind, "main")))
                 continue;
             if (!best || entry_worth(r, x) > entry_worth(r, best))
                 best = x;

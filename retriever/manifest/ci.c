@@ -25,6 +25,16 @@ static const struct {
     {"zig build", COMMAND_BUILD}, {"mvn ", COMMAND_BUILD}, {"gradlew", COMMAND_BUILD}, {"meson compile", COMMAND_BUILD}, {"python -m build", COMMAND_BUILD},
 };
 
+/* What a machine does to get ready, and what only it can fill in, is no command for people. */
+static bool is_setup(struct str line)
+{
+    static const char *const begins[] = {"echo", "if ", "apt", "sudo apt", "brew ", "choco ", "which ", "pip ", "python -m pip", "npm i", "export ", NULL};
+    for (const char *const *b = begins; *b; b++)
+        if (str_begins(line, *b))
+            return true;
+    return str_find(line, "${{") != SIZE_MAX || str_find(line, "--version") != SIZE_MAX;
+}
+
 static bool at_word(struct str line, const char *words)
 {
     size_t at = str_find(line, words), end = at + strlen(words);
@@ -40,7 +50,7 @@ static void command(struct manifest *m, struct str line, uint32_t number, unsign
     line = str_trim(line);
     if (line.n > 1 && (*line.p == '"' || *line.p == '\'') && line.p[line.n - 1] == *line.p)
         line = (struct str){line.p + 1, line.n - 2};
-    if (!line.n || *line.p == '#' || line.n > 200 || str_begins(line, "echo") || str_begins(line, "if ") || *n >= CI_COMMANDS)
+    if (!line.n || *line.p == '#' || line.n > 200 || is_setup(line) || *n >= CI_COMMANDS)
         return;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!at_word(line, rows[i].words))

@@ -18,6 +18,8 @@ void read_msbuild(struct manifest *m)
     struct str target = program ? STR("Program.cs") : (struct str){"", 0};
     if (program && str_ends(base, ".fsproj"))
         target = STR("Program.fs");
+    if (sdk && str_begins(sdk->value, "Microsoft.Build.")) /* it only builds others */
+        sdk = NULL;
     struct declared *d = sdk || type ? declare(m, program ? DECLARED_PROGRAM : DECLARED_LIBRARY, name, target, (type ? type : sdk)->line) : NULL;
     if (d) {
         d->implicit = !type;
