@@ -534,10 +534,13 @@ static void little_address_space(void)
 static void a_small_address_space(void **state)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* their shadow takes terabytes */
+    print_message("a sanitizer's shadow takes terabytes: skipped\n");
+    skip();
 #endif
-    if (getenv("CODEASK_TEST_EMULATED"))
-        skip(); /* an emulator's memory is not its program's */
+    if (getenv("CODEASK_TEST_EMULATED")) {
+        print_message("an emulator's memory is not its program's: skipped\n");
+        skip();
+    }
     in_a_child(little_address_space);
 }
 
