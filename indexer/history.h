@@ -7,6 +7,7 @@
 #define CODEASK_INDEXER_HISTORY_H
 
 #include "base/arena.h"
+#include "engine/engine.h"
 #include "indexer/indexer.h"
 #include "store/history.h"
 
@@ -15,6 +16,11 @@
 int history_index(struct indexer *x, const struct repo_row *repo, const struct oid *tip, index_progress_cb cb, void *arg, struct err *e);
 /* Everything behind the commit is in. */
 bool history_whole(struct txn *t, const struct oid *tip);
+
+/* Makes the vectors of the messages behind tip that lack one; ends when all are in, or by the callback (stage "messages"). For one thread. */
+int history_embed(struct indexer *x, struct model *m, const struct oid *tip, index_progress_cb cb, void *arg, struct err *e);
+/* All behind the commit have theirs. */
+bool history_embedded(struct txn *t, const struct model_info *m, const struct oid *tip);
 
 /* -- tracing lines ------------------------------------------------------------------------------------------------------------- */
 

@@ -373,8 +373,12 @@ int index_sweep(struct indexer *x, int64_t grace, bool *did, bool *more, struct 
 {
     struct swept sum = {0};
     int rc = 0;
-    *more = false;
+    *did = *more = false;
     pthread_mutex_lock(&x->run);
+    if (pthread_mutex_trylock(&x->history)) { /* reading one takes minutes: another time */
+        pthread_mutex_unlock(&x->run);
+        return 0;
+    }
     uint64_t writes = __atomic_load_n(&x->writes, __ATOMIC_ACQUIRE);
     if (x->sweep && x->sweep_writes != writes) {
         sweep_close(x->sweep);
@@ -392,6 +396,7 @@ int index_sweep(struct indexer *x, int64_t grace, bool *did, bool *more, struct 
         sweep_close(x->sweep);
         x->sweep = NULL;
     }
+    pthread_mutex_unlock(&x->history);
     pthread_mutex_unlock(&x->run);
     *did = sum.cuts || sum.cards || sum.vectors;
     return rc;

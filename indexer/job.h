@@ -31,7 +31,7 @@ struct indexer {
     uint64_t writes;         /* atomic: grows when indexing, embedding or removing begins */
     uint32_t first_view;     /* views before it were made by another cutter: never reused, replaced when their ref is run */
     pthread_mutex_t run;     /* held by index_run: one write job at a time. Taken before seen. */
-    pthread_mutex_t history; /* held by history_index: one at a time. Never with another one. */
+    pthread_mutex_t history; /* held by history_index and while commits are swept. Never waited for with another one held. */
     pthread_mutex_t seen;    /* guards what follows */
     struct reconciled *reconciled;
     size_t nreconciled, cap_reconciled;

@@ -3,7 +3,10 @@
 
 #include "base/mem.h"
 #include "base/words.h"
+#include "kernels/quant.h"
+#include "kernels/scan.h"
 #include "retriever/query.h"
+#include "store/vector.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -17,6 +20,8 @@
 #define COVERAGE_LEAST 0.5  /* of the question's words, by rarity: below it a commit is about something else */
 #define PATHS_LOOKED_AT 200 /* of one commit */
 #define SUBJECT_GAIN 0.25   /* words of the subject say what a commit is about */
+#define NEAR_LEAST 0.4      /* cosine from which a message is a candidate whatever its words */
+#define NEAR_GAIN 1.0       /* of a cosine of 1 over all words of the question: as much again */
 
 /* -- what is asked ---------------------------------------------------------------------------------------------------------- */
 
@@ -61,6 +66,7 @@ struct scoring {
     const struct history_reach *reach;
     float *score;           /* [most] sum of BM25 */
     float *covered;         /* [most] sum of idf */
+    float *near;            /* [most] cosine with the question; NULL: no vectors */
     float average;
     struct said *v;         /* postings of one term that are in reach */
     size_t n, cap;
@@ -157,27 +163,73 @@ static int by_score(const void *a, const void *b)
     return x->time > y->time ? -1 : x->time < y->time;
 }
 
+/* -- vectors ---------------------------------------------------------------------------------------------------------------- */
+
+struct nearness {
+    struct scoring *x;
+    const float *cosine;     /* [vectors] */
+    uint32_t vectors;
+};
+
+static int take_cosine(void *arg, uint32_t commit, uint32_t number)
+{
+    struct nearness *n = arg;
+    if (history_reaches(n->x->reach, commit) && number < n->vectors)
+        n->x->near[commit] = n->cosine[number];
+    return 0;
+}
+
+/* query: [dim] fp32, unit length. Without vectors of the model near stays NULL: no error. */
+static int scan_messages(struct scoring *x, struct txn *t, const struct model_info *m, const float *query, struct arena *arena, struct err *e)
+{
+    struct vector_run *run = NULL;
+    size_t nruns = 0;
+    uint8_t space[32];
+    uint16_t number;
+    said_space(space, m->hash);
+    if (vector_model(t, space, m->dim, &number, NULL))
+        return 0;
+    int rc = vectors_open(t, number, &run, &nruns, e);
+    if (rc)
+        return rc;
+    struct nearness n = {.x = x};
+    for (size_t i = 0; i < nruns; i++)
+        n.vectors = run[i].first + run[i].n > n.vectors ? run[i].first + run[i].n : n.vectors;
+    float *cosine = mem_zero((size_t)n.vectors + 1, sizeof *cosine);
+    int8_t *q = arena_alloc(arena, m->dim);
+    float scale = quant_row(q, query, m->dim);
+    for (size_t i = 0; i < nruns; i++)
+        if (run[i].dim == m->dim)
+            scan_scores(run[i].q, run[i].scale, run[i].n, m->dim, q, scale, cosine + run[i].first);
+    n.cosine = cosine;
+    x->near = mem_zero((size_t)x->reach->most + 1, sizeof *x->near);
+    rc = saidvec_each(t, number, take_cosine, &n, e);
+    free(cosine);
+    free(run);
+    return rc;
+}
+
 /* The commits that cover most of the question, best first; merges say again what their branch said, so they come behind. */
 static size_t choose(struct commit_hit *hit, const struct scoring *x, float total)
 {
     size_t n = 0;
     for (uint32_t c = 1; c < x->reach->most; c++) {
-        double coverage = total > 0 ? x->covered[c] / total : 0;
-        if (coverage < COVERAGE_LEAST)
+        double coverage = total > 0 ? x->covered[c] / total : 0, near = x->near && x->near[c] > 0 ? x->near[c] : 0;
+        if (coverage < COVERAGE_LEAST && near < NEAR_LEAST)
             continue;
-        double score = coverage + .1 * x->score[c] / (1 + x->score[c]) - (history_node(x->g, c).parent[1] ? .3 : 0);
+        double score = coverage + NEAR_GAIN * near + .1 * x->score[c] / (1 + x->score[c]) - (history_node(x->g, c).parent[1] ? .3 : 0);
         size_t at = n < CANDIDATES ? n++ : n - 1;
         if (at == CANDIDATES - 1 && n == CANDIDATES && hit[at].commit && hit[at].score >= score)
             continue;
         for (; at && hit[at - 1].score < score; at--)
             hit[at] = hit[at - 1];
-        hit[at] = (struct commit_hit){.commit = c, .score = score, .coverage = coverage};
+        hit[at] = (struct commit_hit){.commit = c, .score = score, .coverage = coverage, .near = near};
     }
     return n;
 }
 
-static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const struct query *q, const struct oid *tip, struct arena *arena,
-                     struct err *e)
+static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const struct query *q, const struct commits_query *asked,
+                     const float *vector, struct arena *arena, struct err *e)
 {
     struct history_graph g = {0};
     struct history_reach reach = {0};
@@ -189,7 +241,7 @@ static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const st
     if (rc)
         return rc;
     history_reach_init(&reach, &g);
-    history_reach_add(&reach, &g, commit_find(t, tip));
+    history_reach_add(&reach, &g, commit_find(t, asked->tip));
     x.average = average_words(&g, &reach);
     x.score = mem_zero(reach.most + 1, sizeof *x.score);
     x.covered = mem_zero(reach.most + 1, sizeof *x.covered);
@@ -200,6 +252,8 @@ static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const st
         used[nused++] = w;
         rc = score_term(&x, &total, t, w, e);
     }
+    if (!rc && vector)
+        rc = scan_messages(&x, t, model_info(asked->embedder), vector, arena, e);
     struct commit_hit *hit = arena_zero(arena, CANDIDATES + 1, sizeof *hit);
     size_t most = rc ? 0 : choose(hit, &x, total);
     for (size_t i = 0; i < most; i++) {
@@ -216,25 +270,31 @@ static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const st
     *out = hit;
     free(x.score);
     free(x.covered);
+    free(x.near);
     free(x.v);
     history_reach_release(&reach);
     history_graph_close(&g);
     return rc;
 }
 
-int commits_search(struct commit_hit **out, size_t *n, struct store *s, const char *question, const struct oid *tip, size_t most,
-                   struct arena *arena, struct err *e)
+int commits_search(struct commit_hit **out, size_t *n, struct store *s, const struct commits_query *asked, struct arena *arena, struct err *e)
 {
     struct query q;
     struct txn *t;
+    float *vector = NULL;
     *out = NULL;
     *n = 0;
-    query_parse(&q, str_of(question), arena);
+    query_parse(&q, str_of(asked->question), arena);
+    if (asked->embedder) {
+        vector = arena_alloc(arena, model_info(asked->embedder)->dim * sizeof *vector);
+        if (model_embed(asked->embedder, EMBED_QUERY, &asked->question, 1, PRIORITY_QUERY, vector, NULL, NULL, NULL))
+            vector = NULL; /* words will do */
+    }
     int rc = store_read(&t, s, e);
     if (rc)
         return rc;
-    rc = score_all(out, n, t, &q, tip, arena, e);
+    rc = score_all(out, n, t, &q, asked, vector, arena, e);
     txn_end(t);
-    *n = *n < most ? *n : most;
+    *n = *n < asked->most ? *n : asked->most;
     return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef CODEASK_RETRIEVER_COMMITS_H
 #define CODEASK_RETRIEVER_COMMITS_H
 
+#include "engine/engine.h"
 #include "retriever/retriever.h"
 #include "store/history.h"
 
@@ -12,6 +13,7 @@ struct commit_hit {
     uint32_t commit;
     double score;      /* share of the question's words that the message has, by rarity, 0 … 1, then BM25 as a tie-breaker */
     double coverage;   /* that share */
+    double near;       /* cosine of the message and the question; 0 without vectors */
     struct oid oid;
     int64_t time;
     int32_t offset;
@@ -19,9 +21,14 @@ struct commit_hit {
     uint32_t *path;    /* [npaths] path ids */
     uint32_t npaths;
 };
-/* The best commits behind tip, at most `most`, best first; only what tip reaches is looked at, document frequencies included.
- * Everything is in the arena. */
-int commits_search(struct commit_hit **out, size_t *n, struct store *s, const char *question, const struct oid *tip, size_t most,
-                   struct arena *arena, struct err *e);
+struct commits_query {
+    const char *question;
+    const struct oid *tip;
+    size_t most;
+    struct model *embedder; /* NULL: words alone */
+};
+/* The best commits behind tip, best first; only what tip reaches is looked at, document frequencies included. Everything is in the
+ * arena. */
+int commits_search(struct commit_hit **out, size_t *n, struct store *s, const struct commits_query *q, struct arena *arena, struct err *e);
 
 #endif

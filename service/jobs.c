@@ -126,6 +126,17 @@ static bool on_embed(void *arg, const struct index_progress *p)
     return go;
 }
 
+/* Whoever comes to wait for the job's code interrupts: the job begins anew, and finds that much done. */
+static bool on_messages(void *arg, const struct index_progress *p)
+{
+    struct job *j = arg;
+    bool go = on_embed(arg, p);
+    pthread_mutex_lock(&j->s->mu);
+    go &= !j->touched;
+    pthread_mutex_unlock(&j->s->mu);
+    return go;
+}
+
 /* -- indexing ------------------------------------------------------------------------------------------------------------- */
 
 /* The embed job of (repo, ref), made when there is none. One that runs begins anew only where it embeds another view by now (a
@@ -164,6 +175,23 @@ static bool lacks_history(struct job *j, const struct seen *seen)
     return !whole;
 }
 
+/* Vectors of messages, which nobody waits for. */
+static bool lacks_messages(struct job *j, const struct seen *seen)
+{
+    struct service *s = j->s;
+    struct embedder *m = NULL;
+    struct txn *t;
+    if (!s->o.config->history || !s->o.config->embed || j->repo.plain || !seen->oid_len || !models_number(s, NULL) || models_embedder(&m, s, NULL))
+        return false;
+    bool lacks = !store_read(&t, s->store, NULL);
+    if (lacks) {
+        lacks = !history_embedded(t, model_info(m->model), &seen->commit);
+        txn_end(t);
+    }
+    models_drop(s, m);
+    return lacks;
+}
+
 /* What the second thread has to do. seen: the view as it is after the job; *known tells whether it could be found. */
 static bool lacks_vectors(struct seen *seen, bool *known, struct job *j)
 {
@@ -187,7 +215,7 @@ static void index_one(struct jobs *x, struct job *j)
     if (rc && rc != ERR_CANCELED)
         log_err(LOG_WARN, j->repo.name, &e);
     struct seen seen;
-    bool known = false, embed = !rc && lacks_vectors(&seen, &known, j);
+    bool known = false, embed = !rc && lacks_vectors(&seen, &known, j), messages = !rc && !embed && known && lacks_messages(j, &seen);
     pthread_mutex_lock(&s->mu);
     x->busy = false;
     if (!j->ref)
@@ -201,15 +229,16 @@ static void index_one(struct jobs *x, struct job *j)
     } else {
         x->upkeep = true;
         resume_all(j, embed ? MILESTONE_INDEXED : MILESTONE_EMBEDDED, NULL);
-        if (embed) {
+        if (embed || messages) {
             struct job *then = embed_job(s, &j->repo, j->ref, j->all_branches, known ? &seen : NULL);
-            for (struct request *rq = j->waiting.first, *next; rq; rq = next) { /* they go on waiting for the vectors */
+            for (struct request *rq = embed ? j->waiting.first : NULL, *next; rq; rq = next) { /* they go on waiting for the vectors */
                 next = rq->wait_next;
                 rq->on = &then->waiting;
                 rq->wait_next = then->waiting.first;
                 then->waiting.first = rq;
             }
-            j->waiting.first = NULL;
+            if (embed)
+                j->waiting.first = NULL;
         }
     }
     if (!(rc == ERR_CANCELED && s->draining)) { /* else it stays for the next start */
@@ -277,25 +306,47 @@ static int each_tip(void *arg, const struct ref_row *r)
     return 0;
 }
 
-/* The commits behind what the job is about. */
-static int read_history(struct job *j, struct err *e)
+/* The commits that the job is about: l->v on the heap. */
+static int list_tips(struct tips *l, struct job *j, struct err *e)
 {
     struct service *s = j->s;
-    struct tips l = {0};
     struct seen seen;
     struct txn *t;
     int rc = 0;
     if (j->all_branches) {
         if ((rc = store_read(&t, s->store, e)))
             return rc;
-        rc = refs_each(t, j->repo.id, each_tip, &l, e);
+        rc = refs_each(t, j->repo.id, each_tip, l, e);
         txn_end(t);
     } else if (!(rc = view_lookup(&seen, s, &j->repo, j->ref, e)) && seen.oid_len) {
-        VEC_ROOM(l.v, l.n, l.cap);
-        l.v[l.n++] = seen.commit;
+        VEC_ROOM(l->v, l->n, l->cap);
+        l->v[l->n++] = seen.commit;
     }
+    return rc;
+}
+
+static int read_history(struct job *j, struct err *e)
+{
+    struct tips l = {0};
+    int rc = list_tips(&l, j, e);
     for (size_t i = 0; i < l.n && !rc; i++)
-        rc = history_index(s->indexer, &j->repo, &l.v[i], on_embed, j, e);
+        rc = history_index(j->s->indexer, &j->repo, &l.v[i], on_embed, j, e);
+    free(l.v);
+    return rc;
+}
+
+/* Nobody waits for the vectors of messages: whoever did goes on before. */
+static int embed_messages(struct job *j, struct model *m, struct err *e)
+{
+    struct service *s = j->s;
+    struct tips l = {0};
+    pthread_mutex_lock(&s->mu);
+    if (!s->draining)
+        resume_all(j, MILESTONE_EMBEDDED, NULL);
+    pthread_mutex_unlock(&s->mu);
+    int rc = list_tips(&l, j, e);
+    for (size_t i = 0; i < l.n && !rc; i++)
+        rc = history_embed(s->indexer, m, &l.v[i], on_messages, j, e);
     free(l.v);
     return rc;
 }
@@ -345,6 +396,8 @@ static void embed_one(struct jobs *x, struct job *j)
         rc = models_embedder(&m, s, &e);
     if (!rc && m)
         rc = embed_views(j, m->model, &e);
+    if (!rc && m && s->o.config->history && !j->repo.plain)
+        rc = embed_messages(j, m->model, &e);
     models_drop(s, m);
     if (rc && rc != ERR_CANCELED)
         log_err(LOG_WARN, j->repo.name, &e);

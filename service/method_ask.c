@@ -57,7 +57,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         sc.note = query_note(rq, &q, &sc);
     *result = json_pack("{so, sn, ss, so, so, sn}", "id", answer_id(), "conversation", "mode", mode_name[a.mode], "answer",
                         json_cstr(a.markdown ? a.markdown : ""), "citations", citations(&sc, &a), "model");
-    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, q.text, e))) {
+    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, q.text, m ? m->model : NULL, e))) {
         json_decref(*result);
         *result = NULL;
         goto out;

@@ -145,7 +145,7 @@ static int by_score(const void *a, const void *b)
 }
 
 static int gather(struct found *v, size_t *n, struct request *rq, const struct scope *sc, const struct answer *a, const char *question,
-                  struct err *e)
+                  struct model *embedder, struct err *e)
 {
     *n = 0;
     for (size_t k = 0; k < sc->n; k++) {
@@ -153,7 +153,8 @@ static int gather(struct found *v, size_t *n, struct request *rq, const struct s
         size_t nhits;
         if (!sc->seen[k].oid_len)
             continue;
-        int rc = commits_search(&hit, &nhits, rq->s->store, question, &sc->seen[k].commit, LOOKED_AT, &rq->arena, e);
+        struct commits_query q = {question, &sc->seen[k].commit, LOOKED_AT, embedder};
+        int rc = commits_search(&hit, &nhits, rq->s->store, &q, &rq->arena, e);
         for (size_t i = 0; i < nhits && !rc; i++) {
             struct found *f = &v[(*n)++];
             *f = (struct found){.h = hit[i], .target = k};
@@ -168,7 +169,8 @@ static int gather(struct found *v, size_t *n, struct request *rq, const struct s
     return 0;
 }
 
-int why_add(json_t *result, struct request *rq, const struct scope *sc, const struct answer *a, const char *question, struct err *e)
+int why_add(json_t *result, struct request *rq, const struct scope *sc, const struct answer *a, const char *question, struct model *embedder,
+            struct err *e)
 {
     struct buf b = BUF_INIT;
     size_t n = 0, shown = 0;
@@ -178,7 +180,7 @@ int why_add(json_t *result, struct request *rq, const struct scope *sc, const st
     bool enough = a->mode != ANSWER_INSUFFICIENT;
     json_t *cites = enough ? json_incref(json_object_get(result, "citations")) : json_array();
     uint32_t number = (uint32_t)json_array_size(cites);
-    int rc = gather(v, &n, rq, sc, a, question, e);
+    int rc = gather(v, &n, rq, sc, a, question, embedder, e);
     for (size_t i = 0; i < n && shown < COMMITS && !rc; i++) {
         if (!enough && v[i].h.coverage < COVERAGE_ALONE)
             continue;

@@ -426,6 +426,8 @@ int commit_drop(struct txn *t, uint32_t commit, struct err *e)
         code = 0;
     if (!code)
         code = tab_del(t, T_COMMIT, val(key, 4));
+    if (!code)
+        code = saidvec_drop(t, commit);
     if (code)
         return txn_err(t, code, e, "forgetting a commit");
     return history_node_put(t, commit, &none, e);

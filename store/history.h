@@ -10,7 +10,7 @@
  *   pathname  path id u32                        path
  *   touch     path id u32, commit number u32     what the commit did to the path (store/touch.h)
  *   said      term u64, first commit number u32  postings of messages: (delta of the number, count) as varints
- *   saidvec   model u16, commit number u32       vector number u32 of the message
+ *   saidvec   commit number u32, space u16       vector number u32 of the message, in a space of its own (said_space)
  *
  * A commit is first numbered (its node knows parents and time: HISTORY_PENDING), then read (HISTORY_IN), newest first. */
 #ifndef CODEASK_STORE_HISTORY_H
@@ -119,8 +119,19 @@ struct said {
 int said_put(struct txn *t, uint64_t term, const struct said *v, size_t n, struct err *e);
 /* All postings of a term, of every batch. Stops on non-zero. */
 int said_each(struct txn *t, uint64_t term, int (*each)(void *arg, const struct said *v), void *arg, struct err *e);
-int saidvec_put(struct txn *t, uint16_t model, uint32_t commit, uint32_t number, struct err *e);
-uint32_t saidvec_get(struct txn *t, uint16_t model, uint32_t commit); /* VECTOR_NONE (vector.h) */
+
+/* -- vectors of messages ------------------------------------------------------------------------------------------------ */
+/* What vector_model is asked for: the model's messages have numbers of their own, so that searches of code do not scan them. */
+static inline void said_space(uint8_t out[32], const uint8_t model[32])
+{
+    for (int i = 0; i < 32; i++)
+        out[i] = (uint8_t)~model[i];
+}
+/* number: VECTOR_NONE (vector.h) for a message that says nothing. */
+int saidvec_put(struct txn *t, uint16_t space, uint32_t commit, uint32_t number, struct err *e);
+bool saidvec_get(struct txn *t, uint16_t space, uint32_t commit, uint32_t *number); /* false: it was not made */
+/* All of a space, by commit. Stops on non-zero. */
+int saidvec_each(struct txn *t, uint16_t space, int (*each)(void *arg, uint32_t commit, uint32_t number), void *arg, struct err *e);
 
 /* -- sweep --------------------------------------------------------------------------------------------------------------- */
 /* Forgetting commits that no ref of any repository (table ref) reaches: such a commit is first noted, and goes once it was out

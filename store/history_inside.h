@@ -7,7 +7,8 @@
 
 int history_node_get(struct txn *t, uint32_t commit, struct history_node *out, struct err *e);
 int history_node_put(struct txn *t, uint32_t commit, const struct history_node *n, struct err *e);
-/* Forgets one commit: its rows, and its node is free. *rows: how many went. */
+int saidvec_drop(struct txn *t, uint32_t commit); /* of every space; an LMDB code */
+/* Forgets one commit: its rows, and its node is free. */
 int commit_drop(struct txn *t, uint32_t commit, struct err *e);
 
 #endif

@@ -61,26 +61,63 @@ int said_each(struct txn *t, uint64_t term, int (*each)(void *arg, const struct 
     return rc || !code || code == MDB_NOTFOUND ? rc : txn_err(t, code, e, "reading the words of commits");
 }
 
-static MDB_val saidvec_key(uint8_t key[6], uint16_t model, uint32_t commit)
+#define SAIDVEC_KEY 6
+
+static MDB_val saidvec_key(uint8_t key[SAIDVEC_KEY], uint16_t space, uint32_t commit)
 {
-    put_be16(key, model);
-    put_be32(key + 2, commit);
-    return val(key, 6);
+    put_be32(key, commit);
+    put_be16(key + 4, space);
+    return val(key, SAIDVEC_KEY);
 }
 
-int saidvec_put(struct txn *t, uint16_t model, uint32_t commit, uint32_t number, struct err *e)
+int saidvec_put(struct txn *t, uint16_t space, uint32_t commit, uint32_t number, struct err *e)
 {
-    uint8_t key[6];
-    return txn_err(t, tab_put(t, T_SAIDVEC, saidvec_key(key, model, commit), val(&number, sizeof number), 0), e,
-                   "storing a commit's vector");
+    uint8_t key[SAIDVEC_KEY];
+    return txn_err(t, tab_put(t, T_SAIDVEC, saidvec_key(key, space, commit), val(&number, sizeof number), 0), e, "storing a commit's vector");
 }
 
-uint32_t saidvec_get(struct txn *t, uint16_t model, uint32_t commit)
+bool saidvec_get(struct txn *t, uint16_t space, uint32_t commit, uint32_t *number)
 {
-    uint8_t key[6];
+    uint8_t key[SAIDVEC_KEY];
     MDB_val v;
-    uint32_t n = VECTOR_NONE;
-    if (!tab_get(t, T_SAIDVEC, saidvec_key(key, model, commit), &v) && v.mv_size == sizeof n)
-        memcpy(&n, v.mv_data, sizeof n);
-    return n;
+    if (tab_get(t, T_SAIDVEC, saidvec_key(key, space, commit), &v) || v.mv_size != sizeof *number)
+        return false;
+    memcpy(number, v.mv_data, sizeof *number);
+    return true;
+}
+
+int saidvec_each(struct txn *t, uint16_t space, int (*each)(void *arg, uint32_t commit, uint32_t number), void *arg, struct err *e)
+{
+    MDB_cursor *c;
+    MDB_val k, v;
+    int code = tab_cursor(t, T_SAIDVEC, &c), rc = 0;
+    if (code)
+        return txn_err(t, code, e, "reading the vectors of commits");
+    for (code = mdb_cursor_get(c, &k, &v, MDB_FIRST); !code && !rc; code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        uint32_t number;
+        if (k.mv_size != SAIDVEC_KEY || v.mv_size != sizeof number || get_be16((const uint8_t *)k.mv_data + 4) != space)
+            continue;
+        memcpy(&number, v.mv_data, sizeof number);
+        rc = each(arg, get_be32(k.mv_data), number);
+    }
+    mdb_cursor_close(c);
+    return rc || !code || code == MDB_NOTFOUND ? rc : txn_err(t, code, e, "reading the vectors of commits");
+}
+
+int saidvec_drop(struct txn *t, uint32_t commit)
+{
+    uint8_t key[SAIDVEC_KEY];
+    MDB_cursor *c;
+    MDB_val k = saidvec_key(key, 0, commit), v;
+    int code = tab_cursor(t, T_SAIDVEC, &c);
+    if (code)
+        return code;
+    for (code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); !code; code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        if (k.mv_size != SAIDVEC_KEY || get_be32(k.mv_data) != commit)
+            break;
+        if ((code = mdb_cursor_del(c, 0)))
+            break;
+    }
+    mdb_cursor_close(c);
+    return code == MDB_NOTFOUND ? 0 : code;
 }

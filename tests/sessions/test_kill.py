@@ -151,5 +151,62 @@ def test_embedding(w):
     same_as_never_killed(w, m.repo, "")
 
 
+def long_history(w, steps):
+    """A repository of many commits, made at once: each changes some lines of one file, some move them or rename it."""
+    rng, repo = random.Random(3), w.repo("long", files={"readme": "x\n"})
+    files = {f"src/part{i}.py": [f"def part_{i}_{k}(value): return value + {k}" for k in range(60)] for i in range(40)}
+    stream = []
+    for n in range(steps):
+        path = rng.choice(sorted(files))
+        lines, changes = files[path], []
+        if rng.random() < .1:
+            lines.append(lines.pop(rng.randrange(len(lines) - 4)))
+        if rng.random() < .03:
+            changes.append(f"D {path}\n")
+            del files[path]
+            path = f"src/part{n}_{rng.randrange(1000)}.py"
+            files[path] = lines
+        lines[rng.randrange(len(lines))] = f"def step_{n}(value, other): return value * {n}"
+        text, message = "\n".join(lines) + "\n", f"change {n} of {path}"
+        changes.append(f"M 100644 inline {path}\ndata {len(text)}\n{text}\n")
+        stream.append(f"commit refs/heads/main\ncommitter t <t@t> {1500000000 + n * 60} +0000\ndata {len(message)}\n{message}\n"
+                      + ("from refs/heads/main^0\n" if not n else "") + "".join(changes))
+    subprocess.run(["git", "-C", str(repo), "fast-import", "--quiet"], input="".join(stream), text=True, check=True, env=w.env)
+    w.git(repo, "reset", "-q", "--hard")
+    return repo
+
+
+def histories(w, repo, home):
+    env = {"CODEASK_HOME": str(home)}
+    rows = []
+    for path in sorted(p.relative_to(repo) for p in (repo / "src").glob("*.py"))[:12]:
+        o = json.loads(w.run("history", f"{path}:1-60", "--json", cwd=repo, env=env).stdout)
+        assert "note" not in o, o
+        rows.append((o["lines"], [c["commit"] for c in o["commits"]], o["people"]))
+    w.run("stop", env=env)
+    return rows
+
+
+def test_reading_history(w):
+    w.config("embed = no\n")
+    repo = long_history(w, 12000 if LONG else 4000)
+    rng, amid = random.Random(5), 0
+    for _ in range(KILLS // 4):
+        assert w.run("index", "--no-wait", cwd=repo).returncode == 0
+        pid = w.pid()
+        jobs, until = w.json("status")["jobs"], time.monotonic() + 30
+        while jobs and not any(j["stage"] == "history" for j in jobs):
+            jobs = w.json("status")["jobs"]
+            assert time.monotonic() < until, jobs
+        amid += bool(jobs)
+        time.sleep(rng.random() * LATEST / 4)
+        os.kill(pid, signal.SIGKILL)
+    print(f"{amid} kills fell while the history was read", flush=True)
+    assert amid >= 2
+    fresh = w.root / "fresh"
+    w.config("embed = no\n", fresh)
+    assert histories(w, repo, w.home) == histories(w, repo, fresh)
+
+
 if __name__ == "__main__":
     main(globals())
