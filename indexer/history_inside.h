@@ -9,7 +9,7 @@
 #include "store/history.h"
 #include "store/touch.h"
 
-#define HISTORY_BLOB_MAX ((size_t)1 << 20)    /* larger contents are compared when somebody asks: data, not code */
+#define HISTORY_BLOB_MAX ((size_t)2 << 20)    /* larger contents are compared when somebody asks: data, not code */
 #define HISTORY_ASKED_MAX ((size_t)16 << 20)  /* … and above this never */
 #define HISTORY_COMPARED 300                  /* paths of one commit whose lines are compared ahead: a commit that touches more
                                                  is mechanical, and its lines are compared when somebody asks */

@@ -7,6 +7,12 @@
 
 #define READS_MAX 400 /* of commits that git is asked about in one trace: each costs a few ms at most */
 
+struct asked {
+    uint32_t commit, path;
+    bool told;
+    struct touch touch;
+};
+
 struct path_touches {
     uint32_t path;
     uint32_t *commit;
@@ -31,6 +37,11 @@ void way_close(struct way *w)
         free(w->path[i]);
     }
     free(w->path);
+    for (size_t i = 0; i < w->nasked; i++) {
+        touch_release(&w->asked[i]->touch);
+        free(w->asked[i]);
+    }
+    free(w->asked);
     history_graph_close(&w->graph);
     txn_end(w->t);
     blobs_free(w->blobs);
@@ -100,29 +111,43 @@ static int open_git(struct way *w, struct err *e)
     return rc;
 }
 
-/* Asks git what a commit did to a path. What git cannot tell leaves *out as it is. */
-static void ask_git(struct touch *out, struct way *w, uint32_t commit, uint32_t path)
+static void read_git(struct asked *a, struct way *w)
 {
     struct commit_row row;
     struct str name;
     struct read_commit c = {0};
-    struct touch t;
-    if (w->reads++ >= READS_MAX || commit_get(w->t, commit, &row, NULL) || path_get(w->t, path, &name, NULL))
-        return;
-    if (open_git(w, NULL))
+    if (commit_get(w->t, a->commit, &row, NULL) || path_get(w->t, a->path, &name, NULL) || open_git(w, NULL))
         return;
     git_oid id = git_of(&row.oid);
-    if (!commit_read_path(&t, &c, w->blobs, w->git, &id, arena_strn(w->arena, name.p, name.n), NULL)) {
-        for (unsigned k = 0; k < t.nsides; k++)
-            if (t.side[k].how == TOUCH_RENAMED || t.side[k].how == TOUCH_RENAMED_UNREAD) {
-                t.side[k].from = path_find(w->t, c.source[t.side[k].from]);
-                if (!t.side[k].from)
-                    t.side[k].how = TOUCH_ABSENT;
-            }
-        touch_release(out);
-        *out = t;
+    a->told = !commit_read_path(&a->touch, &c, w->blobs, w->git, &id, arena_strn(w->arena, name.p, name.n), NULL);
+    for (unsigned k = 0; a->told && k < a->touch.nsides; k++) {
+        struct touch_side *s = &a->touch.side[k];
+        if ((s->how == TOUCH_RENAMED || s->how == TOUCH_RENAMED_UNREAD) && !(s->from = path_find(w->t, c.source[s->from])))
+            s->how = TOUCH_ABSENT;
     }
     read_commit_release(&c);
+}
+
+/* Asks git what a commit did to a path. What git cannot tell leaves *out as it is. */
+static void ask_git(struct touch *out, struct way *w, uint32_t commit, uint32_t path)
+{
+    struct asked *a = NULL;
+    for (size_t i = w->nasked; i-- > 0 && !a;)
+        if (w->asked[i]->commit == commit && w->asked[i]->path == path)
+            a = w->asked[i];
+    if (!a) {
+        if (w->nasked >= READS_MAX)
+            return;
+        VEC_ROOM(w->asked, w->nasked, w->cap_asked);
+        a = w->asked[w->nasked++] = mem_zero(1, sizeof *a);
+        a->commit = commit;
+        a->path = path;
+        read_git(a, w);
+    }
+    if (a->told) {
+        touch_release(out);
+        touch_copy(out, &a->touch);
+    }
 }
 
 bool way_unread(const struct touch *t)

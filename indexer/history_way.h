@@ -4,6 +4,7 @@
 
 #include "indexer/history_inside.h"
 
+struct asked; /* of git: what a commit did to a path */
 struct path_touches; /* of one path: every commit that touched it */
 
 struct way {
@@ -15,7 +16,8 @@ struct way {
     size_t npaths, cap;
     git_repository *git;       /* opened when something must be read from it */
     struct blobs *blobs;
-    unsigned reads;            /* contents and trees that were asked of git */
+    struct asked **asked;      /* each costs milliseconds, and is wanted twice: when lines come to it, and when they go on */
+    size_t nasked, cap_asked;
 };
 
 int way_open(struct way *w, struct store *s, const struct repo_row *repo, struct arena *arena, struct err *e);

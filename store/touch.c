@@ -13,6 +13,17 @@ void touch_release(struct touch *t)
     t->nsides = 0;
 }
 
+void touch_copy(struct touch *to, const struct touch *from)
+{
+    *to = *from;
+    for (unsigned i = 0; i < from->nsides; i++) {
+        const struct touch_side *s = &from->side[i];
+        to->side[i].hunk = mem_alloc((s->nhunks + 1) * sizeof *s->hunk);
+        if (s->nhunks)
+            memcpy(to->side[i].hunk, s->hunk, s->nhunks * sizeof *s->hunk);
+    }
+}
+
 static bool has_lines(uint8_t how)
 {
     return how == TOUCH_HERE || how == TOUCH_RENAMED;

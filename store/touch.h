@@ -45,6 +45,7 @@ struct touch {
     struct touch_side side[TOUCH_SIDES]; /* lists on the heap: touch_release */
 };
 void touch_release(struct touch *t);
+void touch_copy(struct touch *to, const struct touch *from); /* what was in *to is not released */
 void touch_write(struct buf *out, const struct touch *t);
 int touch_read(struct touch *out, struct str bytes, struct err *e); /* ERR_CORRUPT */
 
