@@ -229,7 +229,7 @@ static size_t choose(struct commit_hit *hit, const struct scoring *x, float tota
 }
 
 static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const struct query *q, const struct commits_query *asked,
-                     const float *vector, struct arena *arena, struct err *e)
+                     struct arena *arena, struct err *e)
 {
     struct history_graph g = {0};
     struct history_reach reach = {0};
@@ -252,8 +252,8 @@ static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const st
         used[nused++] = w;
         rc = score_term(&x, &total, t, w, e);
     }
-    if (!rc && vector)
-        rc = scan_messages(&x, t, model_info(asked->embedder), vector, arena, e);
+    if (!rc && asked->vector)
+        rc = scan_messages(&x, t, asked->model, asked->vector, arena, e);
     struct commit_hit *hit = arena_zero(arena, CANDIDATES + 1, sizeof *hit);
     size_t most = rc ? 0 : choose(hit, &x, total);
     for (size_t i = 0; i < most; i++) {
@@ -277,23 +277,25 @@ static int score_all(struct commit_hit **out, size_t *n, struct txn *t, const st
     return rc;
 }
 
+const float *commits_vector(struct model *m, const char *question, struct arena *arena)
+{
+    if (!m)
+        return NULL;
+    float *v = arena_alloc(arena, model_info(m)->dim * sizeof *v);
+    return model_embed(m, EMBED_QUERY, &question, 1, PRIORITY_QUERY, v, NULL, NULL, NULL) ? NULL : v;
+}
+
 int commits_search(struct commit_hit **out, size_t *n, struct store *s, const struct commits_query *asked, struct arena *arena, struct err *e)
 {
     struct query q;
     struct txn *t;
-    float *vector = NULL;
     *out = NULL;
     *n = 0;
     query_parse(&q, str_of(asked->question), arena);
-    if (asked->embedder) {
-        vector = arena_alloc(arena, model_info(asked->embedder)->dim * sizeof *vector);
-        if (model_embed(asked->embedder, EMBED_QUERY, &asked->question, 1, PRIORITY_QUERY, vector, NULL, NULL, NULL))
-            vector = NULL; /* words will do */
-    }
     int rc = store_read(&t, s, e);
     if (rc)
         return rc;
-    rc = score_all(out, n, t, &q, asked, vector, arena, e);
+    rc = score_all(out, n, t, &q, asked, arena, e);
     txn_end(t);
     *n = *n < asked->most ? *n : asked->most;
     return rc;

@@ -25,8 +25,11 @@ struct commits_query {
     const char *question;
     const struct oid *tip;
     size_t most;
-    struct model *embedder; /* NULL: words alone */
+    const struct model_info *model;
+    const float *vector;    /* of the question, by that model; NULL: words alone */
 };
+/* The question's vector, in the arena; NULL without a model (which may be NULL) or when it fails: words will do. Once for all tips. */
+const float *commits_vector(struct model *m, const char *question, struct arena *arena);
 /* The best commits behind tip, best first; only what tip reaches is looked at, document frequencies included. Everything is in the
  * arena. */
 int commits_search(struct commit_hit **out, size_t *n, struct store *s, const struct commits_query *q, struct arena *arena, struct err *e);

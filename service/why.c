@@ -147,13 +147,14 @@ static int by_score(const void *a, const void *b)
 static int gather(struct found *v, size_t *n, struct request *rq, const struct scope *sc, const struct answer *a, const char *question,
                   struct model *embedder, struct err *e)
 {
+    const float *vector = commits_vector(embedder, question, &rq->arena);
     *n = 0;
     for (size_t k = 0; k < sc->n; k++) {
         struct commit_hit *hit;
         size_t nhits;
         if (!sc->seen[k].oid_len)
             continue;
-        struct commits_query q = {question, &sc->seen[k].commit, LOOKED_AT, embedder};
+        struct commits_query q = {question, &sc->seen[k].commit, LOOKED_AT, vector ? model_info(embedder) : NULL, vector};
         int rc = commits_search(&hit, &nhits, rq->s->store, &q, &rq->arena, e);
         for (size_t i = 0; i < nhits && !rc; i++) {
             struct found *f = &v[(*n)++];

@@ -400,6 +400,14 @@ int touches_each(struct txn *t, uint32_t path, int (*each)(void *arg, uint32_t c
     return rc || !code || code == MDB_NOTFOUND ? rc : txn_err(t, code, e, "reading the history");
 }
 
+static int octopus_drop(struct txn *t, uint32_t commit)
+{
+    char key[32];
+    octopus_key(key, commit);
+    int code = tab_del(t, T_META, val(key, strlen(key)));
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
 int commit_drop(struct txn *t, uint32_t commit, struct err *e)
 {
     struct commit_head h;
@@ -407,8 +415,10 @@ int commit_drop(struct txn *t, uint32_t commit, struct err *e)
     uint8_t key[8];
     const char *p;
     int code = commit_value(t, commit, &h, &p);
-    if (code == MDB_NOTFOUND) /* numbered only. Its row of commitof stays, and leads to a free node: as good as none */
-        return history_node_put(t, commit, &none, e);
+    if (code == MDB_NOTFOUND) { /* numbered only. Its row of commitof stays, and leads to a free node: as good as none */
+        code = octopus_drop(t, commit);
+        return code ? txn_err(t, code, e, "forgetting a commit") : history_node_put(t, commit, &none, e);
+    }
     for (uint32_t i = 0; i < h.npaths && !code; i++) {
         uint32_t path;
         memcpy(&path, p + 4ull * i, sizeof path);
@@ -428,6 +438,8 @@ int commit_drop(struct txn *t, uint32_t commit, struct err *e)
         code = tab_del(t, T_COMMIT, val(key, 4));
     if (!code)
         code = saidvec_drop(t, commit);
+    if (!code)
+        code = octopus_drop(t, commit);
     if (code)
         return txn_err(t, code, e, "forgetting a commit");
     return history_node_put(t, commit, &none, e);

@@ -59,7 +59,8 @@ int main(int argc, char **argv)
         line[strcspn(line, "\n")] = 0;
         arena_init(&a);
         int64_t began = clock_ns();
-        if (commits_search(&hit, &hits, s, &(struct commits_query){line, &head.commit, BEST, m}, &a, &e))
+        struct commits_query q = {line, &head.commit, BEST, m ? model_info(m) : NULL, commits_vector(m, line, &a)};
+        if (commits_search(&hit, &hits, s, &q, &a, &e))
             hits = 0;
         ms += (double)(clock_ns() - began) / 1e6;
         n++;
