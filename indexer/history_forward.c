@@ -134,11 +134,12 @@ int history_lines_of(uint32_t *first, uint32_t *last, struct store *s, const str
         goto out;
     if ((rc = way_rest(&rest, &commit, &t, &x.w, x.v[at].path, e)))
         goto out;
-    if (!t.nsides) {
+    bool made = !t.nsides || t.side[0].how == TOUCH_ABSENT || t.side[0].how == TOUCH_UNSOUGHT;
+    if (made) {
         *first = 1;
         *last = UINT32_MAX; /* it made the file */
     }
-    for (uint32_t i = 0; t.nsides && i < t.side[0].nhunks && !rc; i++) {
+    for (uint32_t i = 0; !made && i < t.side[0].nhunks && !rc; i++) {
         uint32_t from = t.side[0].hunk[i].at, to = from + t.side[0].hunk[i].n;
         rc = up(&from, &to, &x, at, e);
         if (!rc && to > from && to - from > best && t.side[0].hunk[i].n) {

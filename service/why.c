@@ -19,6 +19,7 @@
 #define CITED_LINES 20      /* of one citation */
 #define BODY_BYTES 600      /* of a message that is quoted */
 #define COVERAGE_ALONE 0.75 /* of the question's words that a message needs where the code gave no answer */
+#define NEAR_ALONE 0.55     /* or the cosine: questions that no repository answers stayed under .5 */
 #define SAME_FILE_GAIN 0.15 /* a commit of a file that the answer cites anyway */
 
 struct cited {
@@ -183,7 +184,7 @@ int why_add(json_t *result, struct request *rq, const struct scope *sc, const st
     uint32_t number = (uint32_t)json_array_size(cites);
     int rc = gather(v, &n, rq, sc, a, question, embedder, e);
     for (size_t i = 0; i < n && shown < COMMITS && !rc; i++) {
-        if (!enough && v[i].h.coverage < COVERAGE_ALONE)
+        if (!enough && v[i].h.coverage < COVERAGE_ALONE && v[i].h.near < NEAR_ALONE)
             continue;
         bool there = v[i].at.found && holds(&v[i].at, &sc->repo[v[i].target]);
         if (!shown++)

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 from blame_compare import blame  # noqa: E402
-from lib import BUILD, main, write  # noqa: E402
+from lib import BUILD, main, wait_for, write  # noqa: E402
 
 LONG = os.environ.get("CODEASK_TEST_LONG") == "1"
 WORDS = "alpha beta gamma delta omega buffer socket parser window packet header cursor thread vector matrix".split()
@@ -191,6 +191,28 @@ def test_questions_why(w):
     assert "## History" not in o["answer"] and not any("reason_commit" in c for c in o["citations"])
     o = w.json("search", "throttled bursts of reconnects", cwd=repo, code=None)
     assert all("reason_commit" not in r for r in o["results"])
+
+
+def test_questions_by_meaning(w):
+    """a message in other words than the question is found by its vector, which is made while nobody waits"""
+    if not (BUILD / "share" / "codeask" / "models").exists():
+        return
+    repo = w.repo("meaning", files={"src/send.py": "def send(request):\n    return transmit(request)\n"})
+    for n, message in enumerate(["Sleep exponentially after failures\n\nOverloaded servers were hammered by clients that came back at once.",
+                                 "Sort imports", "Print colours on terminals only", "Read the settings from a file"]):
+        write(repo, {f"src/part{n}.py": f"def part_{n}(value):\n    return value + {n}\n"})
+        w.git(repo, "add", "-A")
+        w.git(repo, "commit", "-qm", message)
+    question = "why do clients wait longer each time a server is overloaded?"
+    assert w.run("index", cwd=repo).returncode == 0
+    wait_for(lambda: not w.json("status")["jobs"], "the vectors of messages")
+    found = w.json("ask", question, cwd=repo, code=None)
+    assert "Sleep exponentially" in found["answer"], found
+    w.run("stop")
+    w.config("embed = no\n", w.root / "words")
+    env = {"CODEASK_HOME": str(w.root / "words")}
+    assert w.run("index", cwd=repo, env=env).returncode == 0
+    assert "Sleep exponentially" not in w.run("ask", question, cwd=repo, env=env).stdout
 
 
 def test_shallow_bare_unborn_partial(w):

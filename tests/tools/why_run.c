@@ -1,7 +1,7 @@
 /* Finds commits for questions in a home without its daemon, to see what vectors of messages do:
  *   why_run HOME DIR [-m MODEL_FOLDER] [-e] <questions
- * Questions are lines of standard input; each gives one line: the hashes of the ten best commits, best first. DIR must have been indexed in
- * HOME. -m: with vectors, which -e makes first. The daemon of that home must not run. */
+ * Questions are lines of standard input; each gives one line: of the ten best commits HASH:COSINE, best first. The history is read in
+ * first where it lacks. -m: with vectors, which -e makes first. The daemon of that home must not run. */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "engine/engine.h"
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < hits; i++) {
             char hex[2 * GIT_ID_BYTES + 1];
             hex_of(hex, hit[i].oid.byte, GIT_ID_BYTES);
-            printf("%s%s", i ? " " : "", hex);
+            printf("%s%s:%.2f", i ? " " : "", hex, hit[i].near);
         }
         putchar('\n');
         arena_release(&a);
