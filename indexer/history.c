@@ -297,7 +297,7 @@ static int look_up(uint32_t *tip, struct history_node *n, struct store *s, const
     return 0;
 }
 
-static int bring_in(struct history_run *run, const struct oid *tip, struct err *e)
+static int bring_in(struct history_run *run, struct indexer *x, const struct oid *tip, struct err *e)
 {
     struct work w = {.run = run};
     struct history_node n;
@@ -306,6 +306,7 @@ static int bring_in(struct history_run *run, const struct oid *tip, struct err *
     bool shallow = git_repository_is_shallow(run->git) == 1;
     if (rc || n.flags & HISTORY_WHOLE || (n.flags & HISTORY_WHOLE_SHALLOW && shallow))
         return rc;
+    indexer_writes(x);
     if ((rc = history_number(run, tip, n.flags & HISTORY_WHOLE_SHALLOW && !shallow, e)) ||
         (rc = look_up(&number, &n, run->store, tip, e)) || (rc = list_pending(&w, number, e)))
         goto out;
@@ -326,7 +327,7 @@ int history_index(struct indexer *x, const struct repo_row *repo, const struct o
     pthread_mutex_lock(&x->history);
     int rc = repo_open(&run.git, repo->path, e);
     if (!rc)
-        rc = bring_in(&run, tip, e);
+        rc = bring_in(&run, x, tip, e);
     repo_close(run.git);
     pthread_mutex_unlock(&x->history);
     return rc;

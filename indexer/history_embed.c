@@ -203,6 +203,7 @@ int history_embed(struct indexer *ix, struct model *m, const struct oid *tip, in
     struct saying x = {.store = ix->store, .model = m, .dim = model_info(m)->dim};
     struct index_progress p = {.stage = "messages"};
     int64_t began = clock_ns();
+    indexer_writes(ix);
     int rc = open_space(&x.number, x.store, m, e);
     if (!rc)
         rc = list_wanted(&x, tip, e);

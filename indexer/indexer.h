@@ -71,9 +71,9 @@ int index_embedded(struct store *s, uint16_t model, uint32_t view, double *share
  * checking: ERR_NOT_FOUND when the content is gone, ERR_CORRUPT when it does not hash to oid. */
 int source_read(const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e);
 
-/* Goes on with a sweep (store/sweep.h) for a tenth of a second, while no index_run goes on and no history is read; begins one where none is on its way.
- * *did: something went; *more: call again. An index_run, an index_embed or an index_remove between two calls costs the plan alone.
- * Not while index_embed runs: both belong to one thread. grace: seconds. */
+/* Goes on with a sweep (store/sweep.h) for a tenth of a second, while no index_run goes on; begins one where none is on its way. Does
+ * nothing while a history is read. *did: something went; *more: call again. An index_run, a history_index, an index_embed, a
+ * history_embed or an index_remove between two calls costs the plan alone. Not while one of the embeds runs: they belong to one thread. grace: seconds. */
 int index_sweep(struct indexer *x, int64_t grace, bool *did, bool *more, struct err *e);
 
 /* inspect FILE: its language, record and flags as it would be cut now, without storing anything. */

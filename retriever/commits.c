@@ -194,13 +194,20 @@ static int scan_messages(struct scoring *x, struct txn *t, const struct model_in
         return rc;
     struct nearness n = {.x = x};
     for (size_t i = 0; i < nruns; i++)
-        n.vectors = run[i].first + run[i].n > n.vectors ? run[i].first + run[i].n : n.vectors;
+        n.vectors = vector_run_end(&run[i]) > n.vectors ? vector_run_end(&run[i]) : n.vectors;
     float *cosine = mem_zero((size_t)n.vectors + 1, sizeof *cosine);
     int8_t *q = arena_alloc(arena, m->dim);
     float scale = quant_row(q, query, m->dim);
-    for (size_t i = 0; i < nruns; i++)
-        if (run[i].dim == m->dim)
-            scan_scores(run[i].q, run[i].scale, run[i].n, m->dim, q, scale, cosine + run[i].first);
+    for (size_t i = 0; i < nruns; i++) {
+        if (run[i].dim != m->dim)
+            continue;
+        scan_scores(run[i].q, run[i].scale, run[i].n, m->dim, q, scale, cosine + run[i].first);
+        for (uint32_t k = run[i].number ? run[i].n : 0; k-- > 0;) { /* numbers are missing between: to their places, the last one first */
+            float c = cosine[run[i].first + k];
+            cosine[run[i].first + k] = 0;
+            cosine[run[i].number[k]] = c;
+        }
+    }
     n.cosine = cosine;
     x->near = mem_zero((size_t)x->reach->most + 1, sizeof *x->near);
     rc = saidvec_each(t, number, take_cosine, &n, e);

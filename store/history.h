@@ -10,7 +10,7 @@
  *   pathname  path id u32                        path
  *   touch     path id u32, commit number u32     what the commit did to the path (store/touch.h)
  *   said      term u64, first commit number u32  postings of messages: (delta of the number, count) as varints
- *   saidvec   commit number u32, space u16       vector number u32 of the message, in a space of its own (said_space)
+ *   saidvec   space u16, commit number u32       vector number u32 of the message, in a space of its own (said_space)
  *
  * A commit is first numbered (its node knows parents and time: HISTORY_PENDING), then read (HISTORY_IN), newest first. */
 #ifndef CODEASK_STORE_HISTORY_H

@@ -65,8 +65,8 @@ int said_each(struct txn *t, uint64_t term, int (*each)(void *arg, const struct 
 
 static MDB_val saidvec_key(uint8_t key[SAIDVEC_KEY], uint16_t space, uint32_t commit)
 {
-    put_be32(key, commit);
-    put_be16(key + 4, space);
+    put_be16(key, space);
+    put_be32(key + 2, commit);
     return val(key, SAIDVEC_KEY);
 }
 
@@ -88,17 +88,20 @@ bool saidvec_get(struct txn *t, uint16_t space, uint32_t commit, uint32_t *numbe
 
 int saidvec_each(struct txn *t, uint16_t space, int (*each)(void *arg, uint32_t commit, uint32_t number), void *arg, struct err *e)
 {
+    uint8_t key[SAIDVEC_KEY];
     MDB_cursor *c;
-    MDB_val k, v;
+    MDB_val k = saidvec_key(key, space, 0), v;
     int code = tab_cursor(t, T_SAIDVEC, &c), rc = 0;
     if (code)
         return txn_err(t, code, e, "reading the vectors of commits");
-    for (code = mdb_cursor_get(c, &k, &v, MDB_FIRST); !code && !rc; code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+    for (code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); !code && !rc; code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
         uint32_t number;
-        if (k.mv_size != SAIDVEC_KEY || v.mv_size != sizeof number || get_be16((const uint8_t *)k.mv_data + 4) != space)
+        if (k.mv_size != SAIDVEC_KEY || get_be16(k.mv_data) != space)
+            break;
+        if (v.mv_size != sizeof number)
             continue;
         memcpy(&number, v.mv_data, sizeof number);
-        rc = each(arg, get_be32(k.mv_data), number);
+        rc = each(arg, get_be32((const uint8_t *)k.mv_data + 2), number);
     }
     mdb_cursor_close(c);
     return rc || !code || code == MDB_NOTFOUND ? rc : txn_err(t, code, e, "reading the vectors of commits");
@@ -107,17 +110,11 @@ int saidvec_each(struct txn *t, uint16_t space, int (*each)(void *arg, uint32_t 
 int saidvec_drop(struct txn *t, uint32_t commit)
 {
     uint8_t key[SAIDVEC_KEY];
-    MDB_cursor *c;
-    MDB_val k = saidvec_key(key, 0, commit), v;
-    int code = tab_cursor(t, T_SAIDVEC, &c);
-    if (code)
-        return code;
-    for (code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); !code; code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-        if (k.mv_size != SAIDVEC_KEY || get_be32(k.mv_data) != commit)
-            break;
-        if ((code = mdb_cursor_del(c, 0)))
-            break;
+    uint64_t spaces = meta_get(t, "next.model");
+    for (uint64_t i = 0; i < spaces; i++) {
+        int code = tab_del(t, T_SAIDVEC, saidvec_key(key, (uint16_t)i, commit));
+        if (code && code != MDB_NOTFOUND)
+            return code;
     }
-    mdb_cursor_close(c);
-    return code == MDB_NOTFOUND ? 0 : code;
+    return 0;
 }
