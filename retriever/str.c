@@ -10,7 +10,7 @@ static bool is_space(char c)
 bool str_is(struct str s, const char *literal)
 {
     size_t n = strlen(literal);
-    return s.n == n && !memcmp(s.p, literal, n);
+    return s.n == n && (!n || !memcmp(s.p, literal, n));
 }
 
 struct str str_trim(struct str s)
@@ -25,13 +25,13 @@ struct str str_trim(struct str s)
 bool str_begins(struct str s, const char *literal)
 {
     size_t n = strlen(literal);
-    return s.n >= n && !memcmp(s.p, literal, n);
+    return s.n >= n && (!n || !memcmp(s.p, literal, n));
 }
 
 bool str_ends(struct str s, const char *literal)
 {
     size_t n = strlen(literal);
-    return s.n >= n && !memcmp(s.p + s.n - n, literal, n);
+    return s.n >= n && (!n || !memcmp(s.p + s.n - n, literal, n));
 }
 
 bool str_eat(struct str *s, const char *literal)
@@ -68,7 +68,7 @@ struct str str_from(struct str s, size_t at)
 {
     if (at > s.n)
         at = s.n;
-    return (struct str){s.p + at, s.n - at};
+    return at ? (struct str){s.p + at, s.n - at} : s; /* an empty one may have no bytes to point at */
 }
 
 struct str str_upto(struct str s, size_t n)
