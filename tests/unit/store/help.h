@@ -173,4 +173,13 @@ static inline void random_record(struct buf *out, struct rng *r, uint32_t max_ch
     buf_release(&words);
 }
 
+/* In a child process, whose test is its parent: the condition, and what `struct err e` says, go to standard error. */
+#define IN_CHILD(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, e.message);                            \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
 #endif

@@ -1,5 +1,5 @@
 /* A process that writes is killed at any moment: what it had been told is stored is stored, and nothing is half there. */
-#include "help.h"
+#include "steps.h"
 
 #include "store/internal.h"
 
@@ -17,19 +17,6 @@
     } while (0)
 
 #define PER_STEP 3 /* cuts of a batch */
-
-static struct oid oid_of(uint32_t step, uint32_t i)
-{
-    struct oid o = {{1}};
-    memcpy(o.byte + 4, &step, sizeof step);
-    memcpy(o.byte + 8, &i, sizeof i);
-    return o;
-}
-
-static void path_of(char out[64], uint32_t step, uint32_t i)
-{
-    snprintf(out, 64, "dir%u/step%06u-%u.c", step % 5, step, i);
-}
 
 /* One step is one write transaction: three cuts, three rows of the view, a vector. */
 static void write_step(struct store *s, uint32_t step)

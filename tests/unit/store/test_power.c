@@ -2,6 +2,7 @@
  * changes a file is recorded (power_disk.h) while a daemon's work is done on a store; then the home is made as it may be found
  * after each of them, and opened. */
 #include "power_disk.h"
+#include "steps.h"
 
 #include "base/file.h"
 #include "store/backup.h"
@@ -21,19 +22,6 @@ static void ack(int what, uint32_t n)
 {
     acked[what] = n;
     memcpy(record(E_ACK)->ack, acked, sizeof acked);
-}
-
-static struct oid oid_of(uint32_t step, uint32_t i)
-{
-    struct oid o = {{1}};
-    memcpy(o.byte + 4, &step, sizeof step);
-    memcpy(o.byte + 8, &i, sizeof i);
-    return o;
-}
-
-static void path_of(char out[64], uint32_t step, uint32_t i)
-{
-    snprintf(out, 64, "dir%u/step%06u-%u.c", step % 5, step, i);
 }
 
 static void text_of(struct buf *out, uint32_t step, uint32_t i)

@@ -434,22 +434,14 @@ static void in_a_child(void (*run)(void))
         fail_msg("the child ended with %d", status);
 }
 
-#define CHILD(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, e.message);                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
-
 static void fill_up(void)
 {
     struct err e = {0};
     struct store *s;
     struct rlimit most = {6 << 20, 6 << 20};
     signal(SIGXFSZ, SIG_IGN);
-    CHILD(!store_open(&s, home, NULL, &e));
-    CHILD(!setrlimit(RLIMIT_FSIZE, &most));
+    IN_CHILD(!store_open(&s, home, NULL, &e));
+    IN_CHILD(!setrlimit(RLIMIT_FSIZE, &most));
     int rc = 0;
     uint32_t stored = 0;
     while (!rc && stored < 100) {
@@ -457,39 +449,39 @@ static void fill_up(void)
         uint8_t key[4];
         void *to;
         put_be32(key, stored + 1);
-        CHILD(!store_write(&t, s, &e));
-        CHILD(!tab_reserve(t, T_TEXT, val(key, 4), 200000, 0, &to));
+        IN_CHILD(!store_write(&t, s, &e));
+        IN_CHILD(!tab_reserve(t, T_TEXT, val(key, 4), 200000, 0, &to));
         memset(to, 3, 200000);
         rc = txn_commit(t, &e);
         stored += !rc;
     }
-    CHILD(rc == ERR_FULL && strstr(e.message, "index.mdb") && e.hint[0]);
-    CHILD(stored > 10);
+    IN_CHILD(rc == ERR_FULL && strstr(e.message, "index.mdb") && e.hint[0]);
+    IN_CHILD(stored > 10);
     /* nothing is lost, and it goes on when there is room: dropped pages are used again */
     struct txn *t;
     MDB_val v;
     for (uint32_t i = 1; i <= stored; i++) {
         uint8_t key[4];
         put_be32(key, i);
-        CHILD(!store_read(&t, s, &e));
-        CHILD(!tab_get(t, T_TEXT, val(key, 4), &v) && v.mv_size == 200000 && ((char *)v.mv_data)[199999] == 3);
+        IN_CHILD(!store_read(&t, s, &e));
+        IN_CHILD(!tab_get(t, T_TEXT, val(key, 4), &v) && v.mv_size == 200000 && ((char *)v.mv_data)[199999] == 3);
         txn_end(t);
     }
     uint8_t key[4];
     for (uint32_t i = 1; i <= 5; i++) {
         put_be32(key, i);
-        CHILD(!store_write(&t, s, &e));
-        CHILD(!tab_del(t, T_TEXT, val(key, 4)));
-        CHILD(!txn_commit(t, &e));
+        IN_CHILD(!store_write(&t, s, &e));
+        IN_CHILD(!tab_del(t, T_TEXT, val(key, 4)));
+        IN_CHILD(!txn_commit(t, &e));
     }
     put_be32(key, 1);
     void *to;
-    CHILD(!store_write(&t, s, &e));
-    CHILD(!tab_reserve(t, T_TEXT, val(key, 4), 200000, 0, &to));
+    IN_CHILD(!store_write(&t, s, &e));
+    IN_CHILD(!tab_reserve(t, T_TEXT, val(key, 4), 200000, 0, &to));
     memset(to, 4, 200000);
-    CHILD(!txn_commit(t, &e));
+    IN_CHILD(!txn_commit(t, &e));
     store_close(s);
-    CHILD(!store_open(&s, home, NULL, &e));
+    IN_CHILD(!store_open(&s, home, NULL, &e));
     store_close(s);
 }
 
@@ -505,13 +497,13 @@ static void little_address_space(void)
     MDB_envinfo info;
     unsigned long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
-    CHILD(f && fscanf(f, "%lu", &pages) == 1 && !fclose(f));
+    IN_CHILD(f && fscanf(f, "%lu", &pages) == 1 && !fclose(f));
     rlim_t left = (rlim_t)pages * (rlim_t)getpagesize() + (400 << 20);
     struct rlimit most = {left, left};
-    CHILD(!setrlimit(RLIMIT_AS, &most));
-    CHILD(!store_open(&s, home, NULL, &e));
+    IN_CHILD(!setrlimit(RLIMIT_AS, &most));
+    IN_CHILD(!store_open(&s, home, NULL, &e));
     mdb_env_info(s->index.m, &info);
-    CHILD(info.me_mapsize >= 16 << 20 && info.me_mapsize <= 400 << 20);
+    IN_CHILD(info.me_mapsize >= 16 << 20 && info.me_mapsize <= 400 << 20);
     int rc = 0;
     for (uint32_t i = 1; i < 1000 && !rc; i++) {
         struct txn *t;
@@ -527,7 +519,7 @@ static void little_address_space(void)
         else
             txn_end(t);
     }
-    CHILD(rc == ERR_LIMIT);
+    IN_CHILD(rc == ERR_LIMIT);
     store_close(s);
 }
 
@@ -548,9 +540,9 @@ static void open_read_only(void)
 {
     struct store *s;
     struct err e = {0};
-    CHILD(geteuid() || !seteuid(65534)); /* the superuser writes everywhere */
-    CHILD(store_open(&s, home, NULL, &e) == ERR_IO);
-    CHILD(strstr(e.message, home));
+    IN_CHILD(geteuid() || !seteuid(65534)); /* the superuser writes everywhere */
+    IN_CHILD(store_open(&s, home, NULL, &e) == ERR_IO);
+    IN_CHILD(strstr(e.message, home));
 }
 
 static void a_read_only_home(void **state)

@@ -362,14 +362,6 @@ static void soon_outlives(void **state)
     store_close(s);
 }
 
-#define CHILD(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, e.message);                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
-
 /* No file may grow beyond what it is now: as a disk that fills up in the middle of a sweep. */
 static void sweep_in_little(struct store *s, const struct swept *before)
 {
@@ -380,26 +372,26 @@ static void sweep_in_little(struct store *s, const struct swept *before)
     char path[300];
     bool more = true;
     snprintf(path, sizeof path, "%s/index.mdb", home);
-    CHILD(!stat(path, &st));
+    IN_CHILD(!stat(path, &st));
     struct rlimit most = {(rlim_t)st.st_size, RLIM_INFINITY};
     signal(SIGXFSZ, SIG_IGN);
-    CHILD(!sweep_open(&plan, s, 5000, 0, &e));
-    CHILD(!setrlimit(RLIMIT_FSIZE, &most));
+    IN_CHILD(!sweep_open(&plan, s, 5000, 0, &e));
+    IN_CHILD(!setrlimit(RLIMIT_FSIZE, &most));
     int rc = 0;
     while (!rc && more)
         rc = sweep_step(plan, &w, &more, &e);
-    CHILD(rc == ERR_FULL && e.hint[0]);
+    IN_CHILD(rc == ERR_FULL && e.hint[0]);
     sweep_close(plan);
     most.rlim_cur = RLIM_INFINITY;
-    CHILD(!setrlimit(RLIMIT_FSIZE, &most));
+    IN_CHILD(!setrlimit(RLIMIT_FSIZE, &most));
     uint64_t cuts = w.cuts, vectors = w.vectors;
     w = (struct swept){0};
     more = true;
-    CHILD(!sweep_open(&plan, s, 5001, 0, &e));
+    IN_CHILD(!sweep_open(&plan, s, 5001, 0, &e));
     while (more)
-        CHILD(!sweep_step(plan, &w, &more, &e));
+        IN_CHILD(!sweep_step(plan, &w, &more, &e));
     sweep_close(plan);
-    CHILD(cuts + w.cuts == before->cuts && vectors + w.vectors == before->vectors);
+    IN_CHILD(cuts + w.cuts == before->cuts && vectors + w.vectors == before->vectors);
 }
 
 static void a_full_disk(void **state)
