@@ -22,7 +22,7 @@ struct str path_base(struct str path)
     size_t i = path.n;
     while (i && path.p[i - 1] != '/')
         i--;
-    return (struct str){path.p + i, path.n - i};
+    return i ? (struct str){path.p + i, path.n - i} : path; /* an empty one may have no bytes to point at */
 }
 
 void buf_release(struct buf *b)

@@ -84,14 +84,6 @@ struct str str_until(struct str s, const char *any)
     return (struct str){s.p, n};
 }
 
-struct str str_base(struct str path)
-{
-    size_t at = path.n;
-    while (at && path.p[at - 1] != '/')
-        at--;
-    return str_from(path, at);
-}
-
 struct str str_join(struct arena *a, struct str x, struct str y)
 {
     char *p = arena_alloc(a, x.n + y.n + 1);

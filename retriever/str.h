@@ -17,7 +17,6 @@ struct str str_trim(struct str s);                   /* without spaces, tabs and
 struct str str_from(struct str s, size_t at);        /* what follows the first `at` bytes; empty past the end */
 struct str str_upto(struct str s, size_t n);         /* the first n bytes at most */
 struct str str_until(struct str s, const char *any); /* up to the first of these characters */
-struct str str_base(struct str path);                /* after the last slash */
 struct str str_join(struct arena *a, struct str x, struct str y);
 struct str str_joins(struct arena *a, const char *x, struct str y);
 

@@ -11,14 +11,14 @@
 
 static bool is_readme(struct str path)
 {
-    struct str base = str_base(path);
+    struct str base = path_base(path);
     return base.n >= 6 && !strncasecmp(base.p, "readme", 6) && (base.n == 6 || base.p[6] == '.');
 }
 
 /* How good a README is to begin with: Markdown before others, then none of a translation (README.de.md). */
 static int readme_order(struct str path)
 {
-    struct str base = str_base(path);
+    struct str base = path_base(path);
     int dots = 0;
     for (size_t i = 0; i < base.n; i++)
         dots += base.p[i] == '.';
@@ -140,7 +140,7 @@ static void describe(struct tour_work *w, uint32_t file, struct str text)
 {
     struct found_paragraph p = {BUF_INIT, 0, 0}, first = {BUF_INIT, 0, 0};
     struct lines l = lines_of(text);
-    struct str name = str_base(str_of(w->l.target->repo->name));
+    struct str name = path_base(str_of(w->l.target->repo->name));
     bool comment = false, found = false;
     for (int n = 0; n < PARAGRAPHS && !found && paragraph(&p, &l, &comment); n++) {
         found = defines(&p.words, name);
@@ -163,7 +163,7 @@ void tour_about(struct tour_work *w)
     uint32_t best = FILE_NONE, lines;
     struct str text;
     for (uint32_t i = 0; i < w->s->nfiles; i++) {
-        struct str path = w->s->file[i].path, base = str_base(path);
+        struct str path = w->s->file[i].path, base = path_base(path);
         if (!tour_inside(w, i) || base.p != path.p + w->prefix.n || !is_readme(path) || w->s->file[i].cut == CUT_NONE)
             continue;
         if (best == FILE_NONE || readme_order(path) < readme_order(w->s->file[best].path))

@@ -155,7 +155,7 @@ static const char *main_name(const struct tour_work *w, uint32_t file, bool go)
     struct str stem = {f->path.p + f->stem, f->stem_len}, dir = str_upto(f->path, f->stem ? f->stem - 1u : 0);
     if (!go && !str_is(stem, "main") && !str_is(stem, "Main") && !str_is(stem, "Program"))
         return arena_strn(w->arena, stem.p, stem.n);
-    struct str name = dir.n ? str_base(dir) : str_of(w->l.target->repo->name);
+    struct str name = dir.n ? path_base(dir) : str_of(w->l.target->repo->name);
     return arena_strn(w->arena, name.p, name.n);
 }
 

@@ -74,7 +74,7 @@ static void collect(struct tour_graph *g, struct tour_work *w)
 
 static struct str folder(struct str path)
 {
-    return str_upto(path, path.n - str_base(path).n);
+    return str_upto(path, path.n - path_base(path).n);
 }
 
 static struct str stem(const struct snap_file *f)
@@ -173,7 +173,7 @@ static bool can_mean(struct tour_work *w, const struct tour_def *d, struct str r
     if (!receiver.n)
         return d->kind != SYMBOL_METHOD;
     struct str dir = folder(w->s->file[d->file].path);
-    if (str_fold_equal(receiver, stem(&w->s->file[d->file])) || (dir.n && str_fold_equal(receiver, str_base(str_upto(dir, dir.n - 1)))))
+    if (str_fold_equal(receiver, stem(&w->s->file[d->file])) || (dir.n && str_fold_equal(receiver, path_base(str_upto(dir, dir.n - 1)))))
         return true;
     if (!tour_record(&r, w, d->file) || r.symbol[d->symbol].parent == RECORD_NONE)
         return false;

@@ -79,7 +79,7 @@ static uint32_t find_document(struct reading *r, const char *const *names)
 { /* in the root, or one directory below it, as .github/ and docs/ are; docs/src/ as well */
     uint32_t best = FILE_NONE;
     for (uint32_t i = 0; i < r->w->s->nfiles; i++) {
-        struct str path = r->w->s->file[i].path, base = str_base(path);
+        struct str path = r->w->s->file[i].path, base = path_base(path);
         unsigned depth = 0;
         for (size_t k = r->w->prefix.n; k < path.n; k++)
             depth += path.p[k] == '/';
@@ -109,7 +109,7 @@ static void document(struct reading *r, const char *const *names, const char *re
 static double entry_worth(const struct reading *r, const struct raw_entry *x)
 {
     const struct snap_file *f = &r->w->s->file[x->file];
-    struct str repo = str_of(r->w->l.target->repo->name), name = str_base(str_of(x->name));
+    struct str repo = str_of(r->w->l.target->repo->name), name = path_base(str_of(x->name));
     double v = f->nimports + (x->symbol != RECORD_NONE ? 3 : 0);
     if (str_fold_equal(repo, name) || str_fold_equal(repo, str_of(x->name)))
         v += 20;

@@ -43,7 +43,7 @@ static uint32_t find(struct tour_work *w, struct str path)
 
 static struct str without_ending(struct str path)
 {
-    struct str base = str_base(path);
+    struct str base = path_base(path);
     size_t at = base.n;
     while (at && base.p[at - 1] != '.')
         at--;

@@ -6,7 +6,7 @@ void read_msbuild(struct manifest *m)
     struct facts f;
     facts_xml(&f, m->text, m->arena);
     m->broken = f.broken;
-    struct str base = str_base(m->path), name = facts_text(&f, "Project/PropertyGroup/AssemblyName");
+    struct str base = path_base(m->path), name = facts_text(&f, "Project/PropertyGroup/AssemblyName");
     const struct fact *type = facts_find(&f, "Project/PropertyGroup/OutputType"), *sdk = facts_find(&f, "Project/@Sdk"), *x;
     size_t dot = str_rfind(base, '.');
     if (!name.n || memchr(name.p, '$', name.n))

@@ -43,7 +43,7 @@ const struct manifest_format manifest_formats[] = {
 static bool named(struct str path, const char *file)
 {
     const char *star = strchr(file, '*');
-    struct str base = str_base(path);
+    struct str base = path_base(path);
     if (!star)
         return str_is(base, file);
     if (star == file)
@@ -66,7 +66,7 @@ void manifest_read(struct manifest *out, const struct manifest_format *f, struct
 {
     if (str_begins(text, "\xEF\xBB\xBF"))
         text = str_from(text, 3);
-    *out = (struct manifest){.path = path, .dir = {path.p, path.n - str_base(path).n}, .text = text, .files = files, .arena = arena};
+    *out = (struct manifest){.path = path, .dir = {path.p, path.n - path_base(path).n}, .text = text, .files = files, .arena = arena};
     if (text.n > MANIFEST_BYTES) {
         out->broken = true;
         return;
@@ -146,5 +146,5 @@ struct str manifest_folder(const struct manifest *m, const char *otherwise)
     if (!dir.n)
         return str_of(otherwise);
     dir.n--;
-    return str_base(dir);
+    return path_base(dir);
 }

@@ -160,7 +160,7 @@ void read_automake(struct manifest *m)
                 bool script = i == 3;
                 if (script || !make_word(&first, &target))
                     target = script ? name : (struct str){"", 0};
-                struct declared *d = declare(m, rows[i].kind, script ? str_base(name) : name, target, at);
+                struct declared *d = declare(m, rows[i].kind, script ? path_base(name) : name, target, at);
                 if (d) {
                     d->sources = sources;
                     d->test = test;

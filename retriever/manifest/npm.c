@@ -11,7 +11,7 @@ static struct str subpath(struct manifest *m, struct str package, struct str key
 
 static struct str without_scope(struct str package)
 {
-    return *package.p == '@' ? str_base(package) : package;
+    return *package.p == '@' ? path_base(package) : package;
 }
 
 /* Who runs the scripts, by the lock file that is there. */

@@ -15,7 +15,7 @@ void read_composer(struct manifest *m)
         if (fact_is(x, "description"))
             m->about = x->value, m->about_line = x->line;
         else if (fact_is(x, "bin") || fact_is(x, "bin/[]"))
-            declare(m, DECLARED_PROGRAM, str_base(x->value), x->value, x->line);
+            declare(m, DECLARED_PROGRAM, path_base(x->value), x->value, x->line);
         else if (fact_is(x, "autoload/psr-4/**") || fact_is(x, "autoload/psr-0/**"))
             declare(m, DECLARED_LIBRARY, x->key[2].n ? x->key[2] : package, x->value, x->line);
         else if (fact_is(x, "autoload/files/[]") || fact_is(x, "autoload/classmap/[]"))
@@ -46,7 +46,7 @@ static bool executable(void *arg, struct str path)
 
 void read_gemspec(struct manifest *m)
 {
-    struct str name = value_of(m->text, "name"), base = str_base(m->path), bindir = value_of(m->text, "bindir");
+    struct str name = value_of(m->text, "name"), base = path_base(m->path), bindir = value_of(m->text, "bindir");
     struct str about = value_of(m->text, "summary");
     if (!name.n || !str_find(name, "\"") || name.p[-1] == '=')
         name = str_upto(base, base.n - strlen(".gemspec"));

@@ -122,7 +122,7 @@ void read_setup_py(struct manifest *m)
                 entry_line(m, str_of(*g), one, 0);
         }
         for (struct str scripts = list_of(call.inside, "scripts"), one; m->n < MANIFEST_ITEMS && quoted_next(&scripts, &one);)
-            declare(m, DECLARED_PROGRAM, str_base(one), one, line_in(m->text, one.p));
+            declare(m, DECLARED_PROGRAM, path_base(one), one, line_in(m->text, one.p));
         if (name.n && call.inside.p <= name.p && name.p[-1] != '(' && (name.p[-1] == '"' || name.p[-1] == '\''))
             package_of(m, name, at);
         declare_usual(m, COMMAND_BUILD, "pip install -e .", at);

@@ -100,9 +100,9 @@ void read_go_mod(struct manifest *m)
         s = str_trim(str_from(s, 7));
         if (!word_next(&s, &word))
             return;
-        struct str last = str_base(word);
+        struct str last = path_base(word);
         if (last.n > 1 && last.n < word.n && *last.p == 'v' && last.p[1] >= '0' && last.p[1] <= '9') /* …/gin/v2 */
-            last = str_base(str_upto(word, word.n - last.n - 1));
+            last = path_base(str_upto(word, word.n - last.n - 1));
         struct str file = str_join(m->arena, last, STR(".go"));
         declare(m, DECLARED_LIBRARY, word, manifest_has(m, file) ? file : manifest_hass(m, "doc.go") ? STR("doc.go") : STR(""), l.number);
         declare_usual(m, COMMAND_BUILD, "go build ./...", l.number);
