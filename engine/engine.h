@@ -37,9 +37,11 @@ struct model;
 
 struct model_info {
     char name[64];          /* the folder's or file's name */
-    char family[32];        /* "bert" */
+    char family[32];        /* "bert", "qwen2" */
     uint8_t hash[32];       /* SHA-256 of the weights file: vectors are keyed by it */
-    uint32_t dim;           /* of an embedding */
+    uint32_t dim;           /* of an embedding; 0: it gives none */
+    uint32_t context;       /* tokens of prompt and answer together; 0: it writes nothing (generate.h) */
+    float prompt_rate;      /* tokens of a prompt read in a second, as measured when it was opened; 0: not known */
     uint32_t max_tokens;    /* a longer text is cut there */
     uint64_t bytes;         /* resident weights */
     char provider[64];      /* "cpu avx512-vnni", "cuda NVIDIA GB10" … */
