@@ -1,8 +1,7 @@
 /* How weights lie in model files: rows of blocks, each a fixed number of values in a fixed number of bytes, without padding.
  * Layouts are those of GGUF (ggml's block structs; ids of its enum ggml_type); safetensors' own types are read into them.
  *
- * The decode functions are the readable oracle that every kernel's repacking is tested against; encode rounds as the
- * format's reference quantiser does, bit for bit. Pure functions: any thread. */
+ * The decode functions are the readable oracle that every kernel's repacking is tested against. Pure functions: any thread. */
 #ifndef CODEASK_KERNELS_BLOCK_H
 #define CODEASK_KERNELS_BLOCK_H
 
@@ -25,9 +24,12 @@ struct block_format {
     const char *name; /* "Q4_K" */
     uint32_t values, bytes, gguf;
     void (*decode)(float *to, const void *from, size_t blocks); /* to: [blocks · values] */
-    void (*encode)(void *to, const float *from, size_t blocks); /* NULL: this type is only read */
+    /* NULL: this type is only read. from: [blocks · values], finite. importance NULL: where the format's reference quantiser
+     * is a plain rounding, the same bytes as it. importance, positive and of the same shape: the weights of the squared
+     * error that is made small. */
+    void (*encode)(void *to, const float *from, const float *importance, size_t blocks);
 };
-/* To add a type: its row above, its file in kernels/block/, its row in block.c. */
+/* To add a type: its row above, its functions in kernels/block/, whether it can be written in block.c. */
 extern const struct block_format block_formats[BLOCK_COUNT];
 
 /* Bytes of a row of k values; 0 where k is no multiple of the block's values. */

@@ -1,0 +1,172 @@
+/* Decoding and encoding of blocks beside what the package gguf made of the same bytes: tests/parity/block_vectors.py. */
+#include "kernels/block.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "kernels/block/numbers.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { VALUES = 1 << 18 };
+
+static uint64_t word(uint64_t seed, uint64_t i)
+{
+    uint64_t z = (i + 1 + (seed << 32)) * 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+/* numbers() of the script */
+static float number_at(uint64_t seed, uint64_t i)
+{
+    uint64_t run = i / 64, w = word(seed, run % 16 == 5 ? run * 64 : i);
+    if (!(word(seed, i) & 15) || run % 16 == 9)
+        return 0;
+    return ldexpf((float)((int64_t)(w >> 40) - (1 << 23)), -23 - (int)(run % 40) + 8);
+}
+
+static const struct block_format *format_of(const char *name)
+{
+    for (size_t i = 0; i < BLOCK_COUNT; i++)
+        if (!strcmp(block_formats[i].name, name))
+            return &block_formats[i];
+    fail_msg("no type %s", name);
+    return NULL;
+}
+
+static void canonical(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (isnan(x[i]))
+            x[i] = f32_from_bits(0x7FC00000);
+}
+
+static void same_hex(const char *name, const char *hex, const void *bytes, size_t n)
+{
+    char *ours = mem_alloc(2 * n + 1);
+    hex_of(ours, bytes, n);
+    if (strcmp(ours, hex))
+        fail_msg("%s: the first block is\n%s and not\n%s", name, ours, hex);
+    free(ours);
+}
+
+static void check_decode(const struct block_format *f, size_t blocks, const char *hash, const char *from, const char *to)
+{
+    size_t bytes = blocks * f->bytes, values = blocks * f->values;
+    uint64_t *raw = mem_zero(bytes / 8 + 1, 8);
+    float *x = mem_alloc(values * sizeof *x);
+    char ours[17];
+    for (size_t i = 0; i < (bytes + 7) / 8; i++)
+        raw[i] = word(f->gguf, i);
+    f->decode(x, raw, blocks);
+    canonical(x, values);
+    same_hex(f->name, from, raw, f->bytes);
+    same_hex(f->name, to, x, f->values * sizeof *x);
+    snprintf(ours, sizeof ours, "%016llx", (unsigned long long)hash64(x, values * sizeof *x));
+    assert_string_equal(ours, hash);
+    free(raw);
+    free(x);
+}
+
+static void check_encode(const struct block_format *f, size_t blocks, const char *hash, const char *from, const char *to)
+{
+    size_t bytes = blocks * f->bytes, values = blocks * f->values;
+    uint8_t *raw = mem_alloc(bytes);
+    float *x = mem_alloc(values * sizeof *x);
+    char ours[17];
+    for (size_t i = 0; i < values; i++)
+        x[i] = number_at(f->gguf + 1, i);
+    f->encode(raw, x, NULL, blocks);
+    same_hex(f->name, from, x, f->values * sizeof *x);
+    same_hex(f->name, to, raw, f->bytes);
+    snprintf(ours, sizeof ours, "%016llx", (unsigned long long)hash64(raw, bytes));
+    assert_string_equal(ours, hash);
+    free(raw);
+    free(x);
+}
+
+/* Every line of the file whose first word is way; returns how many. */
+static int each_vector(const char *way, void (*check)(const struct block_format *, size_t, const char *, const char *, const char *))
+{
+    struct buf text = BUF_INIT;
+    struct err e;
+    int n = 0;
+    assert_int_equal(file_read(&text, TEST_SOURCE_DIR "/tests/parity/block_vectors.txt", 1 << 20, &e), 0);
+    for (char *line = text.data, *save = NULL; (line = strtok_r(line, "\n", &save)); line = NULL) {
+        char *words[6], *at = NULL;
+        for (int i = 0; i < 6; i++)
+            assert_non_null(words[i] = strtok_r(i ? NULL : line, " ", &at));
+        if (strcmp(words[0], way))
+            continue;
+        check(format_of(words[1]), strtoul(words[2], NULL, 10), words[3], words[4], words[5]);
+        n++;
+    }
+    buf_release(&text);
+    return n;
+}
+
+static void decodes_as_the_reference(void **state)
+{
+    (void)state;
+    assert_int_equal(each_vector("decode", check_decode), BLOCK_COUNT);
+}
+
+static void encodes_as_the_reference(void **state)
+{
+    (void)state;
+    assert_int_equal(each_vector("encode", check_encode), 8);
+}
+
+/* Every number of 16 and of 8 bits comes back from its float. */
+static void small_numbers_come_back(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 65536; h++) {
+        float x = f32_from_f16((uint16_t)h);
+        if (!isnan(x))
+            assert_int_equal(f16_from_f32(x), h);
+        else
+            assert_true(isnan(f32_from_f16(f16_from_f32(x))));
+        x = f32_from_bf16((uint16_t)h);
+        if (!isnan(x))
+            assert_int_equal(bf16_from_f32(x), h);
+    }
+    for (uint32_t b = 0; b < 256; b++)
+        if ((b & 127) != 127)
+            assert_int_equal(e4m3_from_f32(f32_from_e4m3((uint8_t)b)), b);
+    assert_int_equal(e4m3_from_f32(1e9f), 0x7E);
+    assert_int_equal(e4m3_from_f32(0x1.1p0f), 0x38);  /* a tie goes to the even one */
+    assert_int_equal(e4m3_from_f32(0x1.3p0f), 0x3A);
+    assert_int_equal(e4m3_from_f32(0x1p-10f), 0);     /* half of the least: to even */
+    assert_int_equal(e4m3_from_f32(0x1.8p-9f), 2);
+}
+
+static void rows_are_whole_blocks(void **state)
+{
+    (void)state;
+    assert_int_equal(block_row_bytes(BLOCK_Q4_K, 512), 288);
+    assert_int_equal(block_row_bytes(BLOCK_Q4_K, 896), 0);
+    assert_int_equal(block_row_bytes(BLOCK_F32, 3), 12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decodes_as_the_reference),
+        cmocka_unit_test(encodes_as_the_reference),
+        cmocka_unit_test(small_numbers_come_back),
+        cmocka_unit_test(rows_are_whole_blocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
