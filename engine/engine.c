@@ -11,12 +11,6 @@ struct engine {
     void *self;
 };
 
-struct model {
-    const struct engine_kind *kind;
-    void *self;
-    struct model_info info;
-};
-
 static int opened(struct engine **out, const struct engine_kind *kind, void *self, int rc)
 {
     if (rc)

@@ -2,7 +2,7 @@
 #ifndef CODEASK_ENGINE_MODEL_H
 #define CODEASK_ENGINE_MODEL_H
 
-#include "engine/engine.h"
+#include "engine/generate.h"
 
 #define TEXT_MAX (256u << 10) /* bytes of a text that are read: far beyond any model's max_tokens */
 
@@ -18,6 +18,17 @@ struct engine_kind {
     /* a question on its way, as model_embed_start; all NULL where embed is all there is */
     int (*start)(void **flight, void *model, const char *const *text, const size_t *len, struct err *e);
     int (*finish)(void *flight, float *out, const volatile bool *stop, struct err *e);
+    /* generate.h; what a model can't is refused there */
+    int (*generate)(void *model, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
+                    const volatile bool *stop, struct err *e);
+    int (*count)(void *model, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e);
+    int (*forget)(void *model, const uint8_t content[20], struct err *e);
+};
+
+struct model {
+    const struct engine_kind *kind;
+    void *self;
+    struct model_info info;
 };
 
 int local_open(void **self, const struct engine_options *o, struct err *e);

@@ -91,6 +91,12 @@ static int ready(struct remote_model *m, uint64_t *generation, uint32_t *id, str
     return rc;
 }
 
+int remote_ready(struct remote_model *m, struct client **c, uint64_t *generation, uint32_t *id, struct err *e)
+{
+    *c = m->c;
+    return ready(m, generation, id, e);
+}
+
 int remote_model_open(void **model, void *self, const char *path, struct model_info *info, struct err *e)
 {
     struct remote_model *m = mem_zero(1, sizeof *m);

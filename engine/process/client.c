@@ -83,31 +83,65 @@ static void unlink_call(struct client *c, const struct call *call)
         }
 }
 
-int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const volatile bool *stop, struct err *e)
+static void send_cancel(struct client *c, const struct call *call)
 {
-    bool canceled = false, hung = false;
+    struct buf b = BUF_INIT;
+    frame_put_cancel(&b, call->id);
+    client_write(c, call->generation, &b);
+    buf_release(&b);
+}
+
+/* Gives what came to the sink; false: it has enough. */
+static bool give_pieces(struct buf *pieces, gen_sink sink, void *arg)
+{
+    struct frame f;
+    struct gen_piece p;
+    bool more = true;
+    for (size_t at = 0; more && at < pieces->len;) {
+        at += (size_t)frame_read(&f, (uint8_t *)pieces->data + at, pieces->len - at, NULL);
+        more = frame_get_piece(&p, &f, NULL) == 0 && sink(arg, &p);
+    }
+    buf_clear(pieces);
+    return more;
+}
+
+int call_wait_pieces(struct client *c, struct call *call, enum frame_kind wanted, gen_sink sink, void *arg,
+                     const volatile bool *stop, struct err *e)
+{
+    bool canceled = false, hung = false, enough = !sink;
+    struct buf pieces = BUF_INIT;
     pthread_mutex_lock(&c->lock);
-    while (!call->done) {
-        wait_ms(&call->finished, &c->lock, stop ? 10 : 1000);
-        if (call->done)
+    for (;;) {
+        if (call->pieces.len) {
+            struct buf empty = pieces;
+            pieces = call->pieces;
+            call->pieces = empty;
+            pthread_mutex_unlock(&c->lock);
+            enough = enough || !give_pieces(&pieces, sink, arg);
+            buf_clear(&pieces);
+            pthread_mutex_lock(&c->lock);
+        }
+        if (call->done && !call->pieces.len)
             break;
-        if (!hung && clock_ns() - call->sent > c->hang && c->pid > 0 && c->generation == call->generation) {
+        bool cancel = !canceled && ((enough && sink) || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)));
+        if (cancel) {
+            canceled = true;
+            pthread_mutex_unlock(&c->lock);
+            send_cancel(c, call);
+            pthread_mutex_lock(&c->lock);
+            continue;
+        }
+        wait_ms(&call->finished, &c->lock, stop ? 10 : 1000);
+        if (!call->done && !hung && clock_ns() - call->sent > c->hang && c->pid > 0 && c->generation == call->generation) {
             hung = true;
             log_line(LOG_ERROR, "the engine process has not answered for %d s: ending it", (int)(c->hang / 1000000000));
             kill(c->pid, SIGKILL);
         }
-        if (stop && !canceled && __atomic_load_n(stop, __ATOMIC_RELAXED)) {
-            struct buf b = BUF_INIT;
-            canceled = true;
-            pthread_mutex_unlock(&c->lock);
-            frame_put_cancel(&b, call->id);
-            client_write(c, call->generation, &b);
-            buf_release(&b);
-            pthread_mutex_lock(&c->lock);
-        }
     }
     pthread_mutex_unlock(&c->lock);
     pthread_cond_destroy(&call->finished);
+    buf_release(&pieces);
+    buf_release(&call->pieces);
     if (call->rc) {
         if (e)
             *e = call->err;
@@ -116,6 +150,11 @@ int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const
     if (call->kind != wanted)
         return err_set(e, ERR_INTERNAL, "engine process: an answer of another kind");
     return 0;
+}
+
+int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const volatile bool *stop, struct err *e)
+{
+    return call_wait_pieces(c, call, wanted, NULL, NULL, stop, e);
 }
 
 /* A frame from the process; false: it speaks another language. */
@@ -127,7 +166,11 @@ static bool take_answer(struct client *c, const struct frame *f)
     struct call *call = c->calls;
     while (call && call->id != f->id)
         call = call->link;
-    if (call) {
+    if (call && f->kind == FRAME_PIECE) {
+        buf_add(&call->pieces, f->payload - FRAME_HEAD, FRAME_HEAD + f->len);
+        call->sent = clock_ns(); /* it is alive: the hang is counted from here */
+        pthread_cond_signal(&call->finished);
+    } else if (call) {
         unlink_call(c, call);
         call->kind = f->kind;
         if (f->kind == FRAME_FAIL)
@@ -376,4 +419,5 @@ static void provider(void *self, char out[64])
     pthread_mutex_unlock(&c->lock);
 }
 
-const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_start, remote_finish};
+const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_start, remote_finish,
+                                          remote_generate, remote_count, remote_forget};

@@ -5,6 +5,7 @@
 
 #include "engine/model.h"
 #include "engine/process/frames.h"
+#include "engine/process/frames_generate.h"
 
 #include <pthread.h>
 #include <sys/types.h>
@@ -18,6 +19,8 @@ struct call {
     struct err err;
     enum frame_kind kind; /* of the answer */
     struct buf answer;    /* its payload; the caller releases it */
+    struct buf pieces;    /* whole PIECE frames that came before it; the caller releases it. Bounded by what a model may
+                             write in its window, so the reader never waits for a slow asker */
     pthread_cond_t finished;
     struct call *link;
 };
@@ -54,6 +57,10 @@ int call_send(struct client *c, struct call *call, uint64_t generation, struct b
 uint64_t call_id(struct client *c); /* a new id, for the frame */
 /* The answer of the wanted kind, else an error. *stop (may be NULL) cancels; the answer is waited for all the same. */
 int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const volatile bool *stop, struct err *e);
+/* The same, with every PIECE on its way given to sink; false from it cancels the rest, which is then no error of the sink's.
+ * Releases call->pieces. */
+int call_wait_pieces(struct client *c, struct call *call, enum frame_kind wanted, gen_sink sink, void *arg,
+                     const volatile bool *stop, struct err *e);
 void client_write(struct client *c, uint64_t generation, const struct buf *frame);
 
 /* calls.c: the models' part of engine_client. */
@@ -63,5 +70,13 @@ int remote_embed(void *model, enum embed_kind kind, const char *const *text, con
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e);
 int remote_start(void **flight, void *model, const char *const *text, const size_t *len, struct err *e);
 int remote_finish(void *flight, float *out, const volatile bool *stop, struct err *e);
+/* generations.c: generate.h through the process */
+int remote_generate(void *model, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
+                    const volatile bool *stop, struct err *e);
+int remote_count(void *model, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e);
+int remote_forget(void *model, const uint8_t content[20], struct err *e);
+/* A process that has the model open, and its number there. */
+struct remote_model;
+int remote_ready(struct remote_model *m, struct client **c, uint64_t *generation, uint32_t *id, struct err *e);
 
 #endif

@@ -7,8 +7,10 @@
  *   EMBED     u32 model, u8 embed_kind, u8 priority, u16 zero, u32 n, u32 bytes[n], the texts → VECTORS | FAIL
  *   CANCEL    -                  (no answer of its own: the request `id` ends soon)
  *   CLOSE     u32 model          (no answer)
+ *   GENERATE, COUNT, FORGET, PIECE, GENERATED, COUNTS: frames_generate.h
  *   READY     text provider
- *   OPENED    text name, text family, hash[32], u32 dim, u32 max_tokens, u64 bytes, text provider
+ *   OPENED    text name, text family, hash[32], u32 dim, u32 max_tokens, u32 context, f32 prompt_rate, u64 bytes,
+ *             text provider
  *   VECTORS   u32 n, u32 dim, u32 used[n], f32 [n, dim]
  *   FAIL      i32 code, text message, text hint
  * text: u32 bytes, bytes without NUL */
@@ -23,8 +25,10 @@
 #define FRAME_TEXTS 256 /* of one EMBED */
 
 enum frame_kind {
-    FRAME_HELLO = 1, FRAME_OPEN, FRAME_EMBED, FRAME_CANCEL, FRAME_CLOSE,
-    FRAME_READY = 64, FRAME_OPENED, FRAME_VECTORS, FRAME_FAIL,
+    FRAME_HELLO = 1, FRAME_OPEN, FRAME_EMBED, FRAME_CANCEL, FRAME_CLOSE, FRAME_GENERATE, FRAME_COUNT, FRAME_FORGET,
+    FRAME_ASK_END,
+    FRAME_READY = 64, FRAME_OPENED, FRAME_VECTORS, FRAME_FAIL, FRAME_PIECE, FRAME_GENERATED, FRAME_COUNTS,
+    FRAME_ANSWER_END,
 };
 
 struct frame {

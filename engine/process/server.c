@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/model.h"
-#include "engine/process/frames.h"
+#include "engine/process/frames_generate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,6 +134,11 @@ static int do_open(struct server *s, struct buf *out, const struct frame *f, str
     return 0;
 }
 
+static int not_open(uint32_t model, struct err *e)
+{
+    return err_set(e, ERR_USAGE, "engine process: model %u is not open", model);
+}
+
 static int do_embed(struct server *s, struct buf *out, const struct frame *f, const volatile bool *stop, struct err *e)
 {
     struct frame_embed q;
@@ -151,10 +156,92 @@ static int do_embed(struct server *s, struct buf *out, const struct frame *f, co
         free(rows);
         leave_model(s, m, 0);
     } else {
-        rc = err_set(e, ERR_USAGE, "engine process: model %u is not open", q.model);
+        rc = not_open(q.model, e);
     }
     frame_embed_release(&q);
     return rc;
+}
+
+struct telling { /* where the pieces of a request go */
+    struct server *s;
+    uint64_t id;
+};
+
+static bool tell(void *arg, const struct gen_piece *p)
+{
+    struct telling *t = arg;
+    struct buf b = BUF_INIT;
+    frame_put_piece(&b, t->id, p);
+    reply(t->s, &b);
+    return true;
+}
+
+static int do_generate(struct server *s, struct buf *out, const struct frame *f, const volatile bool *stop, struct err *e)
+{
+    struct frame_generate g;
+    struct gen_result result;
+    struct telling t = {s, f->id};
+    int rc = frame_get_generate(&g, f, e);
+    if (rc)
+        return rc;
+    struct model *m = enter_model(s, g.model);
+    rc = m ? model_generate(m, &g.prompt, tell, &t, &result, stop, e) : not_open(g.model, e);
+    if (!rc)
+        frame_put_generated(out, f->id, &result);
+    if (m)
+        leave_model(s, m, 0);
+    frame_generate_release(&g);
+    return rc;
+}
+
+static int do_count(struct server *s, struct buf *out, const struct frame *f, struct err *e)
+{
+    struct frame_count q;
+    int rc = frame_get_count(&q, f, e);
+    if (rc)
+        return rc;
+    struct model *m = enter_model(s, q.model);
+    uint32_t *count = mem_zero(q.n + 1u, sizeof *count);
+    rc = m ? model_count(m, q.text, q.len, q.n, count, e) : not_open(q.model, e);
+    if (!rc)
+        frame_put_counts(out, f->id, count, q.n);
+    if (m)
+        leave_model(s, m, 0);
+    free(count);
+    frame_count_release(&q);
+    return rc;
+}
+
+static int do_forget(struct server *s, struct buf *out, const struct frame *f, struct err *e)
+{
+    uint32_t id;
+    const uint8_t *content;
+    int rc = frame_get_forget(&id, &content, f, e);
+    if (rc)
+        return rc;
+    struct model *m = enter_model(s, id);
+    rc = m ? model_forget(m, content, e) : not_open(id, e);
+    if (!rc)
+        frame_put_counts(out, f->id, NULL, 0);
+    if (m)
+        leave_model(s, m, 0);
+    return rc;
+}
+
+static int act(struct server *s, struct buf *out, const struct frame *f, const volatile bool *stop, struct err *e)
+{
+    switch (f->kind) {
+    case FRAME_OPEN:
+        return do_open(s, out, f, e);
+    case FRAME_EMBED:
+        return do_embed(s, out, f, stop, e);
+    case FRAME_GENERATE:
+        return do_generate(s, out, f, stop, e);
+    case FRAME_COUNT:
+        return do_count(s, out, f, e);
+    default:
+        return do_forget(s, out, f, e);
+    }
 }
 
 static void serve(struct server *s, struct request *r)
@@ -162,7 +249,7 @@ static void serve(struct server *s, struct request *r)
     struct frame f = {r->kind, r->id, (const uint8_t *)r->payload.data, r->payload.len};
     struct buf out = BUF_INIT;
     struct err err = {0};
-    int rc = r->kind == FRAME_OPEN ? do_open(s, &out, &f, &err) : do_embed(s, &out, &f, &r->stop, &err);
+    int rc = act(s, &out, &f, &r->stop, &err);
     if (!rc) {
         reply(s, &out);
         return;
@@ -220,7 +307,7 @@ static bool add_thread(struct server *s)
 static int submit(struct server *s, const struct frame *f, struct err *e)
 {
     /* offset 5 of EMBED is its priority; a malformed one is refused when it is read whole */
-    bool urgent = f->kind == FRAME_EMBED && f->len > 5 && f->payload[5] == PRIORITY_QUERY;
+    bool urgent = f->kind >= FRAME_GENERATE || (f->kind == FRAME_EMBED && f->len > 5 && f->payload[5] == PRIORITY_QUERY);
     int rc = 0;
     pthread_mutex_lock(&s->lock);
     if (s->requests == REQUESTS_MAX) {
@@ -300,6 +387,9 @@ static bool take(struct server *s, const struct frame *f)
         break;
     case FRAME_OPEN:
     case FRAME_EMBED:
+    case FRAME_GENERATE:
+    case FRAME_COUNT:
+    case FRAME_FORGET:
         rc = s->engine ? submit(s, f, &err) : err_set(&err, ERR_USAGE, "engine process: no HELLO yet");
         break;
     case FRAME_CANCEL:

@@ -1,6 +1,6 @@
 /* The engine process's frames: every payload read as every kind stays inside its bytes, and what is written is read. */
 #include "base/buf.h"
-#include "engine/process/frames.h"
+#include "engine/process/frames_generate.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +12,42 @@ static void touch(const void *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum += ((const uint8_t *)p)[i];
+}
+
+static void read_generation(const struct frame *f)
+{
+    struct frame_generate g;
+    struct frame_count c;
+    struct gen_piece piece;
+    struct gen_result result;
+    struct err e = {0};
+    struct buf again = BUF_INIT;
+    struct frame h;
+    const uint8_t *content;
+    uint32_t model, counts[4];
+    for (uint32_t n = 0; n < 4; n++)
+        frame_get_counts(counts, n, f, &e);
+    frame_get_forget(&model, &content, f, &e);
+    frame_get_generated(&result, f, &e);
+    if (!frame_get_piece(&piece, f, &e))
+        touch(piece.text, piece.len);
+    if (!frame_get_count(&c, f, &e)) {
+        for (uint32_t i = 0; i < c.n; i++)
+            touch(c.text[i], c.len[i] + 1);
+        frame_count_release(&c);
+    }
+    if (frame_get_generate(&g, f, &e))
+        return;
+    for (size_t i = 0; i < g.prompt.n; i++)
+        touch(g.prompt.message[i].text, g.prompt.message[i].len);
+    touch(g.prompt.provenance.content, g.prompt.provenance.ncontent * 20);
+    if (frame_put_generate(&again, f->id, g.model, &g.prompt, &e))
+        abort();
+    if (frame_read(&h, (uint8_t *)again.data, again.len, NULL) != (long)again.len || h.len != f->len ||
+        memcmp(h.payload, f->payload, h.len))
+        abort();
+    buf_release(&again);
+    frame_generate_release(&g);
 }
 
 static void read_as_all(const struct frame *f)
@@ -38,6 +74,7 @@ static void read_as_all(const struct frame *f)
     frame_get_ready(provider, f, &e);
     if (frame_get_fail(f, &e) >= 0 || !e.code)
         abort();
+    read_generation(f);
     if (frame_get_embed(&embed, f, &e))
         return;
     struct buf again = BUF_INIT;

@@ -1,4 +1,4 @@
-#include "engine/process/frames.h"
+#include "engine/process/frames_generate.h"
 
 #include "engine/model.h"
 
@@ -19,6 +19,85 @@ static struct frame whole(const struct buf *b)
         assert_int_equal(frame_read(&f, (uint8_t *)b->data, n, &e), 0);
     assert_int_equal(frame_read(&f, (uint8_t *)b->data, b->len, &e), b->len);
     return f;
+}
+
+static void generation_comes_back(void **state)
+{
+    (void)state;
+    struct buf b = BUF_INIT;
+    static const uint8_t content[2][20] = {{1, 2}, {3}};
+    const struct gen_message message[] = {{"system", "be brief", 8}, {"user", "a\0b", 3}, {"assistant", "", 0}};
+    const struct gen_prompt p = {message, 3,
+                                 {.max_tokens = 9, .max_reasoning = 8, .temperature = .5f, .top_p = .9f, .min_p = .1f, .top_k = 7,
+                                  .repetition = 1.1f, .seed = 1ull << 63, .stop = {"\n\n", "END"}, .grammar = "root ::= \"x\"",
+                                  .lookup = true},
+                                 {content, 2, "scope"}};
+    assert_int_equal(frame_put_generate(&b, 5, 3, &p, &e), 0);
+    struct frame f = whole(&b);
+    struct frame_generate g;
+    assert_int_equal(frame_get_generate(&g, &f, &e), 0);
+    const struct gen_options *o = &g.prompt.options;
+    assert_true(g.model == 3 && g.prompt.n == 3 && o->max_tokens == 9 && o->max_reasoning == 8 && o->top_k == 7 && o->lookup);
+    assert_true(o->temperature == .5f && o->top_p == .9f && o->min_p == .1f && o->repetition == 1.1f && o->seed == 1ull << 63);
+    assert_string_equal(o->stop[1], "END");
+    assert_null(o->stop[2]);
+    assert_string_equal(o->grammar, "root ::= \"x\"");
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(g.prompt.message[i].role, message[i].role);
+        assert_int_equal(g.prompt.message[i].len, message[i].len);
+        assert_memory_equal(g.prompt.message[i].text, message[i].text, message[i].len);
+    }
+    assert_int_equal(g.prompt.provenance.ncontent, 2);
+    assert_memory_equal(g.prompt.provenance.content, content, sizeof content);
+    assert_string_equal(g.prompt.provenance.scope, "scope");
+    frame_generate_release(&g);
+    ((uint8_t *)b.data)[FRAME_HEAD + 44] = 9; /* more stop strings than there may be */
+    f.payload = (uint8_t *)b.data + FRAME_HEAD;
+    assert_int_equal(frame_get_generate(&g, &f, &e), ERR_FORMAT);
+
+    const struct gen_message tool = {"tool", "x", 1};
+    buf_clear(&b);
+    assert_int_equal(frame_put_generate(&b, 5, 3, &(struct gen_prompt){.message = &tool, .n = 1}, &e), ERR_USAGE);
+
+    buf_clear(&b);
+    struct gen_piece piece = {GEN_ANSWER, "hello", 5, 3, 4}, piece2;
+    frame_put_piece(&b, 5, &piece);
+    f = whole(&b);
+    assert_int_equal(frame_get_piece(&piece2, &f, &e), 0);
+    assert_true(piece2.channel == GEN_ANSWER && piece2.len == 5 && piece2.prompt_done == 3 && piece2.prompt_total == 4);
+    assert_memory_equal(piece2.text, "hello", 5);
+
+    buf_clear(&b);
+    struct gen_result r = {GEN_END_STOP, 1, 2, 3, 4, 5, 6, 7.5, 8.5, 9.5}, r2 = {0};
+    frame_put_generated(&b, 5, &r);
+    f = whole(&b);
+    assert_int_equal(frame_get_generated(&r2, &f, &e), 0);
+    assert_true(r2.end == GEN_END_STOP && r2.accepted == 6 && r2.ms_prompt == 7.5 && r2.ms_total == 9.5);
+
+    buf_clear(&b);
+    const char *const text[] = {"one", "b\0c"};
+    const size_t len[] = {3, 3};
+    struct frame_count c;
+    frame_put_count(&b, 6, 1, text, len, 2);
+    f = whole(&b);
+    assert_int_equal(frame_get_count(&c, &f, &e), 0);
+    assert_true(c.n == 2 && c.len[1] == 3 && !memcmp(c.text[1], "b\0c", 4));
+    frame_count_release(&c);
+
+    buf_clear(&b);
+    uint32_t model, counts[] = {7, 8}, got[2];
+    const uint8_t *which;
+    frame_put_counts(&b, 6, counts, 2);
+    f = whole(&b);
+    assert_int_equal(frame_get_counts(got, 2, &f, &e), 0);
+    assert_memory_equal(got, counts, sizeof counts);
+    assert_int_equal(frame_get_counts(got, 1, &f, &e), ERR_FORMAT);
+    buf_clear(&b);
+    frame_put_forget(&b, 6, 4, content[0]);
+    f = whole(&b);
+    assert_int_equal(frame_get_forget(&model, &which, &f, &e), 0);
+    assert_true(model == 4 && !memcmp(which, content[0], 20));
+    buf_release(&b);
 }
 
 static void frames_come_back(void **state)
@@ -144,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_come_back),
+        cmocka_unit_test(generation_comes_back),
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(counts_that_lie),
     };
