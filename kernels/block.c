@@ -5,6 +5,7 @@
 /* Types that are only read. */
 #define encode_Q5_K NULL
 #define encode_IQ4_XS NULL
+#define encode_F8_E4M3 NULL
 #define encode_Q4_K NULL
 #define encode_Q6_K NULL
 #define encode_IQ4_NL NULL

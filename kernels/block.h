@@ -8,11 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define BLOCK_NOT_GGUF 0x10000 /* ids from here on are this project's: no file may use them */
+
 /* X(name, values of a block, its bytes, id in GGUF) */
 #define BLOCK_TYPES(X)                                                                                                 \
     X(F32, 1, 4, 0) X(F16, 1, 2, 1) X(Q4_0, 32, 18, 2) X(Q4_1, 32, 20, 3) X(Q5_0, 32, 22, 6) X(Q5_1, 32, 24, 7)        \
     X(Q8_0, 32, 34, 8) X(Q4_K, 256, 144, 12) X(Q5_K, 256, 176, 13) X(Q6_K, 256, 210, 14) X(IQ4_NL, 32, 18, 20)         \
-    X(IQ4_XS, 256, 136, 23) X(BF16, 1, 2, 30) X(MXFP4, 32, 17, 39) X(NVFP4, 64, 36, 40)
+    X(IQ4_XS, 256, 136, 23) X(BF16, 1, 2, 30) X(MXFP4, 32, 17, 39) X(NVFP4, 64, 36, 40)        \
+    X(F8_E4M3, 32, 36, BLOCK_NOT_GGUF) /* of safetensors, whose scales are tensors of their own */
 enum block_type {
 #define X(name, values, bytes, id) BLOCK_##name,
     BLOCK_TYPES(X)

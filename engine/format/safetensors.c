@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "engine/format/finite.h"
 #include "engine/format/json.h"
 
 #include <stdlib.h>
@@ -24,6 +25,11 @@ static const struct {
     SAFETENSORS_TYPES(X)
 #undef X
 };
+
+const char *st_type_name(enum st_type type)
+{
+    return types[type].name;
+}
 
 static int wrong(const struct safetensors *st, const char *tensor, const char *what, struct err *e)
 {
@@ -213,46 +219,21 @@ const void *safetensors_file(const struct safetensors *st, size_t *n)
     return st->bytes;
 }
 
-/* An exponent of ones is an infinity or a NaN. Whole blocks first: the loop without a branch runs at memory speed. */
-#define FIND_BAD(name, word, mask)                                                                                     \
-    static size_t name(const uint8_t *p, size_t n)                                                                     \
-    {                                                                                                                  \
-        for (size_t i = 0; i < n;) {                                                                                   \
-            size_t end = n - i < 4096 ? n : i + 4096;                                                                  \
-            word any = 0;                                                                                              \
-            for (size_t k = i; k < end; k++) {                                                                         \
-                word x;                                                                                                \
-                memcpy(&x, p + k * sizeof x, sizeof x);                                                                \
-                any |= (word)((x & (mask)) == (mask));                                                                 \
-            }                                                                                                          \
-            for (size_t k = i; any && k < end; k++) {                                                                  \
-                word x;                                                                                                \
-                memcpy(&x, p + k * sizeof x, sizeof x);                                                                \
-                if ((x & (mask)) == (mask))                                                                            \
-                    return k;                                                                                          \
-            }                                                                                                          \
-            i = end;                                                                                                   \
-        }                                                                                                              \
-        return n;                                                                                                      \
-    }
-FIND_BAD(bad_f64, uint64_t, 0x7FF0000000000000u)
-FIND_BAD(bad_f32, uint32_t, 0x7F800000u)
-FIND_BAD(bad_f16, uint16_t, 0x7C00u)
-FIND_BAD(bad_bf16, uint16_t, 0x7F80u)
-
 int safetensors_finite(const struct safetensors *st, struct err *e)
 {
     for (size_t i = 0; i < st->n; i++) {
         const struct st_tensor *t = &st->tensor[i];
         size_t n = t->bytes / types[t->type].size, at = n;
         if (t->type == ST_F64)
-            at = bad_f64(t->data, n);
+            at = finite_f64(t->data, n);
         else if (t->type == ST_F32)
-            at = bad_f32(t->data, n);
+            at = finite_blocks(BLOCK_F32, t->data, n);
         else if (t->type == ST_F16)
-            at = bad_f16(t->data, n);
+            at = finite_blocks(BLOCK_F16, t->data, n);
         else if (t->type == ST_BF16)
-            at = bad_bf16(t->data, n);
+            at = finite_blocks(BLOCK_BF16, t->data, n);
+        else if (t->type == ST_F8_E4M3)
+            at = finite_e4m3(t->data, n);
         if (at < n)
             return err_set(e, ERR_FORMAT, "%s: tensor %.80s: element %zu is not a finite number", st->name, t->name, at);
     }

@@ -18,13 +18,15 @@
 
 /* X(name in the file and here, bytes of an element) */
 #define SAFETENSORS_TYPES(X)                                                                                           \
-    X(BOOL, 1) X(U8, 1) X(I8, 1) X(F8_E4M3, 1) X(F8_E5M2, 1) X(I16, 2) X(U16, 2) X(F16, 2) X(BF16, 2) X(I32, 4) X(U32, 4) \
-    X(F32, 4) X(I64, 8) X(U64, 8) X(F64, 8)
+    X(BOOL, 1) X(U8, 1) X(I8, 1) X(F8_E4M3, 1) X(F8_E5M2, 1) X(F8_E8M0, 1) X(I16, 2) X(U16, 2) X(F16, 2) X(BF16, 2)    \
+    X(I32, 4) X(U32, 4) X(F32, 4) X(I64, 8) X(U64, 8) X(F64, 8)
 enum st_type {
 #define X(name, size) ST_##name,
     SAFETENSORS_TYPES(X)
 #undef X
 };
+
+const char *st_type_name(enum st_type type);
 
 struct st_tensor {
     char *name;
@@ -50,7 +52,7 @@ const struct st_tensor *safetensors_at(const struct safetensors *st, size_t i); 
 /* The whole file, for its hash. */
 const void *safetensors_file(const struct safetensors *st, size_t *n);
 
-/* ERR_FORMAT names the first tensor that holds a NaN or an infinity, and where. F64, F32, F16 and BF16 are looked at. */
+/* ERR_FORMAT names the first tensor that holds a NaN or an infinity, and where. F64, F32, F16, BF16 and F8_E4M3 are looked at. */
 int safetensors_finite(const struct safetensors *st, struct err *e);
 
 #endif

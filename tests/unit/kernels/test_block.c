@@ -119,7 +119,7 @@ static int each_vector(const char *way, void (*check)(const struct block_format 
 static void decodes_as_the_reference(void **state)
 {
     (void)state;
-    assert_int_equal(each_vector("decode", check_decode), BLOCK_COUNT);
+    assert_int_equal(each_vector("decode", check_decode), BLOCK_COUNT - 1 /* F8_E4M3, below */);
 }
 
 static void encodes_as_the_reference(void **state)
@@ -152,6 +152,19 @@ static void small_numbers_come_back(void **state)
     assert_int_equal(e4m3_from_f32(0x1.8p-9f), 2);
 }
 
+/* Every byte under a scale of 2, beside the standard's own words for some of them. */
+static void fp8_decodes(void **state)
+{
+    uint8_t block[36] = {0, 0, 0, 0x40, 0x00, 0x01, 0x07, 0x08, 0x38, 0xB8, 0x39, 0x7E, 0xFE, 0x80};
+    const float expect[] = {0, 0x1p-9f, 7 * 0x1p-9f, 0x1p-6f, 1, -1, 1.125f, 448, -448, -0.f};
+    float x[32];
+    (void)state;
+    block_formats[BLOCK_F8_E4M3].decode(x, block, 1);
+    for (size_t i = 0; i < sizeof expect / sizeof *expect; i++)
+        assert_true(x[i] == 2 * expect[i]);
+    assert_true(signbit(x[9]));
+}
+
 static void rows_are_whole_blocks(void **state)
 {
     (void)state;
@@ -166,6 +179,7 @@ int main(void)
         cmocka_unit_test(decodes_as_the_reference),
         cmocka_unit_test(encodes_as_the_reference),
         cmocka_unit_test(small_numbers_come_back),
+        cmocka_unit_test(fp8_decodes),
         cmocka_unit_test(rows_are_whole_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

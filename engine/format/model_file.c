@@ -1,0 +1,151 @@
+#include "engine/format/model_file.h"
+
+#include "base/mem.h"
+#include "engine/format/finite.h"
+#include "engine/format/folder_parts.h"
+#include "engine/format/model_inside.h"
+#include "engine/format/sha256.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void model_add_shard(struct model_file *f, struct model_shard shard)
+{
+    f->shard = mem_grow(f->shard, f->shards + 1, sizeof *f->shard);
+    f->shard[f->shards++] = shard;
+}
+
+void model_add_tensor(struct model_file *f, const struct tensor *t)
+{
+    VEC_ROOM(f->tensor, f->tensors, f->cap);
+    f->tensor[f->tensors++] = *t;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
+}
+
+int model_file_open(struct model_file **out, const char *path, struct err *e)
+{
+    struct model_file *f = mem_zero(1, sizeof *f);
+    arena_init(&f->arena);
+    f->name = mem_str(path);
+    size_t len = strlen(path), end = strlen(".safetensors");
+    bool folder = dir_exists(path) || (len > end && !strcmp(path + len - end, ".safetensors"));
+    int rc = folder ? model_open_folder(f, path, e) : model_open_gguf(f, path, e);
+    if (!rc && f->tensors)
+        qsort(f->tensor, f->tensors, sizeof *f->tensor, by_name);
+    for (size_t i = 1; i < f->tensors && !rc; i++)
+        if (!by_name(&f->tensor[i - 1], &f->tensor[i]))
+            rc = err_set(e, ERR_FORMAT, "%s: tensor %.80s: is there twice", path, f->tensor[i].name);
+    if (rc)
+        model_file_close(f);
+    else
+        *out = f;
+    return rc;
+}
+
+void model_file_close(struct model_file *f)
+{
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->shards; i++) {
+        struct model_shard *s = &f->shard[i];
+        gguf_close(s->gguf);
+        safetensors_close(s->st);
+        if (s->map.p)
+            file_unmap(&s->map);
+        free(s->name);
+    }
+    arena_release(&f->arena);
+    free(f->shard);
+    free(f->tensor);
+    free(f->name);
+    free(f->folder);
+    free(f);
+}
+
+bool model_file_is_gguf(const struct model_file *f)
+{
+    return !f->folder;
+}
+
+const struct tensor *model_file_find(const struct model_file *f, const char *name)
+{
+    struct tensor key = {.name = name};
+    return f->tensors ? bsearch(&key, f->tensor, f->tensors, sizeof key, by_name) : NULL;
+}
+
+size_t model_file_count(const struct model_file *f)
+{
+    return f->tensors;
+}
+
+const struct tensor *model_file_at(const struct model_file *f, size_t i)
+{
+    return &f->tensor[i];
+}
+
+const void *tensor_row(const struct tensor *t, uint64_t row, void *to)
+{
+    if (!t->parts)
+        return t->data + row * block_row_bytes(t->type, t->shape[t->rank - 1]);
+    t->parts->row(t, row, to);
+    return to;
+}
+
+bool model_file_meta(const struct model_file *f, const char *key, struct meta *out)
+{
+    *out = (struct meta){META_NONE};
+    return model_file_is_gguf(f) && gguf_meta(f->shard[0].gguf, key, out);
+}
+
+const char *model_file_folder(const struct model_file *f)
+{
+    return f->folder;
+}
+
+static int finite_tensor(const struct model_file *f, const struct tensor *t, struct err *e)
+{
+    const struct block_format *format = &block_formats[t->type];
+    size_t n = (size_t)(t->shape[t->rank - 1] / format->values);
+    for (int i = 0; i < t->rank - 1; i++)
+        n *= (size_t)t->shape[i];
+    size_t at = finite_blocks(t->type, t->data, n);
+    if (at == n)
+        return 0;
+    return err_set(e, ERR_FORMAT, "%s: tensor %.80s: %s %zu is not a finite number", f->name, t->name,
+                   format->values == 1 ? "value" : "the scale of block", at);
+}
+
+int model_file_finite(const struct model_file *f, struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < f->shards && !rc; i++)
+        if (f->shard[i].st)
+            rc = safetensors_finite(f->shard[i].st, e);
+    for (size_t i = 0; i < f->tensors && !rc; i++) {
+        const struct tensor *t = &f->tensor[i];
+        if (t->parts)
+            rc = folder_scales(f, t, e);
+        else if (model_file_is_gguf(f))
+            rc = finite_tensor(f, t, e);
+    }
+    return rc;
+}
+
+int model_file_hash(const struct model_file *f, uint8_t hash[32], struct err *e)
+{
+    struct str *part = mem_zero(f->shards + 1, sizeof *part);
+    for (size_t i = 0; i < f->shards; i++) {
+        const struct model_shard *s = &f->shard[i];
+        if (s->st)
+            part[i].p = safetensors_file(s->st, &part[i].n);
+        else
+            part[i] = (struct str){(const char *)s->map.p, s->map.n};
+    }
+    int rc = sha256_parts(hash, part, f->shards, e);
+    free(part);
+    return rc;
+}
