@@ -122,7 +122,7 @@ static int gather(struct answer_work *w, bool *enough, struct err *e)
     return found ? gather_question(w, e) : traced ? 0 : gather_nearest(w, e);
 }
 
-int answer_compose(struct answer *out, struct retriever *r, const struct search_request *q, source_reader read, void *read_arg,
+int answer_compose(struct answer *out, struct retriever *r, const struct search_request *q, bool sources, source_reader read, void *read_arg,
                    struct arena *arena, struct err *e)
 {
     *out = (struct answer){0};
@@ -149,7 +149,8 @@ int answer_compose(struct answer *out, struct retriever *r, const struct search_
     if (rc)
         return rc;
     double composing = clock_ms();
-    if ((rc = lookup_open(&lookup, r, q->target, q->ntargets, arena, e)) || (rc = gather(&w, &enough, e)))
+    if ((rc = lookup_open(&lookup, r, q->target, q->ntargets, arena, e)) || (rc = gather(&w, &enough, e)) ||
+        (enough && sources && (rc = gather_sources(&w, e))))
         goto out;
     double verifying = clock_ms();
     parts_verify(&w.parts, &lookup, read, read_arg, &out->dropped);
@@ -163,6 +164,8 @@ int answer_compose(struct answer *out, struct retriever *r, const struct search_
     out->mode = enough ? ANSWER_EXTRACTIVE : ANSWER_INSUFFICIENT;
     out->markdown = arena_strn(arena, text.data, text.len);
     list_citations(out, &w);
+    if (enough)
+        list_sources(out, &w);
     out->ms_compose = clock_ms() - composing - out->ms_verify;
 out:
     lookup_close(&lookup);

@@ -5,7 +5,7 @@
 #ifndef CODEASK_RETRIEVER_ANSWER_H
 #define CODEASK_RETRIEVER_ANSWER_H
 
-#include "retriever/retriever.h"
+#include "retriever/source.h"
 
 enum answer_mode { ANSWER_EXTRACTIVE, ANSWER_INSUFFICIENT, ANSWER_GENERATED };
 
@@ -21,6 +21,8 @@ struct answer {
     struct citation *citation;
     size_t ncitations;
     uint32_t dropped;              /* citations that did not hold */
+    struct answer_source *source;         /* what a generator may read, in order of relevance; only where it was asked for */
+    size_t nsources;
     double ms_search, ms_compose, ms_verify;
 };
 
@@ -28,8 +30,14 @@ struct answer {
  * behind it; the retriever does not know git). Returns 0, or an error when the content is gone or differs from hit->oid. */
 typedef int (*source_reader)(void *arg, const struct search_hit *hit, struct buf *out, struct err *e);
 
-/* Searches and composes. Everything in out lives in arena. Not enough evidence is mode ANSWER_INSUFFICIENT, not an error. */
-int answer_compose(struct answer *out, struct retriever *r, const struct search_request *q, source_reader read, void *read_arg,
+/* Searches and composes. Everything in out lives in arena. Not enough evidence is mode ANSWER_INSUFFICIENT, not an error.
+ * sources: whole definitions, callers, sections, for a generator, too, verified as citations are. */
+int answer_compose(struct answer *out, struct retriever *r, const struct search_request *q, bool sources, source_reader read, void *read_arg,
                    struct arena *arena, struct err *e);
+
+/* Sources of an earlier answer, looked at again: holds[i] where a view of q's targets has that file with that content and its
+ * lines still read back the same; then s[i].hit is of that target. */
+int answer_recheck(bool *holds, struct answer_source *const *s, size_t n, struct retriever *r, const struct search_request *q, source_reader read,
+                   void *read_arg, struct arena *arena, struct err *e);
 
 #endif

@@ -47,7 +47,7 @@ struct part *parts_next(struct parts *p, enum part_kind kind, const struct part 
 
 /* -- one part ------------------------------------------------------------------------------------------------------------- */
 /* "Session.send", "Install › From source"; the enclosing definitions, else what the breadcrumb knows (a receiver's type). */
-static const char *title_of(const struct record *r, uint32_t symbol, struct arena *arena)
+const char *part_title(const struct record *r, uint32_t symbol, struct arena *arena)
 {
     if (symbol >= r->head->nsymbols)
         return NULL;
@@ -91,7 +91,7 @@ static uint32_t split_lines(struct str **out, struct str text, struct arena *are
     return k;
 }
 
-static bool is_prose(const struct answer_work *w, const struct search_hit *h)
+bool part_is_prose(const struct answer_work *w, const struct search_hit *h)
 {
     const struct snapshot *s = w->l->snap[h->target];
     uint32_t file = snapshot_file(s, h->path);
@@ -139,8 +139,8 @@ int part_describe(struct part *p, struct answer_work *w, struct search_hit *h, u
     if (rc)
         return rc;
     p->hit = h;
-    p->prose = is_prose(w, h);
-    p->title = title_of(&r, h->symbol, w->arena);
+    p->prose = part_is_prose(w, h);
+    p->title = part_title(&r, h->symbol, w->arena);
     uint32_t from = h->start_line, to = h->end_line, doc_from = 0, doc_to = 0, head = 0;
     if (h->symbol < r.head->nsymbols && !p->prose) {
         const struct record_symbol *s = &r.symbol[h->symbol];
@@ -210,7 +210,7 @@ int part_place(struct part *p, struct answer_work *w, const struct place *at, ui
     p->first = first;
     p->last = last;
     p->cited = p->hit->snippet;
-    p->title = title_of(&r, at->symbol, w->arena);
+    p->title = part_title(&r, at->symbol, w->arena);
     return 0;
 }
 
@@ -321,7 +321,7 @@ static int add_further(struct answer_work *w, size_t most, struct err *e)
                 return rc;
             struct part *p = parts_add(&w->parts, PART_FURTHER);
             *p = (struct part){.kind = PART_FURTHER, .hit = h, .first = h->start_line, .last = h->end_line,
-                               .at = h->symbol < r.head->nsymbols ? r.symbol[h->symbol].start_line : 0, .title = title_of(&r, h->symbol, w->arena), .prose = is_prose(w, h)};
+                               .at = h->symbol < r.head->nsymbols ? r.symbol[h->symbol].start_line : 0, .title = part_title(&r, h->symbol, w->arena), .prose = part_is_prose(w, h)};
             struct str lines;
             if ((rc = lookup_lines(&lines, w->l, h->cut, p->first, p->last, e)))
                 return rc;
@@ -343,7 +343,7 @@ int gather_question(struct answer_work *w, struct err *e)
         return 0;
     size_t lead = 0, second = res->n;
     for (size_t i = 0; i < res->n && w->query->howto && res->hit[i].score >= DOC_SHARE * res->hit[0].score; i++)
-        if (is_prose(w, &res->hit[i]) && !is_history(res->hit[i].path)) {
+        if (part_is_prose(w, &res->hit[i]) && !is_history(res->hit[i].path)) {
             lead = i;
             break;
         }
@@ -357,9 +357,9 @@ int gather_question(struct answer_work *w, struct err *e)
     }
     if (!rc && second < res->n)
         rc = part_describe(parts_add(&w->parts, PART_SECOND), w, &res->hit[second], SECOND_LINES, e);
-    size_t graph = is_prose(w, &res->hit[lead]) && second < res->n ? second : lead;
+    size_t graph = part_is_prose(w, &res->hit[lead]) && second < res->n ? second : lead;
     w->graph_of = graph == lead ? PART_LEAD : PART_SECOND;
-    if (!rc && !is_prose(w, &res->hit[graph]))
+    if (!rc && !part_is_prose(w, &res->hit[graph]))
         rc = gather_graph(w, &res->hit[graph], e);
     if (!rc)
         rc = add_further(w, FURTHER, e);

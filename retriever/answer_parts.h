@@ -14,7 +14,8 @@ enum part_kind {
     PART_LEAD,        /* what was asked for: the definition, section or lines */
     PART_SECOND,      /* the next best one, shown with its first lines */
     PART_CALLER, PART_CALLEE, PART_HEIR,
-    PART_FURTHER      /* one line each */
+    PART_FURTHER,     /* one line each */
+    PART_SOURCE       /* for a generator: never written by us, not counted among what was dropped */
 };
 
 struct part {
@@ -24,6 +25,7 @@ struct part {
     uint32_t at;               /* the line that is named: of the definition itself, not of its comment; 0: first */
     struct str cited;          /* the index's text of them */
     const char *title;         /* "Session.send"; NULL where there is no symbol */
+    enum source_kind source;   /* PART_SOURCE */
     bool prose;                /* a section of documentation: code is prose, written as such */
     struct str doc, code;      /* doc: paragraphs without comment marks; code: lines, left-out ones marked */
     const char *note;          /* said after the place; ours, not the source's; NULL */
@@ -67,6 +69,12 @@ int gather_nearest(struct answer_work *w, struct err *e); /* only PART_FURTHER, 
 int part_describe(struct part *p, struct answer_work *w, struct search_hit *h, unsigned most, struct err *e);
 /* A part that is one line of the answer: cites the line(s) that a place begins with. */
 int part_place(struct part *p, struct answer_work *w, const struct place *at, uint32_t first, uint32_t last, struct err *e);
+bool part_is_prose(const struct answer_work *w, const struct search_hit *h);
+const char *part_title(const struct record *r, uint32_t symbol, struct arena *arena);
+/* answer_sources.c: what a generator reads, after all others: the places of the parts with what stands around them, then the
+ * search's further hits. */
+int gather_sources(struct answer_work *w, struct err *e);
+void list_sources(struct answer *out, const struct answer_work *w);
 /* answer_trace.c: frames in the views, in order of evidence, and where messages stand. */
 int gather_trace(struct answer_work *w, struct err *e);
 

@@ -71,7 +71,7 @@ void parts_verify(struct parts *p, struct lookup *l, source_reader read, void *a
                 continue;
             done[k] = true;
             p->v[k].holds = read_ok && span_holds(&p->v[k], text);
-            *dropped += !p->v[k].holds;
+            *dropped += !p->v[k].holds && p->v[k].kind != PART_SOURCE;
         }
     }
     buf_release(&source);

@@ -146,6 +146,33 @@ static bool ends_with_www(const char *p, size_t at)
     return at >= 3 && (p[at - 1] | 0x20) == 'w' && (p[at - 2] | 0x20) == 'w' && (p[at - 3] | 0x20) == 'w';
 }
 
+/* Whether the character at i would begin an entity, an address that becomes a link by itself, or a mention. */
+static bool links(const char *p, size_t n, size_t i)
+{
+    char c = p[i], before = i ? p[i - 1] : ' ', after = i + 1 < n ? p[i + 1] : ' ';
+    return (c == '&' && (alnum(after) || after == '#')) || (c == ':' && after == '/' && alnum(before)) /* http://… */ ||
+           (c == '.' && ends_with_www(p, i)) /* www.… */ || (c == '@' && alnum(after)) /* ann@example.org */ ||
+           (c == ':' && i >= 6 && !strncmp(p + i - 6, "mailto", 6));
+}
+
+unsigned md_inert(struct buf *out, struct str s, size_t from, size_t to)
+{
+    struct buf line = BUF_INIT;
+    unsigned found = 0;
+    clean_line(&line, s); /* replaced characters may change its length, not its ends */
+    size_t end = line.len - (s.n - to);
+    for (size_t i = from; i < end; i++) {
+        char c = line.data[i], after = i + 1 < line.len ? line.data[i + 1] : ' ';
+        bool tag = c == '<', link = links(line.data, line.len, i); /* parsers differ on what may follow "<" */
+        found += (tag && (alnum(after) || strchr("/!?", after))) || (link && c != '&' && c != '@');
+        if (tag || link || strchr("\\`[]", c) || (c == '$' && (after == '$' || (i && line.data[i - 1] == '$'))))
+            buf_addc(out, '\\');
+        buf_addc(out, c);
+    }
+    buf_release(&line);
+    return found;
+}
+
 void md_text(struct buf *out, struct str s)
 {
     struct buf line = BUF_INIT;
@@ -164,15 +191,10 @@ void md_text(struct buf *out, struct str s)
         buf_addc(out, '\\');
     for (; i < n; i++) {
         char c = p[i], before = i ? p[i - 1] : ' ', after = i + 1 < n ? p[i + 1] : ' ';
-        bool escape = strchr("\\`*[]<", c) != NULL || i == mark;
+        bool escape = strchr("\\`*[]<|", c) != NULL || i == mark || links(p, n, i);
         escape |= c == '_' && !(alnum(before) && alnum(after));
-        escape |= c == '&' && (alnum(after) || after == '#');
         escape |= c == '~' && (after == '~' || before == '~');
-        escape |= c == ':' && after == '/' && alnum(before);               /* http://… */
-        escape |= c == '.' && ends_with_www(p, i);                          /* www.… */
-        escape |= c == '@' && alnum(after);                                  /* ann@example.org, and mentions */
-        escape |= c == ':' && i >= 6 && !strncmp(p + i - 6, "mailto", 6);
-        escape |= c == '|' || (c == '$' && (after == '$' || before == '$'));
+        escape |= c == '$' && (after == '$' || before == '$');
         if (escape)
             buf_addc(out, '\\');
         buf_addc(out, c);

@@ -14,6 +14,10 @@ void md_prose(struct buf *out, struct str s);
 void md_code(struct buf *out, struct str s);
 /* A fenced block of whole lines; language: the info string, kept only where it is letters, digits, + # - and NULL for none. */
 void md_fence(struct buf *out, const char *language, struct str s);
+/* For text that is Markdown and may stay it: s[from, to), escaped only where it would be HTML, a link, an entity, a mention or a
+ * bracket; emphasis, headings, lists and tables stay. What stands before and after it in s (ASCII) is looked at, not written.
+ * Returns how much HTML and how many links were in it. */
+unsigned md_inert(struct buf *out, struct str s, size_t from, size_t to);
 /* Only the replacing of characters; tabs and LF stay, CR before LF goes, another CR is replaced. */
 void md_clean(struct buf *out, struct str s);
 

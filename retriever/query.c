@@ -262,7 +262,8 @@ void query_parse(struct query *q, struct str text, struct arena *arena)
     q->only_quoted = q->nliterals && !bare;
     for (unsigned i = 0; i < nruns; i++)
         add_run(q, run[i], i, quoted[i]);
-    if (!q->nterms)
+    q->only_stop = !q->nterms;
+    if (q->only_stop)
         for (unsigned i = 0; i < nruns; i++)
             add_run(q, run[i], i, true);
     unsigned content = q->nwords;

@@ -39,6 +39,7 @@ struct query {
     struct str text;
     unsigned nwords;          /* content words typed */
     bool only_quoted;         /* nothing but quoted text */
+    bool only_stop;           /* nothing but words that ask: they are its terms then */
     bool symbol_like;         /* one identifier: wants its definition */
     bool howto, about_tests, about_examples, about_docs, about_config, about_types;
     float total_idf;          /* over plain words, set by lexical.c */

@@ -51,7 +51,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         return rc;
     int64_t began = clock_ns();
     if ((rc = query_params(&q, &m, rq, &sc, e)) ||
-        (rc = answer_compose(&a, rq->s->retriever, &q, scope_source, &sc, &rq->arena, e)))
+        (rc = answer_compose(&a, rq->s->retriever, &q, false, scope_source, &sc, &rq->arena, e)))
         goto out;
     if (!sc.note)
         sc.note = query_note(rq, &q, &sc);

@@ -9,7 +9,7 @@ static struct answer ask(const char *question, const char *context)
     struct answer a;
     struct search_request q = {.text = question, .context = context, .context_len = context ? strlen(context) : 0,
                                .target = &repo.target, .ntargets = 1, .kind = -1, .limit = 10};
-    OK(answer_compose(&a, repo.retriever, &q, small_read, NULL, &repo.arena, e));
+    OK(answer_compose(&a, repo.retriever, &q, false, small_read, NULL, &repo.arena, e));
     return a;
 }
 
@@ -200,16 +200,58 @@ static void odd_questions(void **state)
         struct answer a;
         struct search_request q = {.text = "cart", .context = contexts[i], .context_len = strlen(contexts[i]), .target = &repo.target,
                                    .ntargets = 1, .kind = -1, .limit = 10};
-        OK(answer_compose(&a, repo.retriever, &q, small_read, NULL, &repo.arena, e));
+        OK(answer_compose(&a, repo.retriever, &q, false, small_read, NULL, &repo.arena, e));
         check_citations(&a);
     }
+}
+
+/* What a generator reads: whole definitions, who calls them, and nothing that does not read back; looked at again later. */
+static void sources(void **state)
+{
+    struct answer a;
+    struct search_request q = {.text = "add an item to the cart", .target = &repo.target, .ntargets = 1, .kind = -1, .limit = 10};
+    OK(answer_compose(&a, repo.retriever, &q, true, small_read, NULL, &repo.arena, e));
+    assert_int_equal(a.mode, ANSWER_EXTRACTIVE);
+    assert_true(a.nsources >= 3);
+    assert_string_equal(a.source[0].title, "Cart.add");
+    assert_int_equal(a.source[0].kind, SOURCE_DEFINITION);
+    assert_non_null(memmem(a.source[0].text.p, a.source[0].text.n, "def add(self", 12));
+    assert_non_null(memmem(a.source[0].text.p, a.source[0].text.n, "return price * count", 20)); /* to its end */
+    bool caller = false, test = false;
+    struct answer_source *all[64];
+    bool holds[64];
+    for (size_t i = 0; i < a.nsources; i++) {
+        const struct answer_source *s = &a.source[i];
+        caller |= s->kind == SOURCE_CALLER && memmem(s->text.p, s->text.n, "def checkout", 12);
+        test |= s->kind == SOURCE_TEST;
+        assert_null(memmem(s->text.p, s->text.n, "ghp_", 4));
+        assert_true(s->last >= s->first && s->text.n);
+        all[i] = &a.source[i];
+    }
+    assert_true(caller);
+    assert_true(test);
+    OK(answer_recheck(holds, all, a.nsources, repo.retriever, &q, small_read, NULL, &repo.arena, e));
+    for (size_t i = 0; i < a.nsources; i++)
+        assert_true(holds[i]);
+    repo.changed = "shop/cart.py";
+    OK(answer_recheck(holds, all, a.nsources, repo.retriever, &q, small_read, NULL, &repo.arena, e));
+    for (size_t i = 0; i < a.nsources; i++)
+        assert_int_equal(holds[i], !str_same(a.source[i].hit.path, STR("shop/cart.py")));
+    struct answer b; /* sources that do not read back are none, and no dropped citations */
+    OK(answer_compose(&b, repo.retriever, &q, true, small_read, NULL, &repo.arena, e));
+    for (size_t i = 0; i < b.nsources; i++)
+        assert_false(str_same(b.source[i].hit.path, STR("shop/cart.py")));
+    repo.changed = NULL;
+    q.text = "quantum entanglement of photons";
+    OK(answer_compose(&b, repo.retriever, &q, true, small_read, NULL, &repo.arena, e));
+    assert_int_equal(b.nsources, 0); /* not enough evidence: nothing for a model to write about */
 }
 
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, small_open, small_close)
     const struct CMUnitTest tests[] = {
-        T(definition), T(one_read_a_file), T(documentation_first), T(not_there), T(sources_that_moved), T(secrets_stay_masked),
+        T(definition), T(sources), T(one_read_a_file), T(documentation_first), T(not_there), T(sources_that_moved), T(secrets_stay_masked),
         T(nothing_becomes_active), T(python_trace), T(compiler_error), T(log_line), T(foreign_frames), T(frames_of_gone_files), T(odd_questions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
