@@ -46,6 +46,8 @@ void text_add_value(struct run *r, struct text *t, struct value v)
         text_add(r, t, v.s, v.n, v.literal);
         return;
     }
+    if (!v.n)
+        return;
     room(r, t, v.n);
     run_steps(r, v.n / 64);
     memcpy(t->s + t->n, v.s, v.n);

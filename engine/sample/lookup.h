@@ -1,0 +1,25 @@
+/* Drafts out of the context: what followed the last time when the last 4 (3, 2) tokens stood there. Answers quote what they
+ * were given, so such drafts are often right, and a wrong one costs only its verification.
+ *
+ * Adding and taking back a token costs O(1) amortised, a look-up at most LOOKUP_STEPS comparisons for each length. Not thread-safe. */
+#ifndef CODEASK_ENGINE_SAMPLE_LOOKUP_H
+#define CODEASK_ENGINE_SAMPLE_LOOKUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOOKUP_LONGEST 4 /* longer suffixes find hardly more, and what they find the shorter ones find too */
+#define LOOKUP_SHORTEST 2
+#define LOOKUP_STEPS 8   /* candidates of one hash that are looked at; more only where tokens collide */
+
+struct lookup;
+struct lookup *lookup_new(void);
+void lookup_free(struct lookup *l); /* accepts NULL */
+
+void lookup_add(struct lookup *l, const uint32_t *token, size_t n);
+void lookup_rollback(struct lookup *l, size_t n); /* takes the last n back */
+size_t lookup_length(const struct lookup *l);
+/* Up to max tokens that may come next; returns how many. */
+size_t lookup_draft(const struct lookup *l, uint32_t *out, size_t max);
+
+#endif
