@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BARE_BYTES 32   /* of an object that may be a call: {"type": "function", "name" … */
 #define HEADER_MAX 1024 /* bytes of a harmony header; longer ones are cut */
 
 enum state { IN_ANSWER = 1, IN_REASONING = 2, IN_TOOL = 4, IN_HEADER = 8, IN_NOTHING = 16 };
@@ -280,11 +281,12 @@ static bool judge_bare(struct split *s, bool end)
         blank++;
     if (blank == s->held.len && !end)
         return false;
-    if (blank < s->held.len && s->held.data[blank] == '{') {
-        if (s->held.len - blank < 24 && !end) /* {"type": "function", "na… */
+    size_t left = s->held.len - blank;
+    if (left && s->held.data[blank] == '{') {
+        if (left < BARE_BYTES && !end)
             return false;
-        if (holds(s->held.data + blank, s->held.len - blank < 40 ? s->held.len - blank : 40, "\"name\"") ||
-            holds(s->held.data + blank, s->held.len - blank < 40 ? s->held.len - blank : 40, "\"function\""))
+        left = left < BARE_BYTES ? left : BARE_BYTES; /* not more, so that it does not depend on how the text was cut */
+        if (holds(s->held.data + blank, left, "\"name\"") || holds(s->held.data + blank, left, "\"function\""))
             s->state = IN_TOOL;
     }
     s->fresh = false;

@@ -28,7 +28,8 @@ struct rendered {
     struct buf origin; /* a byte for each byte of text: 1 template, 0 foreign */
 };
 /* context: {"messages": […], "tools": […], "add_generation_prompt": true, "bos_token": "<s>", …}, borrowed. Strings in it are
- * foreign, except the values of the keys in literal (NULL-terminated; "bos_token", "eos_token"). now: seconds since the epoch
+ * foreign, except the values of the keys in literal (NULL-terminated; "bos_token", "eos_token") and messages[i].role where it
+ * is one of the usual roles: who calls chooses it, and some templates make their tokens of it. now: seconds since the epoch
  * for strftime_now, UTC. ERR_USAGE carries the text of raise_exception. */
 int chat_template_render(struct rendered *out, const struct chat_template *t, const json_t *context, const char *const *literal,
                          int64_t now, struct err *e);

@@ -629,6 +629,25 @@ static enum flow exec(struct run *r, uint32_t first)
     return FLOW_ON;
 }
 
+/* A role out of the fixed list is as good as the template's own: "<|" + message.role + "|>" is how some write their tokens,
+ * and who calls chooses roles, never who is quoted. */
+static void trust_roles(struct run *r, struct value messages)
+{
+    static const char *const known[] = {"system", "developer", "user", "assistant", "tool", "function", "ipython", "model", "documents"};
+    struct value key = v_text(STR("role"), true);
+    for (size_t i = 0; messages.kind == V_LIST && i < messages.list->n; i++) {
+        struct value m = messages.list->v[i];
+        const struct value *role = m.kind == V_DICT ? dict_get(r, m.dict, key) : NULL;
+        for (size_t k = 0; role && k < sizeof known / sizeof *known; k++)
+            if (v_is_text(*role, known[k])) {
+                struct value mine = *role;
+                mine.literal = 1;
+                dict_set(r, m.dict, key, mine);
+                break;
+            }
+    }
+}
+
 /* The context's members that the template names. */
 static void load_context(struct run *r, const json_t *context, const char *const *literals)
 {
@@ -641,7 +660,10 @@ static void load_context(struct run *r, const json_t *context, const char *const
         bool own = false;
         for (size_t k = 0; literals && literals[k]; k++)
             own |= !strcmp(key, literals[k]);
-        frame_set(r, r->root, i, v_json(r, j, own, 0));
+        struct value v = v_json(r, j, own, 0);
+        if (!strcmp(key, "messages"))
+            trust_roles(r, v);
+        frame_set(r, r->root, i, v);
     }
 }
 

@@ -74,12 +74,14 @@ static void test_origin(void **state)
         {"{{ ' ' ~ m }}{{ m * 2 }}{{ 'ab' * 2 }}", " xyzxyzxyzabab", "l.........llll"},
         {"{{ m | list | string }}{{ m | first }}", "['x', 'y', 'z']x", "ll" "ll" "ll" "ll"},
         {"{{ '<b>' ~ (m | e) }}", "<b>xyz", "lll..."},
+        {"{{ '<|' + messages[0].role + messages[0].content + messages[1].role }}", "<|userusersys|", "llllll" "...." "...."},
         {"{{ m if n else 'a' }}{{ 'a' if n else m }}", "xyza", "...l"},
         {"{% for k, v in o.items() %}{{ k }}={{ v }}{% endfor %}", "k=v", ".l."},
         {"{{ m | default('d') }}{{ q | default('d') }}", "xyzd", "...l"},
         {"{{ m | truncate(5, true, '..', 0) }}{{ 'abcdef' | truncate(3, true, m[:1], 0) }}", "xyzabx", "...ll."},
     };
-    json_t *context = json_pack("{s:s, s:{s:s}, s:i, s:s}", "m", "xyz", "o", "k", "v", "n", 4, "bos_token", "<s>");
+    json_t *context = json_pack("{s:s, s:{s:s}, s:i, s:s, s:[{s:s, s:s}, {s:s}]}", "m", "xyz", "o", "k", "v", "n", 4, "bos_token", "<s>", "messages",
+                                "role", "user", "content", "user", "role", "sys|");
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct rendered out;
         struct err e = {0};
