@@ -110,7 +110,7 @@ static float penalized(float x, uint32_t count, const struct sample_settings *ho
 static int collect(struct sampler *s, size_t *n, const float *logits, const uint32_t *allowed, const struct sample_settings *how,
                    struct err *e)
 {
-    float scale = how->temperature > 0 ? 1 / how->temperature : 1;
+    float scale = how->temperature >= SAMPLE_COLD ? 1 / how->temperature : 1;
     *n = 0;
     for (size_t i = 0; i < s->vocab; i++) {
         float x = logits[i];
@@ -175,7 +175,7 @@ int sample_dist(struct sampler *s, struct sample_dist *out, const float *logits,
     for (size_t i = 1; i < n; i++)
         if (before(&c[i], &best))
             best = c[i];
-    if (how->temperature == 0) {
+    if (how->temperature < SAMPLE_COLD) {
         c[0] = (struct sample_choice){best.id, best.logit, 1};
         *out = (struct sample_dist){c, 1};
         return 0;

@@ -12,8 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SAMPLE_COLD 1e-4f /* below it logits / temperature leave what a float holds well; all but the likeliest have no weight */
+
 struct sample_settings {
-    float temperature;          /* 0: greedy */
+    float temperature;          /* below SAMPLE_COLD: greedy */
     uint32_t top_k;             /* 0: all */
     float top_p;                /* 1: all */
     float min_p;                /* of the likeliest one's probability; 0: all */
@@ -43,7 +45,7 @@ struct sampler *sampler_new(size_t vocab);
 void sampler_free(struct sampler *s); /* accepts NULL */
 
 /* logits: [vocab]. allowed: a bit for each id, least significant first, or NULL: all. ERR_FORMAT: a logit is NaN or +inf;
- * ERR_UNSUPPORTED: nothing is allowed. With temperature 0 the one likeliest is left, of equal ones the lowest id. */
+ * ERR_UNSUPPORTED: nothing is allowed. Where it is greedy the one likeliest is left, of equal ones the lowest id. */
 int sample_dist(struct sampler *s, struct sample_dist *out, const float *logits, const uint32_t *allowed, const uint32_t *history,
                 size_t nhistory, const struct sample_settings *how, struct err *e);
 

@@ -115,6 +115,9 @@ static void test_greedy_and_mask(void **state)
     assert_int_equal(sample_dist(s, &d, logits, NULL, NULL, 0, &how, &e), 0);
     assert_int_equal(d.choice[0].id, 7);
     assert_int_equal(sample_draw(&d, 1, 2), 7);
+    how.temperature = 1e-40f; /* colder than a float can divide by */
+    assert_int_equal(sample_dist(s, &d, logits, NULL, NULL, 0, &how, &e), 0);
+    assert_true(d.n == 1 && d.choice[0].id == 7 && d.choice[0].p == 1);
     allowed[0] = 0;
     assert_int_equal(sample_dist(s, &d, logits, allowed, NULL, 0, &how, &e), 0);
     assert_int_equal(d.choice[0].id, 33);
