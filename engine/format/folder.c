@@ -1,4 +1,4 @@
-/* A folder with model.safetensors, or with model.safetensors.index.json and the files that it names; or one .safetensors
+/* A folder with model.safetensors, with model.gguf (tensors under the names they had in safetensors), or with model.safetensors.index.json and the files that it names; or one .safetensors
  * file. What quantisers of the safetensors world split over several tensors becomes one tensor here:
  *
  *   this one            found as                                                      its values
@@ -128,16 +128,21 @@ int model_open_folder(struct model_file *f, const char *path, struct err *e)
         f->folder = len ? mem_strn(path, len > 1 ? len - 1 : len) : mem_str(".");
         rc = open_one(f, path, e);
     } else {
-        struct buf index = BUF_INIT, single = BUF_INIT;
+        struct buf index = BUF_INIT, single = BUF_INIT, gguf = BUF_INIT;
         f->folder = mem_str(path);
         buf_addf(&index, "%s/" INDEX_NAME, path);
         buf_addf(&single, "%s/model.safetensors", path);
-        rc = file_exists(index.data) && !file_exists(single.data) ? open_indexed(f, index.data, e) : open_one(f, single.data, e);
+        buf_addf(&gguf, "%s/model.gguf", path);
+        rc = file_exists(single.data)  ? open_one(f, single.data, e)
+             : file_exists(index.data) ? open_indexed(f, index.data, e)
+             : file_exists(gguf.data)  ? model_open_gguf(f, gguf.data, e)
+                                       : open_one(f, single.data, e); /* says that it is not there */
         buf_release(&index);
         buf_release(&single);
+        buf_release(&gguf);
     }
     for (size_t i = 0; i < f->shards && !rc; i++)
-        for (size_t k = 0; k < safetensors_count(f->shard[i].st) && !rc; k++)
+        for (size_t k = 0; f->shard[i].st && k < safetensors_count(f->shard[i].st) && !rc; k++)
             rc = folder_tensor(f, &f->shard[i], safetensors_at(f->shard[i].st, k), e);
     return rc;
 }

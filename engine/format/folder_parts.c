@@ -8,6 +8,7 @@
 
 #define SUFFIX_MAX 32  /* bytes of what is put behind a name */
 #define NAME_MAX_ST 512 /* bytes of a tensor's name; longer ones have no parts */
+#define SIDE_MAX (1ull << 40) /* of a shape */
 #define FP8_TILE 128   /* rows and columns under one scale */
 
 static int wrong(const struct model_shard *s, const struct st_tensor *t, const char *what, struct err *e)
@@ -68,7 +69,8 @@ static bool is_part(const struct model_file *f, const struct st_tensor *t)
         if (beside(f, t->name, stem, "_packed") || beside(f, t->name, stem, "_blocks"))
             return true;
         whole = beside(f, t->name, stem, "");
-        return whole && (whole->type == ST_F8_E4M3 || whole->type == ST_U8);
+        if (whole && (whole->type == ST_F8_E4M3 || whole->type == ST_U8))
+            return true;
     }
     return false;
 }
@@ -169,6 +171,9 @@ static int add(struct model_file *f, const struct model_shard *shard, const stru
 {
     if (to->rank > TENSOR_RANK_MAX)
         return err_set(e, ERR_UNSUPPORTED, "%s: tensor %.80s: more than 4 dimensions", shard->name, t->name);
+    for (int i = 0; i < to->rank; i++) /* of an empty tensor the file's size bounds nothing */
+        if (to->shape[i] > SIDE_MAX)
+            return wrong(shard, t, "a dimension beyond any model's", e);
     uint64_t k = to->shape[to->rank - 1];
     const struct block_format *format = &block_formats[to->type];
     if (k % format->values)

@@ -17,6 +17,8 @@ struct value {
     uint64_t count;       /* elements */
     const uint8_t *bytes; /* of the first */
     const uint64_t *at;   /* texts of an array: where each one's length begins, from bytes */
+    const uint8_t *entry; /* the whole of it: key, kind, value */
+    size_t size;
     const char *text;     /* TEXT alone: a copy with a NUL, of count bytes */
 };
 
@@ -299,9 +301,12 @@ static int read_values(struct gguf *g, uint64_t n, struct err *e)
         return err_set(e, ERR_FORMAT, "%s: %llu keys do not fit", g->name, (unsigned long long)n);
     g->value = mem_zero((size_t)n + 1, sizeof *g->value);
     for (; g->values < n; g->values++) {
-        int rc = read_value(g, &g->value[g->values], e);
+        struct value *v = &g->value[g->values];
+        v->entry = g->bytes + g->at;
+        int rc = read_value(g, v, e);
         if (rc)
             return rc;
+        v->size = (size_t)(g->bytes + g->at - v->entry);
     }
     if (n)
         qsort(g->value, (size_t)n, sizeof *g->value, by_key);
@@ -419,10 +424,22 @@ static double number_at(const struct value *v, size_t i)
     return v->kind == F64 ? d : v->kind == F32 ? (double)f32_from_bits(load_u32(p)) : (double)integer_at(v, i);
 }
 
-bool gguf_meta(const struct gguf *g, const char *key, struct meta *out)
+static const struct value *find(const struct gguf *g, const char *key)
 {
     struct value what = {key};
-    const struct value *v = g->values ? bsearch(&what, g->value, g->values, sizeof what, by_key) : NULL;
+    return g->values ? bsearch(&what, g->value, g->values, sizeof what, by_key) : NULL;
+}
+
+const void *gguf_key_bytes(const struct gguf *g, const char *key, size_t *n)
+{
+    const struct value *v = find(g, key);
+    *n = v ? v->size : 0;
+    return v ? v->entry : NULL;
+}
+
+bool gguf_meta(const struct gguf *g, const char *key, struct meta *out)
+{
+    const struct value *v = find(g, key);
     *out = (struct meta){META_NONE};
     if (!v)
         return false;

@@ -33,6 +33,8 @@ const struct tensor *gguf_at(const struct gguf *g, size_t i); /* in the file's o
 /* Where the keys and the list of tensors end and the data begins. */
 size_t gguf_data_at(const struct gguf *g);
 bool gguf_meta(const struct gguf *g, const char *key, struct meta *out);
+/* A key with its kind and value as they lie in the file, for a copy of it; NULL: no such key. */
+const void *gguf_key_bytes(const struct gguf *g, const char *key, size_t *n);
 /* The i-th key in order of name; NULL past the last. */
 const char *gguf_key_at(const struct gguf *g, size_t i);
 

@@ -6,6 +6,7 @@
 #include "engine/format/model_inside.h"
 #include "engine/format/sha256.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,29 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
 }
 
+/* GGUF's NVFP4: NAME.weight has its scale in NAME.scale, F32: one number, or one for each expert. */
+static int take_scale(struct model_file *f, struct tensor *t, struct err *e)
+{
+    char name[GGUF_NAME_MAX + 8];
+    size_t n = strlen(t->name);
+    if (t->type != BLOCK_NVFP4 || n < 7 || strcmp(t->name + n - 7, ".weight"))
+        return 0;
+    snprintf(name, sizeof name, "%.*s.scale", (int)n - 7, t->name);
+    const struct tensor *s = model_file_find(f, name);
+    if (!s)
+        return 0;
+    uint64_t experts = t->rank > 2 ? t->shape[0] : 1;
+    if (s->type != BLOCK_F32 || s->rank != 1 || (s->shape[0] != 1 && s->shape[0] != experts))
+        return err_set(e, ERR_FORMAT, "%s: tensor %.80s: a scale that does not fit its weight", f->name, s->name);
+    float *scale = arena_zero(&f->arena, s->shape[0], sizeof *scale); /* the file may have them at any alignment */
+    block_formats[BLOCK_F32].decode(scale, s->data, s->shape[0]);
+    if (s->shape[0] == 1)
+        t->scale = scale[0];
+    else
+        t->scales = scale;
+    return 0;
+}
+
 int model_file_open(struct model_file **out, const char *path, struct err *e)
 {
     struct model_file *f = mem_zero(1, sizeof *f);
@@ -39,6 +63,8 @@ int model_file_open(struct model_file **out, const char *path, struct err *e)
     for (size_t i = 1; i < f->tensors && !rc; i++)
         if (!by_name(&f->tensor[i - 1], &f->tensor[i]))
             rc = err_set(e, ERR_FORMAT, "%s: tensor %.80s: is there twice", path, f->tensor[i].name);
+    for (size_t i = 0; i < f->tensors && !rc && f->shard[0].gguf; i++)
+        rc = take_scale(f, &f->tensor[i], e);
     if (rc)
         model_file_close(f);
     else
@@ -95,6 +121,16 @@ const void *tensor_row(const struct tensor *t, uint64_t row, void *to)
     return to;
 }
 
+float tensor_scale(const struct tensor *t, uint64_t row)
+{
+    uint64_t each = 1;
+    if (!t->scales)
+        return t->scale;
+    for (int i = 1; i < t->rank - 1; i++)
+        each *= t->shape[i];
+    return t->scales[row / each];
+}
+
 bool model_file_meta(const struct model_file *f, const char *key, struct meta *out)
 {
     *out = (struct meta){META_NONE};
@@ -129,22 +165,33 @@ int model_file_finite(const struct model_file *f, struct err *e)
         const struct tensor *t = &f->tensor[i];
         if (t->parts)
             rc = folder_scales(f, t, e);
-        else if (model_file_is_gguf(f))
+        else if (f->shard[0].gguf)
             rc = finite_tensor(f, t, e);
     }
     return rc;
 }
 
+static struct str shard_bytes(const struct model_shard *s)
+{
+    struct str all = {(const char *)s->map.p, s->map.n};
+    if (s->st)
+        all.p = safetensors_file(s->st, &all.n);
+    return all;
+}
+
+uint64_t model_file_bytes(const struct model_file *f)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < f->shards; i++)
+        n += shard_bytes(&f->shard[i]).n;
+    return n;
+}
+
 int model_file_hash(const struct model_file *f, uint8_t hash[32], struct err *e)
 {
     struct str *part = mem_zero(f->shards + 1, sizeof *part);
-    for (size_t i = 0; i < f->shards; i++) {
-        const struct model_shard *s = &f->shard[i];
-        if (s->st)
-            part[i].p = safetensors_file(s->st, &part[i].n);
-        else
-            part[i] = (struct str){(const char *)s->map.p, s->map.n};
-    }
+    for (size_t i = 0; i < f->shards; i++)
+        part[i] = shard_bytes(&f->shard[i]);
     int rc = sha256_parts(hash, part, f->shards, e);
     free(part);
     return rc;

@@ -1,5 +1,5 @@
 /* A model as it lies on disk, whatever the container: one .gguf file (all of its shards: …-00001-of-00003.gguf), or a folder
- * with model.safetensors or model.safetensors.index.json beside config.json. Foreign bytes: every offset, size, count, name
+ * with model.safetensors, model.safetensors.index.json or (what model quantize makes of those) model.gguf beside config.json. Foreign bytes: every offset, size, count, name
  * and shape is checked before it is believed; ERR_FORMAT names the file, the key or tensor, and what is wrong;
  * ERR_UNSUPPORTED names a tensor type or version that nothing here reads.
  *
@@ -22,20 +22,24 @@ struct tensor {
     uint64_t shape[TENSOR_RANK_MAX]; /* outermost first, as PyTorch prints it: [out, in] of a linear map */
     const uint8_t *data;             /* any alignment; little-endian; NULL for what is assembled row by row (tensor_row) */
     const struct tensor_parts *parts; /* safetensors' fp8, MXFP4 and NVFP4, whose scales are tensors of their own; or NULL */
-    float scale;                     /* of the whole tensor (NVFP4 in safetensors); 1 elsewhere */
+    float scale;                     /* of the whole tensor (NVFP4); 1 elsewhere */
+    const float *scales;             /* [shape[0]], in place of scale: one for each expert of GGUF's NVFP4; NULL elsewhere */
 };
 
 struct model_file;
 int model_file_open(struct model_file **out, const char *path, struct err *e);
 void model_file_close(struct model_file *f); /* accepts NULL */
 
-bool model_file_is_gguf(const struct model_file *f); /* else safetensors: names and metadata are the other world's */
+/* Else a folder, whatever its weights lie in: names of tensors and metadata (config.json) are the other world's. */
+bool model_file_is_gguf(const struct model_file *f);
 const struct tensor *model_file_find(const struct model_file *f, const char *name); /* NULL: none */
 size_t model_file_count(const struct model_file *f);
 const struct tensor *model_file_at(const struct model_file *f, size_t i);
 /* The bytes of one row (rows counted through all outer dimensions) as t->type has them, before t->scale. What has parts is
  * assembled in to, of block_row_bytes; else to is left alone and the row in the file is returned. */
 const void *tensor_row(const struct tensor *t, uint64_t row, void *to);
+/* What the values of that row are multiplied by: t->scale, or its expert's. */
+float tensor_scale(const struct tensor *t, uint64_t row);
 
 /* Metadata of GGUF; of a folder, config.json and what lies beside it is found through model_file_folder(). */
 enum meta_kind { META_NONE, META_INT, META_FLOAT, META_BOOL, META_TEXT, META_INTS, META_FLOATS, META_TEXTS };

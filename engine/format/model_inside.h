@@ -36,6 +36,7 @@ struct model_file {
 int model_open_gguf(struct model_file *f, const char *path, struct err *e);
 int model_open_folder(struct model_file *f, const char *path, struct err *e);
 
+uint64_t model_file_bytes(const struct model_file *f); /* of all of its files */
 void model_add_shard(struct model_file *f, struct model_shard shard); /* its name is taken over */
 void model_add_tensor(struct model_file *f, const struct tensor *t);
 
