@@ -7,7 +7,8 @@
  * may be replayed.
  *
  * Threads: a device may be shared by threads; a queue and the buffers it writes belong to one thread at a time. Ops of the
- * CPU run in the calling thread: whoever wants parallelism uses several queues on disjoint rows (no barriers).
+ * CPU run in the calling thread: whoever wants parallelism uses several queues on disjoint rows, or on
+ * disjoint columns of a product (struct matmul).
  *
  * To add an op: a slot here, cpu/<op>.c (reference first), a row in cpu/device.c, cuda/<op>.c and .cu, a row in
  * cuda/device.c, a case in tests/unit/kernels and one in tests/ptx. */
@@ -15,6 +16,7 @@
 #define CODEASK_KERNELS_BACKEND_H
 
 #include "base/err.h"
+#include "kernels/block.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,20 +25,36 @@
 /* How numbers lie in memory: the types of weights, of rows, and of operands (rows that matmul reads). */
 enum type {
     TYPE_F32,
-    TYPE_F16,  /* in files only */
+    TYPE_F16,  /* of weights */
     TYPE_BF16,
-    TYPE_Q8,   /* bytes with one fp32 scale for each QUANT_BLOCK consecutive columns of a row */
+    TYPE_Q8,   /* bytes with a scale for each QUANT_BLOCK consecutive columns of a row: of operands, and of weights (Q8_0) */
+    /* of weights only: the values of the file's blocks of that name, in an order that the device reads well */
+    TYPE_Q4_0,
+    TYPE_Q4_1,
+    TYPE_Q5_0,
+    TYPE_Q5_1,
+    TYPE_Q4_K,
+    TYPE_Q5_K,
+    TYPE_Q6_K,
+    TYPE_IQ4_NL,
+    TYPE_IQ4_XS,
+    TYPE_MXFP4,
+    TYPE_NVFP4,
+    TYPE_COUNT
 };
 #define QUANT_BLOCK 32
+struct quant { /* of QUANT_BLOCK columns of a row of TYPE_Q8 */
+    float scale;
+    int16_t sum[2]; /* of the bytes of each half: what the offset or the least value of a weight's block is multiplied with */
+};
 
 enum activation { ACT_NONE, ACT_GELU /* x/2·(1+erf(x/√2)) */, ACT_GELU_TANH, ACT_RELU, ACT_SILU };
 
 /* A matrix in device memory, row-major; borrowed by whoever holds it.
- * TYPE_Q8: data is uint8 [rows, stride] and scale fp32 [rows, stride/QUANT_BLOCK], x = (data - 128)·scale; the bias of
- * 128 is what VNNI's unsigned × signed dot product wants. Columns past cols are zero (scale 0) in every operand. */
+ * TYPE_Q8: data is int8 [rows, stride] in [-127, 127], x = data·scale. Columns past cols are zero in every operand. */
 struct mat {
     void *data;
-    float *scale;     /* TYPE_Q8 only */
+    struct quant *quant; /* [rows, stride/QUANT_BLOCK]; TYPE_Q8 only */
     uint32_t rows;    /* bound: rows that have memory */
     uint32_t cols;
     uint32_t stride;  /* elements from one row to the next; a multiple of 64 for operands of matmul */
@@ -52,17 +70,36 @@ struct rows {
     uint32_t max_rows, max_sequences, longest; /* host bounds */
 };
 
-/* Weights of one linear map y = x·wᵀ + bias, repacked once by weight(); opaque, owned by the device. */
+/* Weights of one linear map y = x·wᵀ + bias, or of one map for each of several experts, repacked once by weight(); opaque,
+ * owned by the device. */
 struct weight;
 
-/* Where weight() reads from: fills row[0..cols) with fp32 of the row (an output feature). Called from one thread, in order. */
-typedef void (*read_row)(void *arg, uint32_t row, float *to);
+/* Where weight() reads from. */
+struct weight_source {
+    enum block_type type;
+    const void *(*row)(void *arg, uint32_t row); /* block_row_bytes(type, k) bytes of an output feature (of expert e: e·n + i),
+                                                    valid until the next call. Called from one thread, in order. */
+    void *arg;
+    const float *scale; /* [experts]: of the whole matrix; NULL: 1 */
+};
+
+struct weight_shape {
+    uint32_t n, k;    /* outputs, inputs */
+    uint32_t experts; /* 0: 1 */
+};
 
 struct matmul {
-    const float *bias;          /* [n] or NULL */
+    const float *bias;          /* [experts, n] or NULL */
     enum activation activation; /* after the bias */
     const struct mat *residual; /* fp32 [rows, n], added after the activation; may be y itself; NULL: none */
+    /* Weights of several experts: rows groups[e] .. groups[e+1]-1 of x and y belong to expert e; groups[experts] rows are in
+     * use, whatever struct rows says (its max_rows bounds them). Device memory, [experts + 1]. See gather(). */
+    const uint32_t *groups;
+    /* The columns first .. first+count-1 of y alone: queues of several threads share one product so. first is a multiple of
+     * MATMUL_COLUMNS; count 0: all that follow. Where ops run in the calling thread (device_info.slices). */
+    uint32_t first, count;
 };
+#define MATMUL_COLUMNS 32
 
 struct embedding { /* tables fp32 in device memory, row-major; type may be NULL */
     const float *word;     /* [vocab, hidden] */
@@ -99,6 +136,7 @@ struct device_info {
     enum type fast, exact; /* what weights and operands are best held in, where speed or agreement with fp32 matters */
     enum type fast_qkv;    /* what attention reads best beside `fast`: TYPE_F32 or TYPE_BF16 */
     uint32_t batch_rows;   /* rows of a micro-batch that keep it busy; 0: whatever suits the caller's caches */
+    bool slices;           /* matmul computes some columns of a product, and threads may share one */
 };
 
 struct backend {
@@ -109,9 +147,14 @@ struct backend {
 
     int (*memory)(void *dev, void **p, size_t bytes, struct err *e); /* zeroed, 64-byte aligned; ERR_MEMORY */
     void (*release)(void *dev, void *p);                             /* accepts NULL */
-    /* w: [n, k] (outputs, inputs), k and n any size: padded with zeros inside. type: how it is to be held. */
-    int (*weight)(void *dev, struct weight **w, enum type type, uint32_t n, uint32_t k, read_row from, void *arg,
-                  struct err *e);
+    /* How weights of a file's type are best held (exact: where agreement with fp32 is all that matters), and in which type
+     * matmul best reads its operand where at most that many rows are in use. Up to 8 rows one type serves all counts. */
+    enum type (*held)(void *dev, enum block_type file, bool exact);
+    enum type (*operand)(void *dev, enum type held, uint32_t rows);
+    /* n any size, k a multiple of the file's block: padded with zeros inside. type: how it is to be held: held()'s answers,
+     * and fp32, bf16 or Q8 for any file. */
+    int (*weight)(void *dev, struct weight **w, enum type type, const struct weight_shape *shape,
+                  const struct weight_source *from, struct err *e);
     void (*weight_release)(void *dev, struct weight *w);
     size_t (*weight_bytes)(const struct weight *w);
 
@@ -125,9 +168,13 @@ struct backend {
     /* Ops. [r] is rows in use; y and x are borrowed until sync(). yq may be NULL; else y again as a matmul operand. */
     void (*embed)(void *q, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t,
                   const struct norm *n);                                             /* y: fp32 [r, hidden] */
+    void (*embed_rows)(void *q, struct mat *y, const struct weight *w, float scale,
+                       const struct rows *r); /* y: fp32 [r, k], y[i] = w[token[i]]·scale; NULL: the device has none */
     void (*quantize)(void *q, struct mat *xq, const struct mat *x, const struct rows *r); /* fp32 → xq->type, once per input */
+    void (*gather)(void *q, struct mat *y, const struct mat *x, const uint32_t *from,
+                   const uint32_t *used); /* y[i] = x[from[i]] for i < used[0]; of one type and stride. NULL: as above */
     void (*matmul)(void *q, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
-                   const struct rows *r);  /* y: [r, n] fp32, bf16 or w's type; x: [r, k] of w's type */
+                   const struct rows *r);  /* x: [r, k] of operand()'s type, or of w's, or fp32; y: [r, n] fp32, bf16 or x's type */
     void (*attention)(void *q, struct mat *y, const struct mat *qkv, const struct attention *how,
                       const struct rows *r); /* qkv: fp32 or bf16 [r, 3·hidden]; y: [r, hidden] fp32, or the operand type
                                                 where head_dim is a multiple of QUANT_BLOCK */

@@ -2,7 +2,6 @@
 #include "engine/run/encoder.h"
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,32 +13,19 @@ struct loader {
     int rc; /* first error: what follows is skipped */
 };
 
-static float f16_to(uint16_t h)
+static enum block_type block_of(enum type t)
 {
-    uint32_t exponent = h >> 10 & 31, mantissa = h & 1023;
-    float x = exponent == 0    ? ldexpf((float)mantissa, -24)
-              : exponent == 31 ? (mantissa ? NAN : INFINITY)
-                               : ldexpf((float)(mantissa | 1024), (int)exponent - 25);
-    return h >> 15 ? -x : x;
+    return t == TYPE_F32 ? BLOCK_F32 : t == TYPE_F16 ? BLOCK_F16 : BLOCK_BF16;
+}
+
+static const void *values_at(const struct tensor_view *t, size_t at)
+{
+    return (const uint8_t *)t->data + at * block_formats[block_of(t->type)].bytes;
 }
 
 static void convert(float *to, const struct tensor_view *t, size_t at, size_t n)
 {
-    size_t width = t->type == TYPE_F32 ? 4 : 2;
-    const uint8_t *from = (const uint8_t *)t->data + at * width;
-    if (t->type == TYPE_F32) {
-        memcpy(to, from, n * 4);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, from + 2 * i, 2);
-        uint32_t bits = (uint32_t)h << 16;
-        if (t->type == TYPE_BF16)
-            memcpy(&to[i], &bits, 4);
-        else
-            to[i] = f16_to(h);
-    }
+    block_formats[block_of(t->type)].decode(to, values_at(t, at), n);
 }
 
 /* The tensor of that name (or below "bert.") with shape [rows, cols], or [cols] where rows is 0. */
@@ -120,16 +106,22 @@ static struct norm norm(struct loader *l, uint32_t layer, const char *part)
     return n;
 }
 
-/* Several tensors below one another, each [rows, k], read as one weight. */
+/* Several tensors below one another, each [rows, k], read as one weight; as they are where they are of one type. */
 struct stack {
     struct tensor_view part[3];
     uint32_t rows, k;
+    float *row; /* [k]; NULL: rows are handed out as they lie */
 };
 
-static void read_stack(void *arg, uint32_t row, float *to)
+static const void *read_stack(void *arg, uint32_t row)
 {
     const struct stack *s = arg;
-    convert(to, &s->part[row / s->rows], (size_t)(row % s->rows) * s->k, s->k);
+    const struct tensor_view *t = &s->part[row / s->rows];
+    size_t at = (size_t)(row % s->rows) * s->k;
+    if (s->row == NULL)
+        return values_at(t, at);
+    convert(s->row, t, at, s->k);
+    return s->row;
 }
 
 static struct weight *matrix(struct loader *l, uint32_t layer, const char *const *part, uint32_t parts, uint32_t rows,
@@ -137,13 +129,20 @@ static struct weight *matrix(struct loader *l, uint32_t layer, const char *const
 {
     struct stack s = {.rows = rows, .k = k};
     struct weight *w = NULL;
+    bool mixed = false;
     for (uint32_t i = 0; i < parts; i++) {
         char name[160];
         snprintf(name, sizeof name, "encoder.layer.%u.%s.weight", layer, part[i]);
         if (!get(l, &s.part[i], name, rows, k))
             return NULL;
+        mixed |= s.part[i].type != s.part[0].type;
     }
-    l->rc = l->m->backend->weight(l->m->device, &w, l->m->operand, rows * parts, k, read_stack, &s, l->e);
+    if (mixed)
+        s.row = mem_alloc(k * sizeof *s.row);
+    struct weight_source source = {.type = mixed ? BLOCK_F32 : block_of(s.part[0].type), .row = read_stack, .arg = &s};
+    l->rc = l->m->backend->weight(l->m->device, &w, l->m->operand, &(struct weight_shape){.n = rows * parts, .k = k}, &source,
+                                  l->e);
+    free(s.row);
     if (l->rc)
         return NULL;
     l->m->bytes += l->m->backend->weight_bytes(w);

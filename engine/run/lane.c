@@ -35,7 +35,7 @@ static struct mat mat(struct layout *l, uint32_t rows, uint32_t cols, enum type 
     size_t n = (size_t)rows * m.stride;
     m.data = take(l, n * (type == TYPE_Q8 ? 1 : type == TYPE_F32 ? 4 : 2));
     if (type == TYPE_Q8)
-        m.scale = take(l, n / QUANT_BLOCK * sizeof(float));
+        m.quant = take(l, n / QUANT_BLOCK * sizeof *m.quant);
     return m;
 }
 

@@ -56,15 +56,15 @@ static inline __attribute__((always_inline)) vf v_activate(vf x, enum activation
 
 /* Columns [col, col + width) of one row; all of them exist. width: 2·VL, or 32. */
 static inline __attribute__((always_inline)) void finish_row(const float *tile, uint32_t width, struct mat *y,
-                                                             uint32_t row, uint32_t col, const struct matmul *how,
-                                                             enum activation activation)
+                                                             uint32_t row, uint32_t col, float scale,
+                                                             const struct matmul *how, enum activation activation)
 {
     size_t at = (size_t)row * y->stride + col;
     vf v[BLOCK_VECTORS > 2 ? BLOCK_VECTORS : 2];
     uint32_t vectors = width / VL;
     const struct mat *residual = how->residual;
     for (uint32_t i = 0; i < vectors; i++) {
-        v[i] = v_load(tile + i * VL);
+        v[i] = v_load(tile + i * VL) * v_set(scale);
         if (how->bias)
             v[i] += v_load(how->bias + col + i * VL);
         v[i] = v_activate(v[i], activation);
@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) void finish_row(const float *tile, 
             v[i] += v_load((const float *)residual->data + (size_t)row * residual->stride + col + i * VL);
     }
     if (y->type == TYPE_Q8 && width == QUANT_BLOCK) { /* device.c: only matmul of Q8 writes Q8 */
-        store_block((uint8_t *)y->data + at, y->scale + at / QUANT_BLOCK, v);
+        store_block((int8_t *)y->data + at, y->quant + at / QUANT_BLOCK, v);
     } else if (y->type == TYPE_BF16) {
         for (uint32_t i = 0; i < vectors; i++)
             v_store_bf16((uint16_t *)y->data + at + i * VL, v[i]);
@@ -84,7 +84,7 @@ static inline __attribute__((always_inline)) void finish_row(const float *tile, 
 
 /* The last columns where they are fewer than a tile: copied to whole vectors. */
 static void finish_tail(const float *tile, uint32_t width, uint32_t n, struct mat *y, uint32_t row, uint32_t col,
-                        const struct matmul *how)
+                        float scale, const struct matmul *how)
 {
     float in[64] = {0}, bias[64] = {0}, residual[64] = {0}, out[64];
     struct matmul padded = {.bias = bias};
@@ -97,24 +97,24 @@ static void finish_tail(const float *tile, uint32_t width, uint32_t n, struct ma
         add.data = residual;
         padded.residual = &add;
     }
-    finish_row(in, width, &to, 0, 0, &padded, how->activation);
+    finish_row(in, width, &to, 0, 0, scale, &padded, how->activation);
     store_part(y, row, col, out, n);
 }
 
-/* tile: fp32 [rows, width], rows [row, row + rows) and columns [col, col + width) of y = [·, n]. */
+/* tile: fp32 [rows, width], rows [row, row + rows) and columns [col, col + width) of y, before the scale of w. */
 static inline void finish(const float *tile, uint32_t rows, uint32_t width, struct mat *y, uint32_t row, uint32_t col,
-                          uint32_t n, const struct matmul *how)
+                          const struct weight *w, const struct matmul *how)
 {
-    if (col + width > n) {
+    if (col + width > w->n) {
         for (uint32_t i = 0; i < rows; i++)
-            finish_tail(tile + (size_t)i * width, width, n - col, y, row + i, col, how);
+            finish_tail(tile + (size_t)i * width, width, w->n - col, y, row + i, col, w->scale, how);
         return;
     }
     for (uint32_t i = 0; i < rows; i++) /* one test a row for the two that matter, so that their code is straight */
         if (how->activation == ACT_NONE)
-            finish_row(tile + (size_t)i * width, width, y, row + i, col, how, ACT_NONE);
+            finish_row(tile + (size_t)i * width, width, y, row + i, col, w->scale, how, ACT_NONE);
         else if (how->activation == ACT_GELU)
-            finish_row(tile + (size_t)i * width, width, y, row + i, col, how, ACT_GELU);
+            finish_row(tile + (size_t)i * width, width, y, row + i, col, w->scale, how, ACT_GELU);
         else
-            finish_row(tile + (size_t)i * width, width, y, row + i, col, how, how->activation);
+            finish_row(tile + (size_t)i * width, width, y, row + i, col, w->scale, how, how->activation);
 }

@@ -41,13 +41,17 @@ static void simd_matmul_f32(struct cpu_queue *q, struct mat *y, const struct mat
 {
     float tile[F32_ROWS * 2 * VL];
     uint32_t rows = r->used[0];
+    if (w->type != TYPE_F32) {
+        scalar_matmul(q, y, x, w, how, r);
+        return;
+    }
     uint32_t tiles = (rows + F32_ROWS - 1) / F32_ROWS, step = tiles ? (rows + tiles - 1) / tiles : 1; /* even tiles */
     for (uint32_t n = 0; n < w->n; n += 2 * VL) {
         const float *panel = (const float *)w->data + (size_t)n * w->k;
         for (uint32_t i = 0; i < rows; i += step) {
             uint32_t some = rows - i < step ? rows - i : step;
             f32_rows(some, tile, (const float *)x->data + (size_t)i * x->stride, x->stride, panel, w->k);
-            finish(tile, some, 2 * VL, y, i, n, w->n, how);
+            finish(tile, some, 2 * VL, y, i, n, w, how);
         }
     }
 }

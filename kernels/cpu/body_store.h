@@ -6,17 +6,20 @@
 
 #define BLOCK_VECTORS (QUANT_BLOCK / VL)
 
-/* One block of 32 floats → bytes and their scale. */
-static inline void store_block(uint8_t *to, float *scale, const vf v[BLOCK_VECTORS])
+/* One block of 32 floats → bytes, their scale and sums. */
+static inline void store_block(int8_t *to, struct quant *quant, const vf v[BLOCK_VECTORS])
 {
     vf top = v_abs(v[0]);
     for (int i = 1; i < BLOCK_VECTORS; i++)
         top = v_max(top, v_abs(v[i]));
     float max = v_top(top);
-    vf inverse = v_set(max > 1e-30f ? 127 / max : 0);
-    *scale = max > 1e-30f ? max / 127 : 0;
-    for (int i = 0; i < BLOCK_VECTORS; i++)
-        v_store_biased(to + i * VL, v[i] * inverse);
+    vf inverse = v_set(max > 1e-30f ? 127 / max : 0), sum[2] = {v_set(0), v_set(0)};
+    for (int i = 0; i < BLOCK_VECTORS; i++) {
+        vf whole = v_round(v[i] * inverse);
+        sum[i * VL / 16] += whole;
+        v_store_i8(to + i * VL, whole);
+    }
+    *quant = (struct quant){max > 1e-30f ? max / 127 : 0, {(int16_t)v_sum(sum[0]), (int16_t)v_sum(sum[1])}};
 }
 
 static inline void load_block(vf v[BLOCK_VECTORS], const float *x)
@@ -38,7 +41,7 @@ static inline void store_part(struct mat *m, uint32_t row, uint32_t at, const fl
         vf v[BLOCK_VECTORS];
         load_block(v, x + c);
         if (m->type == TYPE_Q8)
-            store_block((uint8_t *)m->data + to + c, m->scale + (to + c) / QUANT_BLOCK, v);
+            store_block((int8_t *)m->data + to + c, m->quant + (to + c) / QUANT_BLOCK, v);
         else
             for (int i = 0; i < BLOCK_VECTORS; i++)
                 v_store_bf16((uint16_t *)m->data + to + c + i * VL, v[i]);
@@ -50,7 +53,7 @@ static inline void store_part(struct mat *m, uint32_t row, uint32_t at, const fl
     if (m->type == TYPE_Q8) {
         vf v[BLOCK_VECTORS];
         load_block(v, tail);
-        store_block((uint8_t *)m->data + to + c, m->scale + (to + c) / QUANT_BLOCK, v);
+        store_block((int8_t *)m->data + to + c, m->quant + (to + c) / QUANT_BLOCK, v);
     } else {
         for (uint32_t i = 0; c + i < n; i++)
             ((uint16_t *)m->data)[to + c + i] = bf16_of(tail[i]);

@@ -7,27 +7,24 @@
 
 #include "kernels/backend.h"
 
-#define PANEL 32 /* columns of a panel of Q8 and BF16 weights: one QUANT_BLOCK, two vectors of AVX-512, two tiles of AMX */
+#define PANEL 32 /* outputs of a panel of weights that are not fp32: one QUANT_BLOCK, two vectors of AVX-512, two tiles of AMX */
 #define ALIGN 64
-
-/* 32 inputs × 32 outputs of Q8 weights, 1,280 bytes. w[i/4][n][i%4]: four inputs side by side, as VNNI, sdot and AMX read
- * them. sum: -128·Σ_i w, where a dot product of biased bytes starts. */
-struct q8_block {
-    int8_t w[QUANT_BLOCK / 4][PANEL][4];
-    int32_t sum[PANEL];
-    float scale[PANEL];
-};
 
 /* Repacked weights in panels of consecutive outputs, zero-padded:
  * F32   float [n/panel][k][panel]           (panel 1 for scalar: plain rows)
+ * F16   uint16 [n/PANEL][k][PANEL]
  * BF16  uint16 [n/PANEL][k/2][PANEL][2]     k padded to a multiple of 32
- * Q8    struct q8_block [n/PANEL][k/32] */
+ * else  held.h
+ * An op sees one expert and the columns that it is to compute: product.c cuts them out. */
 struct weight {
     enum type type;
-    uint32_t n, k, panel;
+    uint32_t n, k, experts, panel;
     uint32_t k_padded;
+    float scale;          /* of the whole matrix; of what an op sees */
+    size_t panel_bytes;
     size_t bytes;
-    void *data;
+    void *data;           /* [experts][panels of n] */
+    float *expert_scale;  /* [experts] */
 };
 
 struct cpu_queue;
@@ -38,9 +35,11 @@ struct cpu_isa {
     bool (*there)(void);
     enum type fast, fast_qkv;
     uint32_t panel_f32;
+    uint32_t bf16_rows; /* from so many rows on bf16 is the best operand of every weight but fp32 (> 8); 0: never */
     void (*embed)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t,
                   const struct norm *n);
     void (*quantize)(struct cpu_queue *q, struct mat *xq, const struct mat *x, const struct rows *r);
+    /* by the type of x: fp32 and any weight; bf16 and bf16, or any where bf16_rows; Q8 and any that is quantised */
     void (*matmul_f32)(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
                        const struct matmul *how, const struct rows *r);
     void (*matmul_bf16)(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
@@ -81,8 +80,13 @@ static inline uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) /
 uint16_t bf16_of(float x);
 float bf16_to(uint16_t b);
 
+void cpu_matmul(void *queue, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
+                const struct rows *r); /* product.c */
+
 /* The reference of each op, in its own file. */
 void scalar_embed(struct cpu_queue *, struct mat *, struct mat *, const struct rows *, const struct embedding *, const struct norm *);
+void scalar_embed_rows(struct cpu_queue *, struct mat *, const struct weight *, float, const struct rows *);
+void scalar_gather(struct cpu_queue *, struct mat *, const struct mat *, const uint32_t *, const uint32_t *);
 void scalar_quantize(struct cpu_queue *, struct mat *, const struct mat *, const struct rows *);
 void scalar_matmul(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
 void scalar_attention(struct cpu_queue *, struct mat *, const struct mat *, const struct attention *, const struct rows *);

@@ -1,6 +1,7 @@
 /* The CPU's row of the backend table: memory is the host's, ops run at once in the calling thread. */
 #include "base/mem.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/held.h"
 #include "kernels/cpu/weight.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ static int cpu_open(void **out, const struct device_options *o, struct err *e)
     d->isa = isa;
     d->info.fast = isa->fast;
     d->info.exact = TYPE_F32;
+    d->info.slices = true;
     d->info.fast_qkv = isa->fast_qkv;
     snprintf(d->info.provider, sizeof d->info.provider, "cpu %s", isa->provider);
     *out = d;
@@ -25,6 +27,14 @@ static int cpu_open(void **out, const struct device_options *o, struct err *e)
 static void cpu_close(void *dev)
 {
     free(dev);
+}
+
+static enum type cpu_operand(void *dev, enum type held, uint32_t rows)
+{
+    const struct cpu_isa *isa = ((struct cpu_device *)dev)->isa;
+    if (isa->bf16_rows && rows >= isa->bf16_rows && held != TYPE_F32)
+        return TYPE_BF16;
+    return held_of(held) ? TYPE_Q8 : TYPE_F32;
 }
 
 static const struct device_info *cpu_info(void *dev)
@@ -117,27 +127,29 @@ static void cpu_embed(void *queue, struct mat *y, struct mat *yq, const struct r
         q->dev->isa->embed(q, y, yq, r, t, n);
 }
 
+static void cpu_embed_rows(void *queue, struct mat *y, const struct weight *w, float scale, const struct rows *r)
+{
+    struct cpu_queue *q = queue;
+    if (!refused(q))
+        scalar_embed_rows(q, y, w, scale, r);
+}
+
+static void cpu_gather(void *queue, struct mat *y, const struct mat *x, const uint32_t *from, const uint32_t *used)
+{
+    struct cpu_queue *q = queue;
+    if (refused(q))
+        return;
+    if (y->type != x->type || y->stride != x->stride)
+        err_set(&q->first, ERR_INTERNAL, "gather of rows of type %d to rows of type %d", (int)x->type, (int)y->type);
+    else
+        scalar_gather(q, y, x, from, used);
+}
+
 static void cpu_quantize(void *queue, struct mat *xq, const struct mat *x, const struct rows *r)
 {
     struct cpu_queue *q = queue;
     if (!refused(q))
         q->dev->isa->quantize(q, xq, x, r);
-}
-
-static void cpu_matmul(void *queue, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
-                       const struct rows *r)
-{
-    struct cpu_queue *q = queue;
-    if (refused(q))
-        return;
-    bool y_type = y->type == TYPE_F32 || y->type == TYPE_BF16 || y->type == w->type;
-    if (x->type != w->type || !y_type || x->cols != w->k || y->cols != w->n) {
-        err_set(&q->first, ERR_INTERNAL, "matmul [%u, type %d] of [%u, type %d] with a weight [%u, %u, type %d]", y->cols,
-                (int)y->type, x->cols, (int)x->type, w->n, w->k, (int)w->type);
-        return;
-    }
-    const struct cpu_isa *isa = q->dev->isa;
-    (w->type == TYPE_Q8 ? isa->matmul_q8 : w->type == TYPE_BF16 ? isa->matmul_bf16 : isa->matmul_f32)(q, y, x, w, how, r);
 }
 
 static void cpu_attention(void *queue, struct mat *y, const struct mat *qkv, const struct attention *how,
@@ -177,6 +189,8 @@ const struct backend backend_cpu = {
     .info = cpu_info,
     .memory = cpu_memory,
     .release = cpu_release,
+    .held = cpu_held,
+    .operand = cpu_operand,
     .weight = cpu_weight,
     .weight_release = cpu_weight_release,
     .weight_bytes = cpu_weight_bytes,
@@ -186,7 +200,9 @@ const struct backend backend_cpu = {
     .put = cpu_put,
     .get = cpu_get,
     .embed = cpu_embed,
+    .embed_rows = cpu_embed_rows,
     .quantize = cpu_quantize,
+    .gather = cpu_gather,
     .matmul = cpu_matmul,
     .attention = cpu_attention,
     .norm = cpu_norm,

@@ -18,7 +18,7 @@ const struct cpu_isa isa_avx2 = {
     .name = "avx2",
     .provider = "avx2",
     .there = x86_has_avx2,
-    .matmul_q8 = avx2_matmul_q8,
+    .matmul_q8 = scalar_matmul,
 };
 
 const struct cpu_isa isa_avxvnni = {
@@ -26,5 +26,5 @@ const struct cpu_isa isa_avxvnni = {
     .name = "avxvnni",
     .provider = "avx2-vnni",
     .there = x86_has_avxvnni,
-    .matmul_q8 = avxvnni_matmul_q8,
+    .matmul_q8 = scalar_matmul,
 };

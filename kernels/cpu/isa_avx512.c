@@ -18,7 +18,7 @@ static bool amd_bf16(void)
 
 #define SHARED(isa_name, type)                                                                                         \
     .name = isa_name, .fast = type, .panel_f32 = 2 * VL, .embed = simd_embed, .quantize = simd_quantize,            \
-    .matmul_f32 = simd_matmul_f32, .matmul_q8 = avx512_matmul_q8, .attention_f32 = simd_attention_f32,                 \
+    .matmul_f32 = simd_matmul_f32, .matmul_q8 = scalar_matmul, .attention_f32 = simd_attention_f32,                 \
     .norm = simd_norm, .pool = simd_pool
 
 const struct cpu_isa isa_avx512_bf16 = {

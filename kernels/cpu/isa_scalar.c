@@ -12,6 +12,7 @@ const struct cpu_isa isa_scalar = {
     .fast = TYPE_F32,
     .fast_qkv = TYPE_F32,
     .panel_f32 = 1,
+    .bf16_rows = UINT32_MAX,
     .embed = scalar_embed,
     .quantize = scalar_quantize,
     .matmul_f32 = scalar_matmul,

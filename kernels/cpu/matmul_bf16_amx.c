@@ -76,7 +76,7 @@ void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, co
             for (uint32_t i = from; i < to; i += ROWS) {
                 uint32_t some = to - i < ROWS ? to - i : ROWS;
                 tiles_of(some, tile, (const uint16_t *)x->data + (size_t)i * x->stride, x->stride, panel, k);
-                finish(tile, some, PANEL, y, i, n, w->n, how);
+                finish(tile, some, PANEL, y, i, n, w, how);
             }
         }
     }

@@ -55,7 +55,7 @@ void avx512_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x,
         for (uint32_t i = 0; i < rows; i += step) {
             uint32_t some = rows - i < step ? rows - i : step;
             rows_of(some, tile, (const uint16_t *)x->data + (size_t)i * x->stride, x->stride, panel, k);
-            finish(tile, some, PANEL, y, i, n, w->n, how);
+            finish(tile, some, PANEL, y, i, n, w, how);
         }
     }
 }

@@ -4,9 +4,6 @@
 
 #include "kernels/cpu/cpu.h"
 
-void avx512_matmul_q8(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
-void avx2_matmul_q8(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
-void avxvnni_matmul_q8(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
 void avx512_matmul_bf16(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
 void amx_matmul_bf16(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
 /* head_dim a multiple of 32 up to 128; falls back to the reference for others and for causal attention */

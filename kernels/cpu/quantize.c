@@ -23,15 +23,17 @@ float bf16_to(uint16_t b)
 
 static void store_q8(struct mat *m, uint32_t row, const float *x)
 {
-    uint8_t *to = (uint8_t *)m->data + (size_t)row * m->stride;
-    float *scale = m->scale + (size_t)row * (m->stride / QUANT_BLOCK);
-    for (uint32_t b = 0; b < m->stride; b += QUANT_BLOCK) {
+    int8_t *to = (int8_t *)m->data + (size_t)row * m->stride;
+    struct quant *quant = m->quant + (size_t)row * (m->stride / QUANT_BLOCK);
+    for (uint32_t b = 0; b < m->cols; b += QUANT_BLOCK, quant++) {
         float max = 0;
         for (uint32_t c = b; c < b + QUANT_BLOCK && c < m->cols; c++)
             max = fmaxf(max, fabsf(x[c]));
-        scale[b / QUANT_BLOCK] = max / 127;
-        for (uint32_t c = b; c < b + QUANT_BLOCK; c++)
-            to[c] = c < m->cols && max > 0 ? (uint8_t)(128 + (int)nearbyintf(x[c] * (127 / max))) : 128;
+        *quant = (struct quant){.scale = max / 127};
+        for (uint32_t c = b; c < b + QUANT_BLOCK; c++) {
+            to[c] = (int8_t)(c < m->cols && max > 0 ? nearbyintf(x[c] * (127 / max)) : 0);
+            quant->sum[(c - b) / 16] = (int16_t)(quant->sum[(c - b) / 16] + to[c]);
+        }
     }
 }
 
@@ -42,11 +44,10 @@ void scalar_store_row(struct mat *m, uint32_t row, const float *x)
         store_q8(m, row, x);
     } else if (m->type == TYPE_BF16) {
         uint16_t *to = (uint16_t *)m->data + at;
-        for (uint32_t c = 0; c < m->stride; c++)
-            to[c] = c < m->cols ? bf16_of(x[c]) : 0;
+        for (uint32_t c = 0; c < m->cols; c++)
+            to[c] = bf16_of(x[c]);
     } else {
         memcpy((float *)m->data + at, x, m->cols * sizeof *x);
-        memset((float *)m->data + at + m->cols, 0, (m->stride - m->cols) * sizeof *x);
     }
 }
 
@@ -56,7 +57,7 @@ float scalar_load(const struct mat *m, uint32_t row, uint32_t col)
     if (m->type == TYPE_BF16)
         return bf16_to(((const uint16_t *)m->data)[at]);
     if (m->type == TYPE_Q8)
-        return (float)(((const uint8_t *)m->data)[at] - 128) * m->scale[at / QUANT_BLOCK];
+        return ((const int8_t *)m->data)[at] * m->quant[at / QUANT_BLOCK].scale;
     return ((const float *)m->data)[at];
 }
 

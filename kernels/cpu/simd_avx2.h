@@ -34,11 +34,11 @@ static inline float v_top(vf a)
     x = _mm_max_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
 }
-static inline void v_store_biased(uint8_t *p, vf a)
+static inline void v_store_i8(int8_t *p, vf a)
 {
     __m256i i = _mm256_cvtps_epi32(a);
     __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
-    _mm_storel_epi64((__m128i *)p, _mm_xor_si128(_mm_packs_epi16(h, h), _mm_set1_epi8((char)0x80)));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(h, h));
 }
 static inline void v_store_bf16(uint16_t *p, vf a)
 {

@@ -20,12 +20,7 @@ static inline vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NE
 static inline vf v_pow2(vf a) { return _mm512_scalef_ps(_mm512_set1_ps(1), a); } /* 2^a of an integral a */
 static inline float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
 static inline float v_top(vf a) { return _mm512_reduce_max_ps(a); }
-/* rounds to int and stores x + 128 as bytes */
-static inline void v_store_biased(uint8_t *p, vf a)
-{
-    __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(128));
-    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(i));
-}
+static inline void v_store_i8(int8_t *p, vf a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a))); }
 static inline void v_store_bf16(uint16_t *p, vf a)
 {
     __m512i u = _mm512_castps_si512(a);

@@ -24,10 +24,10 @@ static inline vf v_pow2(vf a) /* of an integral a in [-126, 127] */
 }
 static inline float v_sum(vf a) { return vaddvq_f32(a); }
 static inline float v_top(vf a) { return vmaxvq_f32(a); }
-static inline void v_store_biased(uint8_t *p, vf a)
+static inline void v_store_i8(int8_t *p, vf a)
 {
-    int16x4_t h = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(a), vdupq_n_s32(128)));
-    uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vqmovun_s16(vcombine_s16(h, h))), 0);
+    int16x4_t h = vqmovn_s32(vcvtnq_s32_f32(a));
+    uint32_t four = vget_lane_u32(vreinterpret_u32_s8(vqmovn_s16(vcombine_s16(h, h))), 0);
     memcpy(p, &four, 4);
 }
 static inline void v_store_bf16(uint16_t *p, vf a)

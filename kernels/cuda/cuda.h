@@ -61,7 +61,10 @@ void cuda_put(void *q, void *to, const void *host, size_t bytes);
 void cuda_get(void *q, void *host, const void *from, size_t bytes);
 int cuda_sync(void *q, struct err *e);
 
-int cuda_weight(void *dev, struct weight **w, enum type type, uint32_t n, uint32_t k, read_row from, void *arg, struct err *e);
+enum type cuda_held(void *dev, enum block_type file, bool exact);
+enum type cuda_operand(void *dev, enum type held, uint32_t rows);
+int cuda_weight(void *dev, struct weight **w, enum type type, const struct weight_shape *shape, const struct weight_source *from,
+                struct err *e);
 void cuda_weight_release(void *dev, struct weight *w);
 size_t cuda_weight_bytes(const struct weight *w);
 

@@ -6,7 +6,8 @@ void cuda_matmul(void *queue, struct mat *y, const struct mat *x, const struct w
     struct cuda_queue *q = queue;
     if (q->first.code || !plain_type(q, y, "a product"))
         return;
-    if (x->type != w->type || x->cols != w->k || y->cols != w->n || x->stride < w->k_padded || y->stride % 64) {
+    if (x->type != w->type || x->cols != w->k || y->cols != w->n || how->groups || how->first || (how->count && how->count != w->n) ||
+        x->stride < w->k_padded || y->stride % 64) {
         err_set(&q->first, ERR_INTERNAL, "matmul [%u, type %d] of [%u, type %d] with a weight [%u, %u, type %d]", y->cols,
                 (int)y->type, x->cols, (int)x->type, w->n, w->k, (int)w->type);
         return;

@@ -66,21 +66,23 @@ static const struct {
     bool quantized; /* the result is an operand again */
 } shapes[] = {{1152, 384, ACT_NONE, false}, {1536, 384, ACT_GELU, true}, {384, 1536, ACT_NONE, false}};
 
-static void constant_row(void *arg, uint32_t row, float *to)
+static const void *constant_row(void *arg, uint32_t row)
 {
+    static float values[1536];
     uint32_t k = *(uint32_t *)arg;
     for (uint32_t c = 0; c < k; c++)
-        to[c] = (float)((row * 31 + c * 17) % 64) / 64 - .5f;
+        values[c] = (float)((row * 31 + c * 17) % 64) / 64 - .5f;
+    return values;
 }
 
 static struct mat mat_new(void *dev, uint32_t rows, uint32_t cols, enum type type)
 {
     struct mat m = {.rows = rows, .cols = cols, .stride = (cols + 63) / 64 * 64, .type = type};
-    void *scale;
+    void *quant;
     if (backend_cpu.memory(dev, &m.data, (size_t)rows * m.stride * 4, NULL) ||
-        backend_cpu.memory(dev, &scale, (size_t)rows * m.stride / 8, NULL))
+        backend_cpu.memory(dev, &quant, (size_t)rows * m.stride / QUANT_BLOCK * sizeof *m.quant, NULL))
         exit(2);
-    m.scale = scale;
+    m.quant = quant;
     return m;
 }
 
@@ -94,7 +96,8 @@ static void measure(const struct row *t, void *dev, void *q, uint32_t rows, size
     struct weight *w;
     for (size_t i = 0; i < (size_t)rows * x.stride; i++)
         ((float *)x.data)[i] = (float)(i * 37 % 101) / 50 - 1;
-    if (backend_cpu.weight(dev, &w, t->type, n, k, constant_row, &k, NULL))
+    if (backend_cpu.weight(dev, &w, t->type, &(struct weight_shape){.n = n, .k = k},
+                           &(struct weight_source){.type = BLOCK_F32, .row = constant_row, .arg = &k}, NULL))
         exit(2);
     backend_cpu.quantize(q, &xq, &x, &r);
     struct matmul how = {.bias = bias.data, .activation = shapes[s].activation};
@@ -121,7 +124,7 @@ static void measure(const struct row *t, void *dev, void *q, uint32_t rows, size
     struct mat *all[] = {&x, &xq, &y, &bias};
     for (size_t i = 0; i < 4; i++) {
         backend_cpu.release(dev, all[i]->data);
-        backend_cpu.release(dev, all[i]->scale);
+        backend_cpu.release(dev, all[i]->quant);
     }
 }
 

@@ -138,11 +138,13 @@ static void rows_free(struct some_rows *r)
         cuda->release(dev, r->memory[i]);
 }
 
-static void read_weight(void *arg, uint32_t row, float *to)
+static const void *read_weight(void *arg, uint32_t row)
 {
+    static float values[512];
     uint32_t k = *(uint32_t *)arg;
     for (uint32_t c = 0; c < k; c++)
-        to[c] = number(7, (uint64_t)row * k + c) / 8;
+        values[c] = number(7, (uint64_t)row * k + c) / 8;
+    return values;
 }
 
 /* NMSE, or -1 with the device's error in text. */
@@ -158,16 +160,18 @@ static double one_matmul(enum type type, uint32_t rows, uint32_t n, uint32_t k, 
     fill(&x, 1, 2);
     fill(&add, 2, 1);
     fill(&bias, 3, 1);
-    assert_int_equal(cpu->weight(host, &a, type, n, k, read_weight, &k, &e), 0);
-    assert_int_equal(cuda->weight(dev, &b, type, n, k, read_weight, &k, &e), 0);
-    struct matmul how = {bias.here.data, activation, residual ? &add.here : NULL};
+    struct weight_shape shape = {.n = n, .k = k};
+    struct weight_source source = {.type = BLOCK_F32, .row = read_weight, .arg = &k};
+    assert_int_equal(cpu->weight(host, &a, type, &shape, &source, &e), 0);
+    assert_int_equal(cuda->weight(dev, &b, type, &shape, &source, &e), 0);
+    struct matmul how = {.bias = bias.here.data, .activation = activation, .residual = residual ? &add.here : NULL};
     cpu->quantize(host_queue, &xq.here, &x.here, &r.here);
     struct mat want = y.here;
     want.type = TYPE_F32;
     want.data = mem_zero((size_t)rows * want.stride, 4);
     cpu->matmul(host_queue, &want, &xq.here, a, &how, &r.here);
     cuda->quantize(queue, &xq.there, &x.there, &r.there);
-    how = (struct matmul){bias.there.data, activation, residual ? &add.there : NULL};
+    how = (struct matmul){.bias = bias.there.data, .activation = activation, .residual = residual ? &add.there : NULL};
     cuda->matmul(queue, &y.there, &xq.there, b, &how, &r.there);
     read_back(&y);
     read_back(&xq);

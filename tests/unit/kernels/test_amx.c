@@ -144,11 +144,13 @@ static float number(uint64_t i)
     return (float)((double)(z >> 11) / 4503599627370496.0 - 1);
 }
 
-static void read_weight(void *arg, uint32_t row, float *to)
+static const void *read_weight(void *arg, uint32_t row)
 {
+    static float values[512];
     uint32_t k = *(uint32_t *)arg;
     for (uint32_t c = 0; c < k; c++)
-        to[c] = number(1000000 + (uint64_t)row * k + c);
+        values[c] = number(1000000 + (uint64_t)row * k + c);
+    return values;
 }
 
 static void compare(uint32_t rows, uint32_t n, uint32_t k)
@@ -159,7 +161,8 @@ static void compare(uint32_t rows, uint32_t n, uint32_t k)
     struct weight *w;
     struct err e;
     assert_int_equal(backend_cpu.open(&dev, &(struct device_options){.isa = "scalar"}, &e), 0);
-    assert_int_equal(backend_cpu.weight(dev, &w, TYPE_BF16, n, k, read_weight, &k, &e), 0);
+    assert_int_equal(backend_cpu.weight(dev, &w, TYPE_BF16, &(struct weight_shape){.n = n, .k = k},
+                                        &(struct weight_source){.type = BLOCK_F32, .row = read_weight, .arg = &k}, &e), 0);
     /* exactly as large as they must be, so that a sanitizer sees a read past the end (the handler's reads are seen) */
     uint16_t *xq = mem_zero((size_t)rows * stride, sizeof *xq);
     float *bias = mem_zero(n, sizeof *bias), *want = mem_zero((size_t)rows * n, sizeof *want);

@@ -49,8 +49,8 @@ static struct mat mat_new(uint32_t rows, uint32_t cols, enum type type)
     assert_int_equal(backend_cpu.memory(NULL, &p, n * 4, &e), 0);
     m.data = p;
     if (type == TYPE_Q8) {
-        assert_int_equal(backend_cpu.memory(NULL, &p, n / QUANT_BLOCK * 4, &e), 0);
-        m.scale = p;
+        assert_int_equal(backend_cpu.memory(NULL, &p, n / QUANT_BLOCK * sizeof *m.quant, &e), 0);
+        m.quant = p;
     }
     return m;
 }
@@ -58,7 +58,7 @@ static struct mat mat_new(uint32_t rows, uint32_t cols, enum type type)
 static void mat_free(struct mat *m)
 {
     backend_cpu.release(NULL, m->data);
-    backend_cpu.release(NULL, m->scale);
+    backend_cpu.release(NULL, m->quant);
 }
 
 static void fill(struct mat *m, uint32_t stream, float scale)
@@ -80,7 +80,7 @@ static float at(const struct mat *m, uint32_t row, uint32_t col)
 {
     size_t i = (size_t)row * m->stride + col;
     if (m->type == TYPE_Q8)
-        return (float)(((uint8_t *)m->data)[i] - 128) * m->scale[i / QUANT_BLOCK];
+        return ((int8_t *)m->data)[i] * m->quant[i / QUANT_BLOCK].scale;
     return m->type == TYPE_BF16 ? bf16(((uint16_t *)m->data)[i]) : ((float *)m->data)[i];
 }
 
@@ -107,13 +107,23 @@ static void padding_is_zero(const struct mat *m, uint32_t rows)
 
 struct some_weight {
     uint32_t k, stream;
+    float row[512];
 };
 
-static void read_weight(void *arg, uint32_t row, float *to)
+static const void *read_weight(void *arg, uint32_t row)
 {
     struct some_weight *s = arg;
     for (uint32_t c = 0; c < s->k; c++)
-        to[c] = number(s->stream, (uint64_t)row * s->k + c) / 8;
+        s->row[c] = number(s->stream, (uint64_t)row * s->k + c) / 8;
+    return s->row;
+}
+
+static int weight_new(void *dev, struct weight **w, enum type type, uint32_t n, uint32_t k)
+{
+    struct some_weight source = {k, 7, {0}};
+    struct err e;
+    return backend_cpu.weight(dev, w, type, &(struct weight_shape){.n = n, .k = k},
+                              &(struct weight_source){.type = BLOCK_F32, .row = read_weight, .arg = &source}, &e);
 }
 
 static void one_matmul(struct side *ref, struct side *fast, const char *isa, enum type type, uint32_t rows, uint32_t n,
@@ -124,15 +134,13 @@ static void one_matmul(struct side *ref, struct side *fast, const char *isa, enu
     struct mat x = mat_new(rows, k, TYPE_F32), xq = mat_new(rows, k, type), add = mat_new(rows, n, TYPE_F32);
     struct mat want = mat_new(rows, n, TYPE_F32), got = mat_new(rows, n, out);
     struct mat bias = mat_new(1, n, TYPE_F32);
-    struct some_weight source = {k, 7};
     struct weight *a, *b;
-    struct err e;
     char what[100];
     fill(&x, 1, 2);
     fill(&add, 2, 1);
     fill(&bias, 3, 1);
-    assert_int_equal(backend_cpu.weight(ref->dev, &a, type, n, k, read_weight, &source, &e), 0);
-    assert_int_equal(backend_cpu.weight(fast->dev, &b, type, n, k, read_weight, &source, &e), 0);
+    assert_int_equal(weight_new(ref->dev, &a, type, n, k), 0);
+    assert_int_equal(weight_new(fast->dev, &b, type, n, k), 0);
     backend_cpu.quantize(ref->q, &xq, &x, &r);
     struct matmul how = {.bias = bias.data, .activation = activation, .residual = residual ? &add : NULL};
     backend_cpu.matmul(ref->q, &want, &xq, a, &how, &r);
@@ -319,10 +327,9 @@ static void refusals(void **state)
     struct side s;
     assert_true(side_open(&s, "scalar"));
     struct weight *w;
-    struct some_weight source = {4, 1};
-    assert_int_equal(backend_cpu.weight(s.dev, &w, TYPE_F16, 4, 4, read_weight, &source, &e), ERR_UNSUPPORTED);
-    assert_int_equal(backend_cpu.weight(s.dev, &w, TYPE_F32, 0, 4, read_weight, &source, &e), ERR_UNSUPPORTED);
-    assert_int_equal(backend_cpu.weight(s.dev, &w, TYPE_F32, 4, 4, read_weight, &source, &e), 0);
+    assert_int_equal(weight_new(s.dev, &w, TYPE_F16, 4, 4), ERR_UNSUPPORTED);
+    assert_int_equal(weight_new(s.dev, &w, TYPE_F32, 0, 4), ERR_UNSUPPORTED);
+    assert_int_equal(weight_new(s.dev, &w, TYPE_F32, 4, 4), 0);
     /* a queue keeps its first error, does nothing after it, and hands it out once */
     uint32_t used[2] = {1, 1};
     struct rows r = {.used = used, .max_rows = 1, .max_sequences = 1, .longest = 1};
