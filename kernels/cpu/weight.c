@@ -12,6 +12,7 @@ static const enum type held_as[BLOCK_COUNT] = {
     [BLOCK_Q4_0] = TYPE_Q4_0,     [BLOCK_Q4_1] = TYPE_Q4_1,     [BLOCK_Q5_0] = TYPE_Q5_0,     [BLOCK_Q5_1] = TYPE_Q5_1,
     [BLOCK_Q4_K] = TYPE_Q4_K,     [BLOCK_Q5_K] = TYPE_Q5_K,     [BLOCK_Q6_K] = TYPE_Q6_K,     [BLOCK_IQ4_NL] = TYPE_IQ4_NL,
     [BLOCK_IQ4_XS] = TYPE_IQ4_XS, [BLOCK_MXFP4] = TYPE_MXFP4,   [BLOCK_NVFP4] = TYPE_NVFP4,
+    [BLOCK_F8_E4M3] = TYPE_BF16,
 };
 
 enum type cpu_held(void *dev, enum block_type file, bool exact)
