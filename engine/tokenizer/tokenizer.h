@@ -29,6 +29,7 @@ struct tokenizer_info {
     uint32_t vocab;                      /* every id is below it */
     uint32_t bos, eos, eot, pad, unk;    /* TOKEN_NONE: there is none */
     bool add_bos, add_eos;               /* what the model file asks for around a plain text */
+    bool space_prefix;                   /* a text's first token begins with a blank that the text does not have */
     const char *kind;                    /* "bpe", "spm", "unigram", "wordpiece" */
 };
 const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
