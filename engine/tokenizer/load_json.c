@@ -17,6 +17,7 @@ struct piece {
     size_t n;
     float score;
     uint8_t kind;
+    bool apart; /* added beside the model's own vocabulary: the model knows nothing of it */
 };
 struct load {
     const char *name;
@@ -50,7 +51,7 @@ static int put_piece(struct load *l, const json_t *id, const char *text, size_t 
     }
     if (l->piece[i].text && (l->piece[i].n != n || memcmp(l->piece[i].text, text, n)))
         return err_set(l->e, ERR_FORMAT, "%s: \"%.60s\" and \"%.60s\" have the same id", l->name, l->piece[i].text, text);
-    l->piece[i] = (struct piece){text, n, score, (uint8_t)kind};
+    l->piece[i] = (struct piece){text, n, score, (uint8_t)kind, false};
     return 0;
 }
 
@@ -90,10 +91,12 @@ static int gather(struct load *l)
             return wrong(l, "an added token without content");
         const json_t *id = json_object_get(v, "id");
         size_t at = json_is_integer(id) && json_integer_value(id) >= 0 ? (size_t)json_integer_value(id) : l->n;
-        float score = at < l->n ? l->piece[at].score : 0;
+        bool own = at < l->n && l->piece[at].text;
+        float score = own ? l->piece[at].score : 0;
         rc = put_piece(l, id, json_string_value(s), json_string_length(s), score, json_yes(v, "special", false) ? TOKEN_CONTROL : TOKEN_USER);
         if (rc)
             return rc;
+        l->piece[at].apart = !own;
     }
     while (l->n && !l->piece[l->n - 1].text)
         l->n--;
@@ -109,6 +112,7 @@ static int fill(struct load *l, enum spelling how)
         if (rc)
             return err_set(l->e, rc, "%s: the token %zu is too long, or there are too many", l->name, i);
         struct token *k = &t->vocab.token[i];
+        k->apart = p->apart;
         k->guarded = k->kind == TOKEN_CONTROL || (k->kind == TOKEN_USER && !tokenizer_harmless(p->text, p->n));
     }
     return vocab_ready(&t->vocab, how, l->name, l->e);
@@ -121,9 +125,6 @@ static int read_added(struct load *l)
     size_t n = json_array_size(list), nkeys[ADDED_ROUNDS] = {0}, i;
     struct trie_key *key[ADDED_ROUNDS];
     struct buf *form = mem_zero(n + 1, sizeof *form);
-    bool local = true;
-    for (int k = 0; k < t->nnorm; k++)
-        local = local && norm_is_local(&t->norm[k]);
     for (int r = 0; r < ADDED_ROUNDS; r++)
         key[r] = mem_zero(n + 1, sizeof *key[r]);
     json_array_foreach(list, i, v) {
@@ -135,11 +136,11 @@ static int read_added(struct load *l)
         size_t len = json_string_length(s);
         int round = ADDED_RAW;
         if (json_yes(v, "normalized", !json_yes(v, "special", false)) && t->nnorm) {
-            load_normal(t, &form[i], text, len);
-            bool same = form[i].len == len && !memcmp(form[i].data, text, len);
-            round = a.guarded || (local && same) ? ADDED_SECOND : ADDED_NORMAL;
-            if (round == ADDED_NORMAL)
+            round = a.guarded ? ADDED_SECOND : ADDED_NORMAL; /* who wrote a byte is known of the raw text only */
+            if (round == ADDED_NORMAL) {
+                load_normal(t, &form[i], text, len);
                 text = form[i].data, len = form[i].len;
+            }
         }
         if (!len || len > UINT16_MAX || memchr(text, 0, len))
             continue;

@@ -21,17 +21,6 @@ bool norm_keeps_ascii(const struct norm *n)
     return n->kind <= NORM_NFKD || n->kind == NORM_STRIP_ACCENTS;
 }
 
-bool norm_is_local(const struct norm *n)
-{
-    return n->kind <= NORM_LOWER || n->kind == NORM_STRIP_ACCENTS;
-}
-
-static bool blank(uint32_t c)
-{
-    return c == ' ' || (c >= 9 && c <= 13) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
-           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 /* Where the run of characters that begins at p ends: the next byte that is part of none. */
 static size_t valid_run(const char *p, size_t len)
 {
@@ -150,14 +139,14 @@ static void strip(const struct norm *n, struct buf *to, const char *p, size_t le
 {
     size_t from = 0, end = len;
     int k;
-    while (n->a && from < end && blank(unicode_decode((const uint8_t *)p + from, (const uint8_t *)p + end, &k)))
+    while (n->a && from < end && unicode_is_blank(unicode_decode((const uint8_t *)p + from, (const uint8_t *)p + end, &k)))
         from += (size_t)k;
     while (n->b && end > from) {
         size_t at = end - 1;
         while (at > from && ((uint8_t)p[at] & 0xC0) == 0x80)
             at--;
         uint32_t c = unicode_decode((const uint8_t *)p + at, (const uint8_t *)p + end, &k);
-        if (!blank(c) || at + (size_t)k != end)
+        if (!unicode_is_blank(c) || at + (size_t)k != end)
             break;
         end = at;
     }

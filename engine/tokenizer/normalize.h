@@ -30,7 +30,5 @@ void norm_release(struct norm *n);
 void norm_run(const struct norm *n, struct buf *to, const char *p, size_t len);
 /* Does it leave every text alone that is ASCII? */
 bool norm_keeps_ascii(const struct norm *n);
-/* Does each part of a text become the same wherever it stands? */
-bool norm_is_local(const struct norm *n);
 
 #endif

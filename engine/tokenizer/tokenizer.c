@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 struct tokenizer_memory *tokenizer_memory_new(void)
 {
@@ -326,21 +327,45 @@ static void normal(struct pass *p, const char *s, size_t len, bool first)
     *p->n += wordpiece_pieces(p->t->wordpiece, p->m->pieces, s, len, *p->out + *p->n, most);
 }
 
-static bool in_word(const char *s, size_t len, size_t at, bool behind)
+/* The character that begins at `at`, or the one that ends there; *from: where it begins. */
+static uint32_t neighbour(const char *s, size_t len, size_t at, bool behind, size_t *from)
 {
-    if (behind ? at >= len : !at)
-        return false;
-    size_t from = behind ? at : at - 1;
-    while (!behind && from && ((uint8_t)s[from] & 0xC0) == 0x80)
-        from--;
     int k;
-    uint32_t c = unicode_decode((const uint8_t *)s + from, (const uint8_t *)s + len, &k);
-    return (c < 128 && ((c | 32) >= 'a' && (c | 32) <= 'z')) || (c >= '0' && c <= '9') || c == '_' || (c >= 128 && c != 0xFFFD);
+    *from = behind ? at : at - 1;
+    while (!behind && *from && at - *from < 4 && ((uint8_t)s[*from] & 0xC0) == 0x80)
+        --*from;
+    return unicode_decode((const uint8_t *)s + *from, (const uint8_t *)s + len, &k);
 }
 
-static bool is_blank(char c)
+/* Does a word go on there, as \w has it? */
+static bool in_word(const char *s, size_t len, size_t at, bool behind)
 {
-    return c == ' ' || (c >= 9 && c <= 13);
+    size_t from;
+    if (behind ? at >= len : !at)
+        return false;
+    uint32_t c = neighbour(s, len, at, behind, &from);
+    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
+    return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_NL) || k == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D;
+}
+
+/* The end of the blanks that begin at `at`, and the begin of those that end there. */
+static size_t blanks_behind(const char *s, size_t len, size_t at)
+{
+    size_t from;
+    int k;
+    while (at < len && unicode_is_blank(neighbour(s, len, at, true, &from))) {
+        unicode_decode((const uint8_t *)s + at, (const uint8_t *)s + len, &k);
+        at += (size_t)k;
+    }
+    return at;
+}
+
+static size_t blanks_before(const char *s, size_t len, size_t at)
+{
+    size_t from;
+    while (at && unicode_is_blank(neighbour(s, len, at, false, &from)))
+        at = from;
+    return at;
 }
 
 /* The longest added token of a round at s + at that may stand there; its length, 0: none. */
@@ -421,16 +446,13 @@ static void stretch(struct pass *p, int round, const char *s, size_t len, const 
             i++;
             continue;
         }
-        size_t end = i;
-        while (a->lstrip && end > done && is_blank(s[end - 1]))
-            end--;
-        stretch_done(p, round, s + done, end - done, literal ? literal + done : NULL, first && !done);
+        size_t from = a->lstrip ? blanks_before(s, len, i) : i;
+        if (from > done)
+            stretch_done(p, round, s + done, from - done, literal ? literal + done : NULL, first && !done);
         p->piece = *p->n;
         put(p, &a->id, 1);
         i += n;
-        while (a->rstrip && i < len && is_blank(s[i]))
-            i++;
-        done = i;
+        done = a->rstrip ? blanks_behind(s, len, i) : i; /* a token of blanks that begins in there is found all the same */
     }
     stretch_done(p, round, s + done, len - done, literal ? literal + done : NULL, first && !done);
 }

@@ -40,7 +40,8 @@ struct added {
     uint32_t id;
     bool guarded, lstrip, rstrip, word; /* word: only where no word goes on at either side */
 };
-/* Three rounds: in the raw text; in the raw text that the first left; in what the normalizers made of that. */
+/* Three rounds: in the raw text; in the raw text that the first left (guarded ones whose file wants the normal form); in
+ * what the normalizers made of that. */
 enum { ADDED_RAW, ADDED_SECOND, ADDED_NORMAL, ADDED_ROUNDS };
 struct added_set {
     struct trie trie; /* value: index in added */

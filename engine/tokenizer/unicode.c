@@ -44,6 +44,12 @@ uint32_t unicode_decode(const uint8_t *p, const uint8_t *end, int *n)
     return k > 0 ? (uint32_t)c : 0xFFFD;
 }
 
+bool unicode_is_blank(uint32_t c)
+{
+    return c == ' ' || (c >= 9 && c <= 13) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
 int unicode_encode(char *to, uint32_t c)
 {
     return (int)utf8proc_encode_char((utf8proc_int32_t)c, (utf8proc_uint8_t *)to);

@@ -49,6 +49,8 @@ int unicode_ccc(uint32_t c);
 int unicode_hangul(uint32_t c, uint32_t out[3]);
 /* Decodes one code point of [p, end), p < end; *n: bytes taken. A byte that begins none is U+FFFD, one byte long. */
 uint32_t unicode_decode(const uint8_t *p, const uint8_t *end, int *n);
+/* Is it White_Space? */
+bool unicode_is_blank(uint32_t c);
 /* Bytes written (1 to 4). */
 int unicode_encode(char *to, uint32_t c);
 

@@ -120,7 +120,7 @@ int vocab_ready(struct vocab *v, enum spelling how, const char *name, struct err
     memset(v->slot, 0, size * sizeof *v->slot);
     for (uint32_t id = 0; id < v->n; id++) {
         struct token *t = &v->token[id];
-        if (!spell(v, t, how) || t->guarded || t->kind == TOKEN_UNKNOWN || t->kind == TOKEN_BYTE || t->kind == TOKEN_CONTROL || (letters && t->kind == TOKEN_USER))
+        if (!spell(v, t, how) || t->guarded || t->apart || t->kind == TOKEN_UNKNOWN || t->kind == TOKEN_BYTE || t->kind == TOKEN_CONTROL || (letters && t->kind == TOKEN_USER))
             continue;
         const char *p = v->texts.data + (letters ? t->bytes : t->text);
         size_t n = letters ? t->nbytes : t->ntext, i = slot_of(v, p, n);

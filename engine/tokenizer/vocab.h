@@ -20,6 +20,7 @@ struct token {
     float score;
     uint8_t kind;
     bool guarded; /* only where all of its bytes are literal */
+    bool apart;   /* not the model's own: no word is cut into it */
 };
 
 struct vocab {
