@@ -122,8 +122,7 @@ static int greet(struct client *c, const char *mine, int *protocol, struct err *
     json_decref(o);
     if (rc)
         return rc;
-    snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"}\n",
-             *protocol == PROTOCOL_VERSION - 1 ? PROTOCOL_VERSION - 1 : PROTOCOL_VERSION, mine);
+    snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"}\n", *protocol < PROTOCOL_VERSION ? *protocol : PROTOCOL_VERSION, mine);
     return send_line(c, text, e);
 }
 
@@ -174,21 +173,20 @@ static int two_versions(struct client *c, const char *mine, struct err *e)
 }
 
 /* One connection; 1: the daemon was asked to make room for ours. */
-static int meet(struct client *c, const struct paths *p, const char *mine, bool start, struct err *e)
+static int meet(struct client *c, const struct paths *p, const char *mine, enum meeting how, struct err *e)
 {
     int protocol = 0;
     int rc = dial(c, p, e);
     if (rc || (rc = greet(c, mine, &protocol, e)))
         return rc;
     bool older = build_compare(c->build, mine) < 0;
-    if (older && c->autostarted && start)
+    if (older && c->autostarted && how == MEET_START)
         return (rc = replace(c, e)) ? rc : 1;
-    if (protocol == PROTOCOL_VERSION || protocol == PROTOCOL_VERSION - 1)
-        return 0;
-    return two_versions(c, mine, e);
+    bool spoken = protocol >= PROTOCOL_VERSION - 1 && protocol <= PROTOCOL_VERSION + 1; /* a newer daemon speaks ours */
+    return spoken || (how == MEET_STOP && protocol < PROTOCOL_VERSION) ? 0 : two_versions(c, mine, e);
 }
 
-int client_open(struct client *c, const struct paths *p, bool start, struct err *e)
+int client_open(struct client *c, const struct paths *p, enum meeting how, struct err *e)
 {
     char mine[BUILD_MAX], *program = NULL;
     int64_t until = clock_ns() + STARTING_MS * 1000000LL;
@@ -197,11 +195,11 @@ int client_open(struct client *c, const struct paths *p, bool start, struct err 
     build_name(mine, rc ? NULL : program);
     free(program);
     for (;;) {
-        rc = meet(c, p, mine, start, e);
+        rc = meet(c, p, mine, how, e);
         if (rc <= 0 && rc != ERR_UNAVAILABLE && rc != ERR_CRASHED)
             break; /* connected, or an error that waiting does not mend */
         client_close(c);
-        if (!start) {
+        if (how != MEET_START) {
             if (rc == ERR_CRASHED) /* it ended just now */
                 rc = err_set(e, ERR_UNAVAILABLE, "codeaskd is not running");
             break;

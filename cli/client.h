@@ -20,9 +20,13 @@ struct client {
     bool autostarted;
 };
 
-/* Connects and greets. start: a daemon is started where none runs, and an older autostarted one is drained and replaced.
- * ERR_UNAVAILABLE "not running" without start. ERR_VERSION when the two cannot speak to each other. */
-int client_open(struct client *c, const struct paths *p, bool start, struct err *e);
+/* Connects and greets. ERR_UNAVAILABLE "not running" but for MEET_START. ERR_VERSION when the two cannot speak to each other. */
+enum meeting {
+    MEET_RUNNING,
+    MEET_START,             /* a daemon is started where none runs, and an older autostarted one is drained and replaced */
+    MEET_STOP,              /* one that speaks an older protocol than can be spoken is good enough */
+};
+int client_open(struct client *c, const struct paths *p, enum meeting how, struct err *e);
 void client_close(struct client *c);
 
 typedef void (*client_progress)(void *arg, json_t *progress);

@@ -117,10 +117,11 @@ static int ask_daemon(json_t **result, const struct command *c, const struct pat
     struct progress bar;
     char method[64];
     int rc = 0;
+    enum meeting how = c->row->starts_daemon ? MEET_START : !strcmp(c->row->name, "stop") ? MEET_STOP : MEET_RUNNING;
     wire_name(method, c->row->name);
     progress_open(&bar);
     for (int attempt = 0; attempt < 2; attempt++) {
-        rc = client_open(cl, p, c->row->starts_daemon, e);
+        rc = client_open(cl, p, how, e);
         if (!rc)
             rc = client_call(result, cl, method, c->params, progress_show, &bar, &interrupted, e);
         progress_close(&bar);

@@ -36,8 +36,11 @@ extern const struct method methods[]; /* ended by a NULL name */
 /* By name, its words parted by ' ' or '.'; NULL when unknown. */
 const struct method *method_named(const char *name);
 
-/* The first message both ways on the socket: {"codeask":PROTOCOL_VERSION,"build":…} */
+/* The first message both ways on the socket: {"codeask":PROTOCOL_VERSION,"build":…}. Neighbours understand each other; any
+ * version understands `stop`, so that a newer client can replace the oldest daemon. */
+#ifndef PROTOCOL_VERSION /* tests/sessions builds other ones */
 #define PROTOCOL_VERSION 1
+#endif
 
 /* What a build is called: VERSION+SECONDS, the seconds being the modification time of the daemon's binary, so that a rebuilt
  * or newly installed one is the newer. "VERSION+0" where program cannot be looked at. */
