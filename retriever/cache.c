@@ -6,13 +6,6 @@ void cache_init(struct cache *c, struct store *s)
     pthread_mutex_init(&c->lock, NULL);
 }
 
-static void drop_row(struct cache_row *r)
-{
-    snapshot_drop(r->snap);
-    dense_map_drop(r->map);
-    *r = (struct cache_row){0};
-}
-
 static void drop_universe(struct cache_universe *u)
 {
     universe_drop(u->base);
@@ -20,10 +13,22 @@ static void drop_universe(struct cache_universe *u)
     *u = (struct cache_universe){0};
 }
 
+/* With the snapshot go the universes over it, which nobody can ask for any more: eight of them, each with a number for every vector
+ * ever made, were most of what a daemon grew by while files were saved. */
+static void drop_row(struct cache *c, struct cache_row *r)
+{
+    for (size_t i = 0; i < CACHE_UNIVERSES && r->snap; i++)
+        if (c->universe[i].base && universe_has(c->universe[i].base, r->snap))
+            drop_universe(&c->universe[i]);
+    snapshot_drop(r->snap);
+    dense_map_drop(r->map);
+    *r = (struct cache_row){0};
+}
+
 void cache_release(struct cache *c)
 {
     for (size_t i = 0; i < CACHE_VIEWS; i++)
-        drop_row(&c->row[i]);
+        drop_row(c, &c->row[i]);
     for (size_t i = 0; i < CACHE_UNIVERSES; i++)
         drop_universe(&c->universe[i]);
     pthread_mutex_destroy(&c->lock);
@@ -45,7 +50,7 @@ static void make_room(struct cache *c, const struct cache_row *keep)
         }
         if (bytes <= CACHE_BYTES || !oldest)
             return;
-        drop_row(oldest);
+        drop_row(c, oldest);
     }
 }
 
@@ -78,7 +83,7 @@ static int refresh(struct cache *c, struct cache_row *at, uint32_t view, uint64_
     int rc = snapshot_load(&s, c->store, view, at->snap && at->snap->head.id == view ? at->snap : NULL, e);
     if (rc)
         return rc;
-    drop_row(at);
+    drop_row(c, at);
     at->snap = s;
     at->generation = s->generation;
     at->bytes = snapshot_bytes(s);
@@ -139,7 +144,7 @@ struct universe_base *cache_universe(struct cache *c, struct snapshot *const *sn
     struct cache_universe *at = &c->universe[0];
     for (size_t i = 0; i < CACHE_UNIVERSES; i++) {
         struct cache_universe *u = &c->universe[i];
-        if (u->base && universe_is(u->base, snap, nsnaps, seg, nsegs)) {
+        if (u->base && universe_over_same(u->base, snap, nsnaps)) { /* over other segments it is the past */
             at = u;
             break;
         }
@@ -158,7 +163,7 @@ struct universe_base *cache_universe(struct cache *c, struct snapshot *const *sn
 }
 
 struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b, const struct universe *over,
-                                  struct dense_map *const *map, uint16_t model, uint32_t vectors)
+                                  struct dense_map *const *map, uint16_t model, const struct dense_rows *rows)
 {
     struct dense_owners *o = NULL;
     struct cache_universe *at = NULL;
@@ -166,10 +171,10 @@ struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b
     for (size_t i = 0; i < CACHE_UNIVERSES && !at; i++)
         if (c->universe[i].base == b)
             at = &c->universe[i];
-    if (at && at->owners && at->owners->model == model && at->owners->vectors == vectors) {
+    if (at && at->owners && at->owners->model == model && at->owners->mark == rows->mark) {
         o = at->owners;
     } else {
-        o = dense_owners_new(over, map, model, vectors);
+        o = dense_owners_new(over, map, model, rows);
         if (at) {
             dense_owners_drop(at->owners);
             at->owners = o;

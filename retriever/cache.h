@@ -46,8 +46,8 @@ int cache_map(struct dense_map **out, struct cache *c, const struct snapshot *s,
 /* The universe of these snapshots and segments, with one reference for the caller. */
 struct universe_base *cache_universe(struct cache *c, struct snapshot *const *snap, size_t nsnaps, const struct segment *seg,
                                      size_t nsegs);
-/* Whose vectors are whose in it (over: it, over the caller's snapshots), with one reference for the caller. map: one per snapshot, of this model and number. */
+/* Whose vectors are whose in it (over: it, over the caller's snapshots), with one reference for the caller. map: one per snapshot, of this model. */
 struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b, const struct universe *over,
-                                  struct dense_map *const *map, uint16_t model, uint32_t vectors);
+                                  struct dense_map *const *map, uint16_t model, const struct dense_rows *rows);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/words.h"
 #include "kernels/quant.h"
 #include "kernels/scan.h"
+#include "retriever/dense.h"
 #include "retriever/query.h"
 #include "store/vector.h"
 
@@ -167,15 +168,17 @@ static int by_score(const void *a, const void *b)
 
 struct nearness {
     struct scoring *x;
-    const float *cosine;     /* [vectors] */
-    uint32_t vectors;
+    const struct dense_rows *rows;
+    const float *cosine;     /* [rows] */
+    size_t at;               /* where the last one stood */
 };
 
 static int take_cosine(void *arg, uint32_t commit, uint32_t number)
 {
     struct nearness *n = arg;
-    if (history_reaches(n->x->reach, commit) && number < n->vectors)
-        n->x->near[commit] = n->cosine[number];
+    uint32_t row = number != VECTOR_NONE && history_reaches(n->x->reach, commit) ? dense_row(n->rows, number, &n->at) : ROW_NONE;
+    if (row != ROW_NONE)
+        n->x->near[commit] = n->cosine[row];
     return 0;
 }
 
@@ -192,23 +195,13 @@ static int scan_messages(struct scoring *x, struct txn *t, const struct model_in
     int rc = vectors_open(t, number, &run, &nruns, e);
     if (rc)
         return rc;
-    struct nearness n = {.x = x};
-    for (size_t i = 0; i < nruns; i++)
-        n.vectors = vector_run_end(&run[i]) > n.vectors ? vector_run_end(&run[i]) : n.vectors;
-    float *cosine = mem_zero((size_t)n.vectors + 1, sizeof *cosine);
+    struct dense_rows rows = dense_rows_of(run, nruns, m->dim, arena);
+    float *cosine = mem_alloc(((size_t)rows.n + 1) * sizeof *cosine);
+    struct nearness n = {.x = x, .rows = &rows, .cosine = cosine};
     int8_t *q = arena_alloc(arena, m->dim);
     float scale = quant_row(q, query, m->dim);
-    for (size_t i = 0; i < nruns; i++) {
-        if (run[i].dim != m->dim)
-            continue;
-        scan_scores(run[i].q, run[i].scale, run[i].n, m->dim, q, scale, cosine + run[i].first);
-        for (uint32_t k = run[i].number ? run[i].n : 0; k-- > 0;) { /* numbers are missing between: to their places, the last one first */
-            float c = cosine[run[i].first + k];
-            cosine[run[i].first + k] = 0;
-            cosine[run[i].number[k]] = c;
-        }
-    }
-    n.cosine = cosine;
+    for (size_t i = 0; i < rows.nruns; i++)
+        scan_scores(rows.run[i].q, rows.run[i].scale, rows.run[i].n, m->dim, q, scale, cosine + rows.row[i]);
     x->near = mem_zero((size_t)x->reach->most + 1, sizeof *x->near);
     rc = saidvec_each(t, number, take_cosine, &n, e);
     free(cosine);

@@ -137,8 +137,9 @@ static int score_dense(struct run *x, struct err *e)
     for (size_t i = 0; i < x->nsnaps && vectors && !rc; i++)
         rc = cache_map(&x->map[i], &x->r->cache, x->snap[i], model, vectors, x->t, e);
     if (!rc && vectors) {
-        x->owners = cache_owners(&x->r->cache, x->base, &x->u, x->map, model, vectors);
-        dense_scan(&x->dense, &x->u, x->map, x->owners, run, n, x->vector, info->dim, x->arena);
+        struct dense_rows rows = dense_rows_of(run, n, info->dim, x->arena);
+        x->owners = cache_owners(&x->r->cache, x->base, &x->u, x->map, model, &rows);
+        dense_scan(&x->dense, &x->u, x->map, x->owners, &rows, x->vector, info->dim, x->arena);
     }
     free(run);
     return rc;

@@ -135,13 +135,28 @@ void universe_drop(struct universe_base *b)
     free(b);
 }
 
-bool universe_is(const struct universe_base *b, struct snapshot *const *snap, size_t nsnaps, const struct segment *seg, size_t nsegs)
+bool universe_over_same(const struct universe_base *b, struct snapshot *const *snap, size_t nsnaps)
 {
-    if (b->u.nsnaps != nsnaps || b->u.nsegs != nsegs)
+    if (b->u.nsnaps != nsnaps)
         return false;
     for (size_t i = 0; i < nsnaps; i++)
         if (b->serial[i] != snap[i]->serial)
             return false;
+    return true;
+}
+
+bool universe_has(const struct universe_base *b, const struct snapshot *snap)
+{
+    for (size_t i = 0; i < b->u.nsnaps; i++)
+        if (b->serial[i] == snap->serial)
+            return true;
+    return false;
+}
+
+bool universe_is(const struct universe_base *b, struct snapshot *const *snap, size_t nsnaps, const struct segment *seg, size_t nsegs)
+{
+    if (b->u.nsegs != nsegs || !universe_over_same(b, snap, nsnaps))
+        return false;
     for (size_t i = 0; i < nsegs; i++)
         if (b->segment[i] != seg[i].id)
             return false;

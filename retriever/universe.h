@@ -52,6 +52,8 @@ struct universe_base *universe_new(struct snapshot *const *snap, size_t nsnaps, 
 void universe_drop(struct universe_base *b); /* accepts NULL */
 /* Whether it was made of just these. */
 bool universe_is(const struct universe_base *b, struct snapshot *const *snap, size_t nsnaps, const struct segment *seg, size_t nsegs);
+bool universe_over_same(const struct universe_base *b, struct snapshot *const *snap, size_t nsnaps); /* whatever the segments */
+bool universe_has(const struct universe_base *b, const struct snapshot *snap);
 /* For one search, which holds these snapshots and the transaction of these segments; valid while it does and b is there. */
 struct universe universe_over(const struct universe_base *b, struct snapshot *const *snap, const struct segment *seg);
 

@@ -9,7 +9,8 @@ struct answers {
     pthread_mutex_t mu; /* of all that follows; taken last */
     struct {
         uid_t uid;
-        json_t *record; /* immutable once it is here; NULL: free */
+        char *id;
+        char *record; /* JSON: as a tree it takes five times the room; NULL: free */
     } kept[ANSWERS_KEPT];
     size_t next;
 };
@@ -25,8 +26,10 @@ void answers_free(struct answers *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < ANSWERS_KEPT; i++)
-        json_decref(a->kept[i].record);
+    for (size_t i = 0; i < ANSWERS_KEPT; i++) {
+        free(a->kept[i].id);
+        free(a->kept[i].record);
+    }
     pthread_mutex_destroy(&a->mu);
     free(a);
 }
@@ -41,26 +44,30 @@ void answers_keep(struct answers *a, const struct request *rq, const struct scop
                                json_string(question ? question : ""), "mode", json_object_get(result, "mode"), "model",
                                json_object_get(result, "model"), "freshness", json_object_get(result, "freshness"), "shown",
                                json_object_get(result, "citations"), "repos", repos, "branch", json_cstr(branch));
-    json_t *own = json_deep_copy(record); /* the request's thread goes on writing to result */
-    json_decref(record);
+    size_t len;
+    char *line = json_line(record, &len), *own = mem_str(line); /* without the room that it grew with */
+    char *id = mem_str(json_string_value(json_object_get(result, "id")));
+    free(line);
     pthread_mutex_lock(&a->mu);
-    json_t *old = a->kept[a->next].record;
+    char *old = a->kept[a->next].record, *old_id = a->kept[a->next].id;
     a->kept[a->next].uid = rq->who.uid;
+    a->kept[a->next].id = id;
     a->kept[a->next].record = own;
     a->next = (a->next + 1) % ANSWERS_KEPT;
     pthread_mutex_unlock(&a->mu);
-    json_decref(old);
+    free(old);
+    free(old_id);
 }
 
 json_t *answers_find(struct answers *a, const struct caller *who, const char *id)
 {
-    json_t *found = NULL;
+    char *record = NULL;
     pthread_mutex_lock(&a->mu);
-    for (size_t i = 0; i < ANSWERS_KEPT && !found; i++) {
-        const char *kept = json_string_value(json_object_get(a->kept[i].record, "answer"));
-        if (kept && a->kept[i].uid == who->uid && !strcmp(kept, id))
-            found = json_deep_copy(a->kept[i].record); /* jansson's counts are not for several threads */
-    }
+    for (size_t i = 0; i < ANSWERS_KEPT && !record; i++)
+        if (a->kept[i].record && a->kept[i].uid == who->uid && !strcmp(a->kept[i].id, id))
+            record = mem_str(a->kept[i].record);
     pthread_mutex_unlock(&a->mu);
+    json_t *found = record ? json_loads(record, JSON_ALLOW_NUL, NULL) : NULL;
+    free(record);
     return found;
 }
