@@ -408,39 +408,56 @@ static int octopus_drop(struct txn *t, uint32_t commit)
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-int commit_drop(struct txn *t, uint32_t commit, struct err *e)
+static int commitof_drop(struct txn *t, uint32_t commit, const struct oid *oid)
+{
+    int code = commit_find(t, oid) == commit ? tab_del(t, T_COMMITOF, val(oid, sizeof *oid)) : 0;
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int touches_drop(struct txn *t, uint32_t commit, const char *path, uint32_t from, uint32_t to)
+{
+    uint8_t key[8];
+    int code = 0;
+    put_be32(key + 4, commit);
+    for (uint32_t i = from; i < to && !code; i++) {
+        uint32_t id;
+        memcpy(&id, path + 4ull * i, sizeof id);
+        put_be32(key, id);
+        if ((code = tab_del(t, T_TOUCH, val(key, 8))) == MDB_NOTFOUND)
+            code = 0; /* went in a pass that did not come to its end */
+    }
+    return code;
+}
+
+int commit_drop(struct txn *t, uint32_t commit, uint32_t most, uint32_t *path, bool *done, struct err *e)
 {
     struct commit_head h;
     struct history_node none = {0};
-    uint8_t key[8];
+    uint8_t key[4];
     const char *p;
+    *done = true;
     int code = commit_value(t, commit, &h, &p);
     if (code == MDB_NOTFOUND) { /* numbered only. Its row of commitof stays, and leads to a free node: as good as none */
         code = octopus_drop(t, commit);
         return code ? txn_err(t, code, e, "forgetting a commit") : history_node_put(t, commit, &none, e);
     }
-    for (uint32_t i = 0; i < h.npaths && !code; i++) {
-        uint32_t path;
-        memcpy(&path, p + 4ull * i, sizeof path);
-        put_be32(key, path);
-        put_be32(key + 4, commit);
-        code = tab_del(t, T_TOUCH, val(key, 8));
-        if (code == MDB_NOTFOUND)
-            code = 0;
-    }
+    uint32_t from = *path < h.npaths ? *path : h.npaths, to = h.npaths - from > most ? from + most : h.npaths;
+    char *paths = mem_alloc(4ull * h.npaths + 1); /* a write may move the row */
+    memcpy(paths, p, 4ull * h.npaths);
+    if (!from)
+        code = commitof_drop(t, commit, &h.oid);
+    if (!code)
+        code = touches_drop(t, commit, paths, from, to);
+    free(paths);
+    *path = to;
+    *done = to == h.npaths;
+    if (code || !*done)
+        return txn_err(t, code, e, "forgetting a commit");
     put_be32(key, commit);
-    struct oid oid = h.oid;
-    if (!code)
-        code = tab_del(t, T_COMMITOF, val(&oid, sizeof oid));
-    if (code == MDB_NOTFOUND)
-        code = 0;
-    if (!code)
-        code = tab_del(t, T_COMMIT, val(key, 4));
+    code = tab_del(t, T_COMMIT, val(key, 4));
     if (!code)
         code = saidvec_drop(t, commit);
     if (!code)
         code = octopus_drop(t, commit);
-    if (code)
-        return txn_err(t, code, e, "forgetting a commit");
-    return history_node_put(t, commit, &none, e);
+    return code ? txn_err(t, code, e, "forgetting a commit") : history_node_put(t, commit, &none, e);
 }

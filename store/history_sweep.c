@@ -43,6 +43,7 @@ struct history_sweep {
         enum what what;
     } *todo;
     size_t n, cap, done;
+    uint32_t path;        /* how far todo[done] has gone: a commit may have touched more paths than fit one transaction */
 };
 
 static void add(struct history_sweep *h, uint32_t commit, enum what what)
@@ -105,14 +106,18 @@ void history_sweep_close(struct history_sweep *h)
     free(h);
 }
 
-static int do_one(struct txn *t, const struct history_sweep *h, const struct todo *todo, uint32_t *rows, struct err *e)
+/* At most `most` rows of it, more than none. *over: it is done; else *path tells how far it is. */
+static int do_one(struct txn *t, const struct history_sweep *h, const struct todo *todo, uint32_t most, uint32_t *path, uint32_t *rows, bool *over,
+                  struct err *e)
 {
     struct history_node node;
-    struct commit_row row;
+    uint32_t before = *path;
+    *over = true;
     ++*rows;
     if (todo->what == DROP) {
-        *rows += commit_get(t, todo->commit, &row, NULL) ? 0 : row.npaths;
-        return commit_drop(t, todo->commit, e);
+        int rc = commit_drop(t, todo->commit, most, path, over, e);
+        *rows += *path - before;
+        return rc;
     }
     int rc = history_node_get(t, todo->commit, &node, e);
     if (rc || node.state == HISTORY_FREE)
@@ -124,7 +129,7 @@ static int do_one(struct txn *t, const struct history_sweep *h, const struct tod
 int history_sweep_step(struct history_sweep *h, uint32_t most, bool *more, struct err *e)
 {
     struct txn *t;
-    uint32_t rows = 0;
+    uint32_t rows = 0, path = h->path;
     *more = false;
     if (h->done == h->n)
         return 0;
@@ -132,8 +137,14 @@ int history_sweep_step(struct history_sweep *h, uint32_t most, bool *more, struc
     int rc = store_write(&t, h->s, e);
     if (rc)
         return rc;
-    while (i < h->n && rows < most && !rc)
-        rc = do_one(t, h, &h->todo[i++], &rows, e);
+    while (i < h->n && rows < most && !rc) {
+        bool over;
+        rc = do_one(t, h, &h->todo[i], most - rows, &path, &rows, &over, e);
+        if (over) {
+            i++;
+            path = 0;
+        }
+    }
     if (rc) {
         txn_end(t);
         return rc;
@@ -141,6 +152,7 @@ int history_sweep_step(struct history_sweep *h, uint32_t most, bool *more, struc
     if ((rc = txn_commit(t, e)))
         return rc;
     h->done = i;
+    h->path = path;
     *more = i < h->n;
     return 0;
 }

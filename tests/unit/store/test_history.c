@@ -141,6 +141,89 @@ static void test_sweep(void **state)
     store_close(s);
 }
 
+#define PATHS 1000
+
+/* A commit on top of parent that touched PATHS paths. */
+static uint32_t put_large(struct store *s, unsigned n, uint32_t parent)
+{
+    struct txn *t;
+    struct commit_new c = {.oid = oid(n), .nparents = 1, .parent = {parent}, .time = 1000 + n};
+    struct buf b = BUF_INIT;
+    struct touch touch = {.kind = TOUCH_ADDED};
+    uint32_t number, id[PATHS];
+    char path[32];
+    touch_write(&b, &touch);
+    OK(store_write(&t, s, e));
+    OK(commit_number(t, &c, &number, e));
+    for (unsigned i = 0; i < PATHS; i++) {
+        snprintf(path, sizeof path, "large/%u", i);
+        OK(path_make(t, str_of(path), &id[i], e));
+        OK(touch_put(t, id[i], number, b.data, b.len, e));
+    }
+    struct commit_row row = {.oid = c.oid, .message = STR("much"), .path = id, .npaths = PATHS, .ntouched = PATHS};
+    OK(commit_put(t, number, &row, 1, e));
+    OK(txn_commit(t, e));
+    buf_release(&b);
+    return number;
+}
+
+static int touches_of(struct store *s, unsigned most_path)
+{
+    struct txn *t;
+    char path[32];
+    int n = 0;
+    OK(store_read(&t, s, e));
+    for (unsigned i = 0; i < most_path; i++) {
+        snprintf(path, sizeof path, "large/%u", i);
+        OK(touches_each(t, path_find(t, str_of(path)), count, &n, e));
+    }
+    txn_end(t);
+    return n;
+}
+
+/* A commit of more paths than fit one transaction goes in several. In the middle of it, it comes back. */
+static void test_sweep_large(void **state)
+{
+    struct store *s = open_home();
+    struct txn *t;
+    struct history_sweep *h;
+    struct view_head view = {.repo = 1, .kind = VIEW_TREE};
+    struct ref_row ref = {.repo = 1, .name = STR("HEAD"), .commit = oid(1), .oid_len = 20};
+    struct oid two = oid(2);
+    bool more = true;
+    int steps = 0;
+    uint32_t a = put(s, 1, NULL, 0, "p"), large = put_large(s, 2, a);
+    OK(store_write(&t, s, e));
+    OK(view_new(t, &view, &ref.view, e));
+    OK(ref_put(t, &ref, e));
+    OK(txn_commit(t, e));
+    OK(history_sweep_open(&h, s, 5000, 0, e));
+    for (; more && steps < 4; steps++) {
+        int before = touches_of(s, PATHS);
+        OK(history_sweep_step(h, 100, &more, e));
+        assert_in_range(before - touches_of(s, PATHS), 1, 100);
+    }
+    assert_true(more);
+    history_sweep_close(h); /* as a kill: nothing but what is committed counts */
+    OK(store_read(&t, s, e));
+    assert_int_equal(commit_find(t, &two), COMMIT_NONE);
+    txn_end(t);
+    uint32_t again = put_large(s, 2, a);
+    assert_int_not_equal(again, large);
+    ref.commit = two;
+    OK(store_write(&t, s, e));
+    OK(ref_put(t, &ref, e));
+    OK(txn_commit(t, e));
+    OK(sweep(s, 5001, 0, 100, e));
+    OK(store_read(&t, s, e));
+    assert_int_equal(commit_node(t, large).state, HISTORY_FREE);
+    assert_int_equal(commit_node(t, again).state, HISTORY_IN);
+    assert_int_equal(commit_find(t, &two), again);
+    txn_end(t);
+    assert_int_equal(touches_of(s, PATHS), PATHS);
+    store_close(s);
+}
+
 /* Whatever the bytes: an error or a touch whose numbers do not wrap, never a bad access. */
 static void test_damaged_touch(void **state)
 {
@@ -179,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows, home_make, home_remove),
         cmocka_unit_test_setup_teardown(test_sweep, home_make, home_remove),
+        cmocka_unit_test_setup_teardown(test_sweep_large, home_make, home_remove),
         cmocka_unit_test(test_damaged_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
