@@ -107,6 +107,7 @@ struct share {
 struct jobs;
 struct models;
 struct answers;
+struct counts;
 
 struct service {
     struct service_options o;
@@ -117,6 +118,7 @@ struct service {
     struct jobs *jobs;
     struct models *models;
     struct answers *answers;
+    struct counts *counts;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;

@@ -3,11 +3,11 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
 #include "service/scope.h"
 #include "store/cut.h"
-#include "store/disk.h"
 #include "store/feedback.h"
 
 #include <dirent.h>
@@ -93,32 +93,21 @@ static int each_quarantine(void *arg, const struct quarantine_row *q)
     return 0;
 }
 
-static int count_quarantined(void *arg, const struct occ *o)
-{
-    if (o->flags & OCC_QUARANTINED)
-        ++*(uint64_t *)arg;
-    return 0;
-}
-
 static json_t *repo_json(struct service *s, const struct repo_row *r)
 {
     struct seen seen;
-    struct txn *t;
-    uint64_t quarantined = 0;
-    struct repo_disk d = {0};
+    struct counts_row counted = {0};
     json_t *row = json_pack("{so, so}", "repo", json_cstr(r->name), "path", json_cstr(r->path));
     bool in = !view_lookup(&seen, s, r, NULL, NULL);
-    if (in && !store_read(&t, s->store, NULL)) {
-        occ_each(t, seen.view, STR(""), count_quarantined, &quarantined, NULL);
-        repo_disk(&d, t, r->id, NULL);
-        txn_end(t);
-    }
+    if (in)
+        counts_of(&counted, s->counts, s->store, r->id, seen.view);
+    const struct repo_disk *d = &counted.disk;
     json_object_set_new(row, "freshness", in ? freshness_json(s, r, &seen) : json_null());
-    json_object_set_new(row, "quarantined", json_integer((json_int_t)quarantined));
+    json_object_set_new(row, "quarantined", json_integer((json_int_t)counted.quarantined));
     json_object_set_new(row, "watch", jobs_watch_json(s, r->id));
     json_object_set_new(row, "bytes", json_integer(in ? (json_int_t)seen.bytes : 0));
-    json_object_set_new(row, "disk", json_pack("{sI, sI, sI, sI}", "contents", (json_int_t)d.contents, "words", (json_int_t)d.words,
-                                               "vectors", (json_int_t)d.vectors, "paths", (json_int_t)d.paths));
+    json_object_set_new(row, "disk", json_pack("{sI, sI, sI, sI}", "contents", (json_int_t)d->contents, "words", (json_int_t)d->words,
+                                               "vectors", (json_int_t)d->vectors, "paths", (json_int_t)d->paths));
     json_object_set_new(row, "files", json_integer(in ? (json_int_t)seen.files : 0));
     return row;
 }

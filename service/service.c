@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/answers.h"
+#include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
 
@@ -152,6 +153,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->o = *o;
     s->started_ns = clock_ns();
     s->answers = answers_new();
+    s->counts = counts_new();
     s->queue_last = &s->queue_first;
     s->ready_last = &s->ready_first;
     pthread_mutex_init(&s->mu, NULL);
@@ -284,6 +286,7 @@ void service_close(struct service *s)
     }
     models_close(s->models);
     answers_free(s->answers);
+    counts_free(s->counts);
     retriever_close(s->retriever);
     indexer_close(s->indexer);
     store_close(s->store);
