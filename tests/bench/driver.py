@@ -69,6 +69,13 @@ def install(peer):
     return None
 
 
+def install_packages(packages):
+    """packages of the distribution that are measured beside; the script itself says what is missing without them"""
+    done = subprocess.run([str(ROOT / "scripts" / "setup"), *packages], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        print(f"{' '.join(packages)} could not be installed: {(done.stderr.strip().splitlines() or ['?'])[-1]}", file=sys.stderr)
+
+
 def is_asked(name, asked):
     return not asked or any(name.startswith(a) for a in asked)
 
@@ -77,6 +84,8 @@ def run(benchmark, asked):
     """yields the rows that a benchmark prints, then one `why` row for each named row that it did not"""
     named = [name for name in benchmark["rows"] if is_asked(name, asked) or any(a.startswith(name) for a in asked)]
     why = next(filter(None, map(install, benchmark.get("peers", []))), None)
+    if benchmark.get("packages"):
+        install_packages(benchmark["packages"])
     program, *arguments = benchmark["run"]
     if program.endswith(".py"):
         python = VENV / "bin" / "python" if benchmark.get("peers") and not why else sys.executable

@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RELEASE = pathlib.Path(os.environ.get("CODEASK_BENCH_RELEASE", ROOT / "build" / "release"))
@@ -46,7 +47,7 @@ def make(top, folders, megabytes):
             if total >= megabytes << 20:
                 break
             if copy: # one in eight identifiers gets another end, and thus every content another hash
-                data = name.sub(lambda m: m.group() + b"%d" % copy if hash(m.group()) % 8 == copy % 8 else m.group(), data) + b"\n"
+                data = name.sub(lambda m: m.group() + b"%d" % copy if zlib.crc32(m.group()) % 8 == copy % 8 else m.group(), data) + b"\n"
             to = top / f"v{copy}" / path
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(data)
