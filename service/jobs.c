@@ -436,8 +436,12 @@ static void *embed_main(void *arg)
             continue;
         struct job *j = x->busy ? NULL : pick(x->embed);
         if (!j) {
+            /* A sweep waits for the index jobs, whose ends are told: its time may be past, and would be no wait at all. */
             struct timespec at = {x->sweep_at_ns / 1000000000, x->sweep_at_ns % 1000000000};
-            pthread_cond_timedwait(&x->work, &s->mu, &at);
+            if (x->busy || x->index)
+                pthread_cond_wait(&x->work, &s->mu);
+            else
+                pthread_cond_timedwait(&x->work, &s->mu, &at);
             continue;
         }
         j->running = true;
@@ -594,6 +598,7 @@ void jobs_forget(struct service *s, uint32_t repo)
         if (running)
             pthread_cond_wait(&x->ended, &s->mu);
     }
+    pthread_cond_broadcast(&x->work); /* a sweep may have waited for these */
     pthread_mutex_unlock(&s->mu);
     jobs_save(x);
 }

@@ -2,6 +2,7 @@
 #include "help.h"
 
 #include "base/clock.h"
+#include "store/history.h"
 #include "store/internal.h"
 #include "store/sweep.h"
 
@@ -306,6 +307,117 @@ static void vectors_go(void **state)
     store_close(s);
 }
 
+/* Vectors of messages have a space of their own: a sweep of contents leaves them alone, and one of commits takes those of what went. */
+#define MESSAGES 3000 /* more than one segment */
+
+static void put_messages(struct store *s, uint16_t space, uint32_t *commit)
+{
+    struct hash128 text[MESSAGES];
+    uint32_t *number = mem_alloc(MESSAGES * sizeof *number);
+    float *scale = mem_alloc(MESSAGES * sizeof *scale);
+    int8_t *q = mem_zero(MESSAGES, DIM);
+    struct txn *t;
+    OK(store_write(&t, s, e));
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        struct commit_new c = {.oid = oid_of(1000000 + i), .time = 1000 + i};
+        OK(commit_number(t, &c, &commit[i], e));
+        struct commit_row row = {.oid = c.oid, .message = STR("why")};
+        OK(commit_put(t, commit[i], &row, 1, e));
+        text[i] = text_of(500000 + i);
+        scale[i] = (float)i + 1;
+    }
+    OK(vector_put(t, space, text, q, scale, MESSAGES, number, e));
+    for (uint32_t i = 0; i < MESSAGES; i++)
+        OK(saidvec_put(t, space, commit[i], number[i], e));
+    OK(txn_commit(t, e));
+    free(number);
+    free(scale);
+    free(q);
+}
+
+/* How many have their vector, under the number that they name and with the row that was put there. */
+static uint32_t messages_left(struct store *s, uint16_t space, const uint32_t *commit)
+{
+    struct vector_run *run;
+    struct txn *t;
+    size_t n;
+    uint32_t there = 0, rows = 0;
+    OK(store_read(&t, s, e));
+    OK(vectors_open(t, space, &run, &n, e));
+    for (size_t i = 0; i < n; i++)
+        rows += run[i].n;
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        uint32_t number;
+        bool found = false;
+        if (!saidvec_get(t, space, commit[i], &number))
+            continue;
+        for (size_t r = 0; r < n && !found; r++)
+            for (uint32_t k = 0; k < run[r].n && !found; k++)
+                found = (run[r].number ? run[r].number[k] : run[r].first + k) == number && run[r].scale[k] == (float)i + 1;
+        assert_true(found);
+        there++;
+    }
+    assert_int_equal(rows, there);
+    free(run);
+    txn_end(t);
+    return there;
+}
+
+static void point_refs(struct store *s, uint32_t view, const uint32_t *keep, uint32_t n)
+{
+    struct txn *t;
+    char name[32];
+    OK(store_write(&t, s, e));
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "refs/heads/b%u", i);
+        struct ref_row ref = {.repo = 1, .name = str_of(name), .view = view, .commit = oid_of(1000000 + keep[i]), .oid_len = 20};
+        OK(ref_put(t, &ref, e));
+    }
+    OK(txn_commit(t, e));
+}
+
+static void messages_stay(void **state)
+{
+    struct store *s;
+    struct swept w;
+    struct txn *t;
+    uint8_t model[32] = {1}, space[32];
+    uint16_t number;
+    uint32_t *commit = mem_alloc(MESSAGES * sizeof *commit), *all = mem_alloc(MESSAGES * sizeof *all), keep[3] = {0, 1500, 2999};
+    OK(store_open(&s, home, NULL, e));
+    make_model(s);
+    said_space(space, model);
+    OK(store_write(&t, s, e));
+    OK(vector_model(t, space, DIM, &number, e));
+    OK(txn_commit(t, e));
+    fill(s);
+    embed(s, 0, NCUTS);
+    put_messages(s, number, commit);
+    uint32_t view = hold(s, 0, 100);
+    for (uint32_t i = 0; i < MESSAGES; i++)
+        all[i] = i;
+    point_refs(s, view, all, MESSAGES);
+    OK(pass(&w, s, 10, 0, e)); /* most contents and their vectors go; every commit is reached */
+    assert_int_equal(w.cuts, NCUTS - 100);
+    assert_int_equal(check_vectors(s, NCUTS).alive, 100);
+    assert_int_equal(messages_left(s, number, commit), MESSAGES);
+    OK(store_write(&t, s, e));
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "refs/heads/b%u", i);
+        OK(ref_drop(t, 1, name, e));
+    }
+    OK(txn_commit(t, e));
+    point_refs(s, view, keep, 3);
+    OK(pass(&w, s, 20, 0, e));
+    assert_int_equal(w.vectors, MESSAGES - 3);
+    assert_int_equal(messages_left(s, number, commit), 3);
+    assert_int_equal(check_vectors(s, NCUTS).alive, 100);
+    free(commit);
+    free(all);
+    store_close(s);
+}
+
 /* A content that keeps a path and loses another: that one's card goes, after the grace. */
 static void cards_go(void **state)
 {
@@ -482,6 +594,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(swept_after_grace, home_make, home_remove),
         cmocka_unit_test_setup_teardown(vectors_go, home_make, home_remove),
         cmocka_unit_test_setup_teardown(cards_go, home_make, home_remove),
+        cmocka_unit_test_setup_teardown(messages_stay, home_make, home_remove),
         cmocka_unit_test_setup_teardown(soon_outlives, home_make, home_remove),
         cmocka_unit_test_setup_teardown(a_full_disk, home_make, home_remove),
         cmocka_unit_test_setup_teardown(many, home_make, home_remove),
