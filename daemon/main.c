@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,11 @@
 #include <unistd.h>
 
 #define LOG_BYTES_MAX (4 << 20) /* the log of an autostarted daemon is set aside past it: codeaskd.log.1 */
+
+/* Blocks of this size are given back to the system when they are freed, and so is as much at the end of a heap. Set once, for glibc raises
+ * both with each large block that is freed, up to 32 MB: then every thread keeps what its largest request or merge took. Over 10,000 edits
+ * with questions the daemon grew from 16 to 23 MB; like this it stays at 9. */
+#define GIVEN_BACK (256 << 10)
 
 static const char help[] =
     "usage: codeaskd [--home DIR] [--foreground]\n"
@@ -143,6 +149,12 @@ static void ready(void *arg)
     a->ready_fd = -1;
 }
 
+static void give_memory_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, GIVEN_BACK);
+    mallopt(M_TRIM_THRESHOLD, GIVEN_BACK);
+}
+
 static int run(struct args *a)
 {
     struct paths p = {0};
@@ -190,6 +202,7 @@ int main(int argc, char **argv)
     if (argc >= 2 && !strcmp(argv[1], POOL_WORKER_ARG))
         return cut_worker_main(POOL_WORKER_FD);
     struct args a = {.ready_fd = -1};
+    give_memory_back();
     signal(SIGPIPE, SIG_IGN);
     int said = parse(&a, argc, argv);
     return said ? said - 1 : run(&a);

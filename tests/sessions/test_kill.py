@@ -1,5 +1,5 @@
 """kill -9 in the middle of anything, through the real programs: the next command opens the home, nothing that was acknowledged is
-lost, and in the end the view and its searches are those of a home that was never killed. 20 kills; 200 with CODEASK_TEST_LONG."""
+lost, and in the end the view and its searches are those of a home that was never killed. 20 kills; 1,000 with CODEASK_TEST_LONG."""
 import json
 import os
 import random
@@ -11,7 +11,7 @@ import time
 from lib import BUILD, CODEASK, big_sources, main, write
 
 LONG = os.environ.get("CODEASK_TEST_LONG") == "1"
-KILLS = 200 if LONG else 20
+KILLS = 1000 if LONG else 20
 LATEST = 0.25  # seconds from the start of what is killed
 QUERIES = ("retry policy", "step of module 3", "split header line", "total value", "installs a spare thing")
 SIDE = {"spare.py": 'def spare_thing():\n    """Installs a spare thing."""\n    return 1\n'}

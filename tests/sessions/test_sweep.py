@@ -1,7 +1,13 @@
-"""What nothing holds leaves the disk; a full index says so and goes on answering."""
+"""What nothing holds leaves the disk; a full index says so and goes on answering; so does a full disk."""
 import os
+import resource
+import signal
+import subprocess
+import time
 
-from lib import big_sources, main, wait_for
+from lib import DAEMON, big_sources, main, wait_for
+
+LONG = os.environ.get("CODEASK_TEST_LONG") == "1"
 
 
 def size(w):
@@ -74,6 +80,78 @@ def test_a_full_index_says_so(w):
     assert o["results"]
     w.run("repo", "remove", "large")
     wait_for(lambda: w.json("search", "quokka_nest", cwd=repo, code=None)["results"], "room for new work again", 60)
+
+
+def limited_daemon(w, log):
+    """In the foreground, and a write past a limit of its file's size fails as one on a full disk does."""
+    p = subprocess.Popen([DAEMON], env=w.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, restore_signals=False,
+                         preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    w.processes.append(p)
+    wait_for(w.socket_answers, "the socket")
+    return p
+
+
+def fill_disk(pid, bytes):
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (bytes, resource.RLIM_INFINITY))
+
+
+def test_the_disk_fills_up_in_a_sweep(w):
+    """Nothing that is held is lost, questions are answered all the while, and with room again the sweep comes to its end."""
+    w.config("embed = no\n")
+    small = w.repo("small")
+    log = w.root / "log"
+    length = lambda: os.stat(w.home / "index.mdb").st_size
+    text = lambda: w.json("status")["disk"]["tables"]["text"]
+    answers = lambda: w.json("search", "retry policy", cwd=small)["results"][0]["path"] == "src/retry.py"
+    sweeps = lambda: log.read_text(errors="replace").count("sweeping")
+    with open(log, "wb") as out:
+        daemon = limited_daemon(w, out)
+        w.json("index", cwd=small)
+        least, met = text(), 0
+        for i, room in enumerate((0, 16 << 10, 48 << 10, 128 << 10, 256 << 10)):
+            fill_disk(daemon.pid, resource.RLIM_INFINITY)
+            large = w.repo(f"large{i}", files=big_sources(150, salt=f"_{i}"))
+            w.json("index", cwd=large)
+            filler = w.repo(f"filler{i}", files=big_sources(600, salt=f"_filler{i}"))
+            fill_disk(daemon.pid, length())
+            o = w.json("index", cwd=filler, code=2)["error"] # takes the free pages that the file has
+            assert o["code"] == "disk_full" and answers(), o
+            fill_disk(daemon.pid, length() + room)
+            before = sweeps()
+            w.run("repo", "remove", large.name)
+            wait_for(lambda: sweeps() > before or text() < least + (16 << 10) or room < 16 << 10, "the sweep", 20)
+            met += sweeps() > before
+            assert daemon.poll() is None and answers()
+        assert met, "no sweep met the end of the disk: " + log.read_text(errors="replace")
+        fill_disk(daemon.pid, resource.RLIM_INFINITY)
+        for r in w.json("repo", "list")["repos"]:
+            if r["repo"] != "small":
+                assert w.run("repo", "remove", r["repo"]).returncode == 0, r
+        wait_for(lambda: text() <= least + (16 << 10), "the end of the sweep", 30)
+        assert answers()
+
+
+if LONG: # the first sweep is a minute after the start
+    def test_a_sweep_that_waits_takes_no_time(w):
+        """While something is cut the sweep waits, and its thread sleeps: it once spun, and took a core from long indexing."""
+        w.config("embed = no\n")
+        repo = w.repo(files=big_sources(4000))
+        w.json("index", "--no-wait", cwd=repo)
+        pid = w.pid()
+        children = lambda: [int(c) for t in os.listdir(f"/proc/{pid}/task") for c in open(f"/proc/{pid}/task/{t}/children").read().split()]
+        workers = wait_for(children, "the workers")
+        for c in workers:
+            os.kill(c, signal.SIGSTOP)
+        try:
+            time.sleep(62)
+            spent = lambda: sum(map(int, open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13]))
+            assert w.json("status")["jobs"], "it is still at it"
+            before = spent()
+            time.sleep(3)
+            assert spent() - before < 60, spent() - before # hundredths of a second
+        finally:
+            for c in workers:
+                os.kill(c, signal.SIGCONT)
 
 
 if __name__ == "__main__":
