@@ -69,8 +69,10 @@ static void on_burst_over(uv_timer_t *h)
         }
 }
 
-static void changed(struct watcher *w, uint32_t repo)
+/* dir: where; NULL: who knows. */
+static void changed(struct watcher *w, uint32_t repo, const char *dir)
 {
+    service_hint_in(w->s, repo, dir);
     uint64_t now = uv_now(w->burst.loop), wait = QUIET_MS;
     state_of(w, repo)->changed = true;
     if (!w->burst_since_ms)
@@ -125,7 +127,9 @@ static void on_event(uv_fs_event_t *h, const char *name, int events, int status)
         if (name)
             moved(w, d, name);
     }
-    changed(w, d->repo);
+    /* what is left out, and what attributes say, holds for other directories as well */
+    bool rules = !name || !strncmp(name, ".git", 4) || !strcmp(name, ".codeaskignore");
+    changed(w, d->repo, status || d->gone || rules || strstr(d->path, "/.git/") ? NULL : d->path);
 }
 
 /* -- what is watched -------------------------------------------------------------------------------------------------- */
@@ -207,7 +211,7 @@ static void laid(struct watcher *w)
             snprintf(why, sizeof why, "%s", w->full ? w->full : "a directory may not be read");
         service_watching(w->s, r->repo, r->watched, r->refused ? why : NULL);
         if (r->added) /* what changed between the walk and the watch */
-            changed(w, r->repo);
+            changed(w, r->repo, NULL);
         r->added = false;
     }
     if (w->full)

@@ -23,6 +23,12 @@ struct worktree {
  * Links are listed, not followed; FIFOs, sockets and devices are not there at all. A directory that cannot be read is listed
  * in unreadable (paths, may be NULL). Levels live in out's arena. */
 int files_walk(struct items *out, struct items *unreadable, const struct worktree *w, struct err *e);
+/* The files of a few directories alone (only: relative with their slash, "" the root, each ended by NUL), not what lies below them, as
+ * files_walk would give them. *whole: that needs a walk over everything, and out is of no use: a directory came or went (known: those of
+ * the last walk, w->dirs), or one lies in a submodule or cannot be read. */
+int files_look(struct items *out, bool *whole, const struct worktree *w, struct str only, struct str known, struct err *e);
+/* Whether list, entries that end in NUL, has the entry. */
+bool files_among(struct str list, struct str entry);
 /* One regular file's bytes as they are; the other part of files_read. */
 int files_bytes(struct buf *out, struct stat *st, int fd, const char *path, size_t max, struct err *e);
 

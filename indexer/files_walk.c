@@ -56,6 +56,8 @@ struct shared {
     struct module *modules;
     struct items *unreadable;
     bool too_many;
+    bool looks, whole;     /* files_look: directories are not entered; it takes a walk after all */
+    struct str known;
 };
 
 /* One thread's part. */
@@ -65,6 +67,8 @@ struct walk {
     const struct module *module;
     size_t at;       /* in what is tracked: the first not before the entry at hand */
     struct buf path; /* relative to the root */
+    struct task *into; /* files_look: what entering a directory comes to is wanted here */
+    size_t below;      /* known directories that were met */
 };
 
 struct name {
@@ -131,6 +135,17 @@ static bool is_git(const struct module *m)
 static void push(struct walk *w, struct rules rules, const struct module *m, bool only_tracked)
 {
     struct shared *s = w->s;
+    if (w->into) {
+        *w->into = (struct task){.rules = rules, .module = m, .only_tracked = only_tracked};
+        w->into = NULL;
+        return;
+    }
+    if (s->looks) {
+        bool there = files_among(s->known, (struct str){w->path.data, w->path.len});
+        w->below += there;
+        s->whole |= !there;
+        return;
+    }
     struct task t = {mem_strn(w->path.data, w->path.len), w->path.len, rules, m, only_tracked};
     pthread_mutex_lock(&s->lock);
     VEC_ROOM(s->task, s->ntasks, s->cap);
@@ -210,6 +225,10 @@ static void submodule(struct walk *w, struct rules rules, const struct gitindex_
 {
     char at[PATH_MAX * 2];
     git_repository *r = NULL;
+    if (w->s->looks) {
+        w->s->whole = true;
+        return;
+    }
     struct item *i = items_add(w->out, (struct str){w->path.data, w->path.len - 1});
     i->oid = entry->oid;
     i->mode = MODE_SUBMODULE;
@@ -348,6 +367,7 @@ static void directory(struct walk *w, const struct task *t)
     if (fd >= 0)
         close(fd);
     pthread_mutex_lock(&w->s->lock);
+    w->s->whole = true;
     if (w->s->unreadable)
         items_add(w->s->unreadable, (struct str){t->path, t->len});
     pthread_mutex_unlock(&w->s->lock);
@@ -437,4 +457,96 @@ int files_walk(struct items *out, struct items *unreadable, const struct worktre
     pthread_mutex_destroy(&s.lock);
     close(s.root);
     return s.too_many ? err_set(e, ERR_LIMIT, "%s has more than %d files", wt->root, FILES_MAX) : 0;
+}
+
+/* -- a few directories ------------------------------------------------------------------------------------------------------------- */
+
+bool files_among(struct str list, struct str entry)
+{
+    for (size_t at = 0, n; at < list.n; at += n + 1) {
+        n = strlen(list.p + at);
+        if (n == entry.n && !memcmp(list.p + at, entry.p, n))
+            return true;
+    }
+    return false;
+}
+
+/* How many of the list lie directly in dir. */
+static size_t children(struct str list, struct str dir)
+{
+    size_t found = 0;
+    for (size_t at = 0, n; at < list.n; at += n + 1) {
+        n = strlen(list.p + at);
+        if (n > dir.n && !memcmp(list.p + at, dir.p, dir.n))
+            found += strchr(list.p + at + dir.n, '/') == list.p + at + n - 1;
+    }
+    return found;
+}
+
+/* What a walk would have come to at dir: the rules of the directories above, one after the other. */
+static bool descend(struct task *t, struct walk *w, struct str dir)
+{
+    static void (*const add[])(struct level *, struct arena *, struct str) = {level_ignore, level_ignore, level_attributes};
+    static const char *const git_files[] = {".gitignore"}, *const own_files[] = {IGNORE_FILE, ATTRIBUTES_FILE};
+    buf_clear(&w->path);
+    for (size_t at = 0; at < dir.n;) {
+        size_t end = (size_t)((const char *)memchr(dir.p + at, '/', dir.n - at) - dir.p);
+        int fd = openat(w->s->root, at ? w->path.data : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            return false;
+        t->rules.git = read_level(w, fd, t->rules.git, git_files, add, 1);
+        t->rules.own = read_level(w, fd, t->rules.own, own_files, add + 1, 2);
+        char *name = mem_strn(dir.p + at, end - at);
+        buf_add(&w->path, name, end - at);
+        w->into = t;
+        w->module = t->module;
+        w->at = 0;
+        enter(w, t->rules, t->only_tracked, fd, name);
+        free(name);
+        close(fd);
+        if (w->into)
+            return false;
+        buf_clear(&w->path);
+        buf_add(&w->path, dir.p, end + 1);
+        at = end + 1;
+    }
+    return true;
+}
+
+int files_look(struct items *out, bool *whole, const struct worktree *wt, struct str only, struct str known, struct err *e)
+{
+    struct shared s = {.w = wt, .looks = true, .known = known};
+    struct module top = {.tracked = wt->index};
+    struct walk w = {.s = &s, .out = out};
+    s.root = open(wt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s.root < 0)
+        return err_set(e, errno == EACCES ? ERR_DENIED : ERR_NO_REPOSITORY, "%s: %s", wt->root, strerror(errno));
+    pthread_mutex_init(&s.lock, NULL);
+    pthread_cond_init(&s.moved, NULL);
+    struct level *git = level_new(&out->mem, (struct str){"", 0}, NULL);
+    for (int i = 0; i < 2; i++)
+        level_ignore(git, &out->mem, wt->excludes[i]);
+    for (size_t at = 0, n; at < only.n && !s.whole; at += n + 1) {
+        n = strlen(only.p + at);
+        struct str dir = {only.p + at, n};
+        struct task t = {.rules = {git, NULL}, .module = &top};
+        if (!files_among(known, dir) || !descend(&t, &w, dir)) {
+            s.whole = true;
+            break;
+        }
+        t.path = mem_strn(dir.p, n);
+        t.len = n;
+        w.below = 0;
+        w.into = NULL;
+        directory(&w, &t);
+        free(t.path);
+        s.whole |= w.below != children(known, dir);
+    }
+    items_sort(out);
+    *whole = s.whole || s.too_many;
+    buf_release(&w.path);
+    pthread_cond_destroy(&s.moved);
+    pthread_mutex_destroy(&s.lock);
+    close(s.root);
+    return 0;
 }

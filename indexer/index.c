@@ -266,6 +266,20 @@ int index_run(struct indexer *x, const struct repo_row *repo, const char *ref, i
     return end(&j, rc, e);
 }
 
+int index_look(struct indexer *x, const struct repo_row *repo, struct str dirs, bool *whole, index_progress_cb cb, void *arg, struct err *e)
+{
+    struct job j;
+    struct git_target head;
+    int rc = begin(&j, x, repo, cb, arg, e);
+    *whole = repo->plain || !dirs.n;
+    if (!rc && !*whole)
+        rc = repo_target(&head, j.git, NULL, e);
+    *whole = *whole || (!rc && (head.unborn || !has_worktree(&j)));
+    if (!rc && !*whole)
+        rc = overlay_look(&j, whole, &head, dirs, e);
+    return end(&j, rc, e);
+}
+
 int index_retry(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e)
 {
     struct job j;

@@ -42,6 +42,11 @@ int repo_find(struct repo_found *out, const char *dir, bool any_owner, struct er
  * revision means that tree alone. Words and symbols only: embedding is separate. Cheap when nothing changed: this is also
  * the reconcile. */
 int index_run(struct indexer *x, const struct repo_row *repo, const char *ref, index_progress_cb cb, void *arg, struct err *e);
+/* A look at a few directories of the worktree alone (relative, as index_ground has them, each ended by NUL): a saved file is found without
+ * a stat of every other one. Everything else is taken to be as the last index_run saw it, so this is no reconcile:
+ * index_reconciled_ns stays. *whole: it takes an index_run, and nothing was written: HEAD moved, a directory came or went, attributes
+ * changed, or there is no worktree with an index of git's. The caller knows that no rule file (.gitignore …) changed. */
+int index_look(struct indexer *x, const struct repo_row *repo, struct str dirs, bool *whole, index_progress_cb cb, void *arg, struct err *e);
 int index_all_branches(struct indexer *x, const struct repo_row *repo, index_progress_cb cb, void *arg, struct err *e);
 
 /* Tries again what is quarantined in the repository's views (poisonous or unreadable contents); rows of a worktree are read again

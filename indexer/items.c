@@ -78,7 +78,7 @@ void items_join(struct items *out, struct items *part, size_t n)
     out->nparts = n;
 }
 
-static int add_row(void *arg, const struct occ *o)
+int items_add_occ(void *arg, const struct occ *o)
 {
     struct item *i = items_add(arg, o->path);
     i->oid = o->oid;
@@ -95,7 +95,7 @@ static int add_row(void *arg, const struct occ *o)
 
 int items_of_view(struct items *out, struct txn *t, uint32_t view, bool own, struct err *e)
 {
-    int rc = own ? occ_rows(t, view, add_row, out, e) : occ_each(t, view, (struct str){"", 0}, add_row, out, e);
+    int rc = own ? occ_rows(t, view, items_add_occ, out, e) : occ_each(t, view, (struct str){"", 0}, items_add_occ, out, e);
     items_sort(out); /* paths longer than OCC_KEY_PATH are out of order in the table */
     return rc;
 }

@@ -57,6 +57,7 @@ void items_join(struct items *out, struct items *part, size_t n);
 
 /* Copies the visible rows of a view (own: only those stored under it, tombstones included), sorted. */
 int items_of_view(struct items *out, struct txn *t, uint32_t view, bool own, struct err *e);
+int items_add_occ(void *items, const struct occ *o); /* one row; returns 0 */
 struct occ item_occ(const struct item *i);
 
 /* Walks two sorted lists together: a or b is NULL where only the other has the path. Stops on non-zero. */

@@ -66,6 +66,8 @@ int job_cut(struct job *j, struct items *items, struct err *e);
 int treeview_bring(struct job *j, const struct git_target *to, uint32_t *view, struct err *e);
 /* The dirty files over the tree view base (VIEW_NONE: HEAD is unborn), under the ref "worktree". */
 int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, struct err *e);
+/* The same for what lies directly in a few directories, over the overlay as it is; see index_look. */
+int overlay_look(struct job *j, bool *whole, const struct git_target *head, struct str dirs, struct err *e);
 int plain_bring(struct job *j, struct err *e);
 /* Tries the quarantined contents of all the repository's views again. */
 int job_retry(struct job *j, struct err *e);

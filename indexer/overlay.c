@@ -83,15 +83,20 @@ static int load_rows(struct overlay *o, uint32_t base, struct err *e)
     return rc;
 }
 
-static int walk(struct overlay *o, struct err *e)
+static void open_index(struct overlay *o, struct err *why)
 {
     char path[PATH_MAX * 2];
+    snprintf(path, sizeof path, "%sindex", git_repository_path(o->j->git));
+    o->has_index = gitindex_open(&o->index, path, why) == 0;
+}
+
+static int walk(struct overlay *o, struct err *e)
+{
     struct buf excludes[2] = {BUF_INIT, BUF_INIT}, dirs = BUF_INIT, gitdirs = BUF_INIT;
     struct items unreadable;
     struct err why = {0};
     items_init(&unreadable);
-    snprintf(path, sizeof path, "%sindex", git_repository_path(o->j->git));
-    o->has_index = gitindex_open(&o->index, path, &why) == 0;
+    open_index(o, &why);
     if (!o->has_index)
         log_err(LOG_WARN, "every file is compared by content", &why);
     read_excludes(excludes, o->j->git);
@@ -190,6 +195,15 @@ static int differ_attributes(void *arg, struct item *base, struct item *f)
     return 0;
 }
 
+/* What a row adds to the counts of what is visible. */
+static void weigh(struct overlay *o, const struct item *i, const struct item *base, int sign)
+{
+    uint64_t before = base ? base->size : 0, now = i->flags & OCC_DELETED ? 0 : i->size;
+    int files = (i->flags & OCC_DELETED ? -1 : 0) + (i->flags & OCC_DELETED || base ? 0 : 1);
+    o->head.files += (uint32_t)(sign * files);
+    o->head.bytes += (uint64_t)sign * (now - before);
+}
+
 /* Counts what is visible, names what equals HEAD, and drops what went away while it was read. */
 static void settle(struct overlay *o)
 {
@@ -202,17 +216,14 @@ static void settle(struct overlay *o)
             if (!base)
                 continue;
             i->size = 0;
-            o->head.files--;
-            o->head.bytes -= base->size;
         } else {
             if (base && oid_same(&base->oid, &i->oid))
                 i->flags |= OCC_CLEAN;
             const struct item *should = i->flags & OCC_INNER_CLEAN ? items_find(&o->files, i->path) : NULL;
             if (should && !oid_same(&should->oid, &i->oid))
                 i->flags &= ~(uint32_t)OCC_INNER_CLEAN;
-            o->head.files += !base;
-            o->head.bytes += i->size - (base ? base->size : 0);
         }
+        weigh(o, i, base, 1);
         o->rows.v[n++] = *i;
     }
     o->rows.n = n;
@@ -296,6 +307,107 @@ int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, s
         settle(&o);
         rc = write_rows(&o, head, base, e);
     }
+    items_release(&o.rows);
+    items_release(&o.files);
+    items_release(&o.old);
+    items_release(&o.base);
+    gitindex_close(&o.index);
+    return rc;
+}
+
+/* -- a few directories ------------------------------------------------------------------------------------------------------------- */
+
+struct part {
+    struct items *to;
+    struct str dirs;
+    bool attributes;   /* some differ from HEAD's: then files have rows that did not change themselves */
+};
+
+/* Rows that lie directly in one of the directories. */
+static int add_part(void *arg, const struct occ *o)
+{
+    struct part *p = arg;
+    size_t n = o->path.n;
+    p->attributes |= is_attributes(o->path) && !(o->flags & OCC_CLEAN);
+    while (n && o->path.p[n - 1] != '/')
+        n--;
+    return files_among(p->dirs, (struct str){o->path.p, n}) ? items_add_occ(p->to, o) : 0;
+}
+
+/* The rows of HEAD's view and of the overlay in these directories. *whole: the overlay stands on another view or commit. */
+static int load_part(struct overlay *o, struct ref_row *ref, bool *whole, const struct git_target *head, struct str dirs, struct err *e)
+{
+    struct txn *t = NULL;
+    struct part base = {.to = &o->base}, old = {.to = &o->old, .dirs = dirs};
+    int rc = store_read(&t, o->j->x->store, e);
+    if (rc)
+        return rc;
+    *whole = ref_get(t, o->j->repo->id, "worktree", ref, NULL) != 0 || ref->view < o->j->x->first_view ||
+             !oid_same(&ref->commit, &head->commit) || view_get(t, ref->view, &o->head, NULL) != 0 || o->head.base == VIEW_NONE;
+    ref->name = STR("worktree");
+    for (size_t at = 0, n; at < dirs.n && !*whole && !rc; at += n + 1) {
+        n = strlen(dirs.p + at);
+        base.dirs = (struct str){dirs.p + at, n + 1}; /* one at a time, for the prefixes may lie in each other */
+        rc = occ_each(t, o->head.base, (struct str){dirs.p + at, n}, add_part, &base, e);
+    }
+    if (!rc && !*whole)
+        rc = occ_rows(t, ref->view, add_part, &old, e);
+    *whole |= old.attributes;
+    txn_end(t);
+    items_sort(&o->base);
+    items_sort(&o->old);
+    return rc;
+}
+
+static int look(struct overlay *o, bool *whole, struct str dirs, struct err *e)
+{
+    struct buf excludes[2] = {BUF_INIT, BUF_INIT}, known = BUF_INIT, git = BUF_INIT;
+    struct err why;
+    int rc = 0;
+    open_index(o, &why);
+    *whole = !o->has_index;
+    if (!*whole) {
+        read_excludes(excludes, o->j->git);
+        index_ground(o->j->x, o->j->repo->id, &known, &git);
+        struct worktree w = {.root = o->j->repo->path, .index = &o->index};
+        for (int i = 0; i < 2; i++)
+            w.excludes[i] = (struct str){excludes[i].data ? excludes[i].data : "", excludes[i].len};
+        rc = files_look(&o->files, whole, &w, dirs, (struct str){known.data ? known.data : "", known.len}, e);
+    }
+    for (int i = 0; i < 2; i++)
+        buf_release(&excludes[i]);
+    buf_release(&known);
+    buf_release(&git);
+    return rc;
+}
+
+int overlay_look(struct job *j, bool *whole, const struct git_target *head, struct str dirs, struct err *e)
+{
+    struct overlay o = {.j = j};
+    struct ref_row ref;
+    struct changes c = {0};
+    items_init(&o.base);
+    items_init(&o.old);
+    items_init(&o.files);
+    items_init(&o.rows);
+    j->progress = (struct index_progress){.stage = "walking"};
+    int rc = load_part(&o, &ref, whole, head, dirs, e);
+    if (!rc && !*whole)
+        rc = look(&o, whole, dirs, e);
+    if (!rc && !*whole)
+        rc = items_merge(&o.base, &o.files, differ, &o);
+    *whole |= o.attributes_changed;
+    if (rc || *whole || (rc = job_cut(j, &o.rows, e)))
+        goto out;
+    for (size_t i = 0; i < o.old.n; i++)
+        weigh(&o, &o.old.v[i], items_find(&o.base, o.old.v[i].path), -1);
+    settle(&o);
+    items_merge(&o.old, &o.rows, row_changed, &c);
+    *whole = c.n > CHANGES_AT_ONCE; /* nothing is written yet */
+    if (c.n && !*whole)
+        rc = view_publish(j->x->store, &o.head, &ref, c.v, c.n, e);
+out:
+    free(c.v);
     items_release(&o.rows);
     items_release(&o.files);
     items_release(&o.old);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define REST_SHARE 3 /* times what the last look cost */
+#define DIRS_MAX 16  /* past it everything is looked at: a checkout, a build */
 
 static struct used *used_of(struct jobs *x, uint32_t repo)
 {
@@ -23,27 +24,66 @@ static bool in_use(const struct used *u, int64_t now)
     return u->at_ns && now - u->at_ns < USED_NS;
 }
 
-void hints_begin_locked(struct jobs *x, uint32_t repo)
+void hints_clear(struct used *u)
 {
-    struct used *u = used_of(x, repo);
+    buf_release(&u->dirs);
+    u->ndirs = 0;
+    u->hinted = u->whole = false;
+}
+
+void hints_begin_locked(struct jobs *x, struct job *j)
+{
+    struct used *u = used_of(x, j->repo.id);
     if (!u)
         return;
     u->settling = u->hinted;
-    u->hinted = u->queued = false;
+    if (j->look && u->hinted && !u->whole) {
+        j->dirs = u->dirs;
+        u->dirs = (struct buf)BUF_INIT;
+    }
+    hints_clear(u);
+    u->queued = false;
 }
 
-void hints_end_locked(struct jobs *x, uint32_t repo, int64_t began_ns)
+void hints_end_locked(struct jobs *x, const struct job *j, bool whole)
 {
-    struct used *u = used_of(x, repo);
-    int64_t now = clock_ns(), rest = (now - began_ns) * REST_SHARE;
-    x->watch_serial++;
-    x->s->o.wake(x->s->o.wake_arg);
+    struct used *u = used_of(x, j->repo.id);
+    int64_t now = clock_ns(), rest = (now - j->began_ns) * REST_SHARE;
+    if (whole) { /* the directories may be others */
+        x->watch_serial++;
+        x->s->o.wake(x->s->o.wake_arg);
+    }
     x->s->hint_came = true;
     pthread_cond_signal(&x->s->tick);
     if (!u)
         return;
     u->settling = false;
     u->rest_until_ns = now + (rest < RECONCILE_NS ? rest : RECONCILE_NS);
+}
+
+static bool among(const struct buf *dirs, const char *dir)
+{
+    for (size_t at = 0; at < dirs->len; at += strlen(dirs->data + at) + 1)
+        if (!strcmp(dirs->data + at, dir))
+            return true;
+    return false;
+}
+
+void service_hint_in(struct service *s, uint32_t repo, const char *dir)
+{
+    pthread_mutex_lock(&s->mu);
+    struct used *u = used_of(s->jobs, repo);
+    if (u && !u->whole) {
+        size_t n = strlen(u->repo.path);
+        bool inside = dir && !strncmp(dir, u->repo.path, n) && dir[n] == '/';
+        if (!inside || (!among(&u->dirs, dir + n + 1) && ++u->ndirs > DIRS_MAX)) {
+            u->whole = true;
+            buf_release(&u->dirs);
+        } else if (!among(&u->dirs, dir + n + 1)) {
+            buf_add(&u->dirs, dir + n + 1, strlen(dir + n + 1) + 1);
+        }
+    }
+    pthread_mutex_unlock(&s->mu);
 }
 
 void service_hint(struct service *s, uint32_t repo)
@@ -78,7 +118,7 @@ int64_t jobs_hinted(struct service *s)
     pthread_mutex_unlock(&s->mu);
     for (int i = 0; i < n; i++) {
         struct err e;
-        jobs_index(s, &(struct job_order){.repo = &row[i], .anew = true}, NULL, MILESTONE_INDEXED, 0, &e);
+        jobs_index(s, &(struct job_order){.repo = &row[i], .anew = true, .hinted = true}, NULL, MILESTONE_INDEXED, 0, &e);
         repo_row_release(&row[i]);
     }
     return next;

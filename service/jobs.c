@@ -36,6 +36,7 @@ static struct job *job_new(struct service *s, const struct repo_row *repo, const
 static void job_free(struct job *j)
 {
     repo_row_release(&j->repo);
+    buf_release(&j->dirs);
     free(j->repo_json);
     free(j->ref);
     free(j);
@@ -208,8 +209,16 @@ static void index_one(struct jobs *x, struct job *j)
 {
     struct service *s = x->s;
     struct err e = {0}, halt;
+    bool whole = true;
     int rc = j->retry ? index_retry(s->indexer, &j->repo, on_index, j, &e) : 0;
-    if (!rc)
+    if (!rc && j->dirs.len) {
+        rc = index_look(s->indexer, &j->repo, (struct str){j->dirs.data, j->dirs.len}, &whole, on_index, j, &e);
+        if (rc && rc != ERR_CANCELED) { /* whatever it is, the run says it */
+            whole = true;
+            rc = 0;
+        }
+    }
+    if (!rc && whole)
         rc = j->all_branches ? index_all_branches(s->indexer, &j->repo, on_index, j, &e)
                              : index_run(s->indexer, &j->repo, j->ref, on_index, j, &e);
     if (rc && rc != ERR_CANCELED)
@@ -219,7 +228,7 @@ static void index_one(struct jobs *x, struct job *j)
     pthread_mutex_lock(&s->mu);
     x->busy = false;
     if (!j->ref)
-        hints_end_locked(x, j->repo.id, j->began_ns);
+        hints_end_locked(x, j, whole);
     if (rc) {
         if (rc == ERR_CANCELED && s->draining)
             stopping(&halt);
@@ -267,7 +276,7 @@ static void *index_main(void *arg)
         j->running = true;
         j->began_ns = clock_ns();
         if (!j->ref)
-            hints_begin_locked(x, j->repo.id);
+            hints_begin_locked(x, j);
         pthread_mutex_unlock(&s->mu);
         index_one(x, j);
         pthread_mutex_lock(&s->mu);
@@ -502,8 +511,10 @@ void jobs_close(struct jobs *x)
             next = j->next;
             job_free(j);
         }
-    for (int i = 0; i < USED_MAX; i++)
+    for (int i = 0; i < USED_MAX; i++) {
         repo_row_release(&x->used[i].repo);
+        hints_clear(&x->used[i]);
+    }
     free(x->saved);
     pthread_cond_destroy(&x->ended);
     pthread_cond_destroy(&x->work);
@@ -532,14 +543,18 @@ int jobs_index(struct service *s, const struct job_order *o, struct request *rq,
     } else {
         struct job *j = x->index;
         while (j && (j->repo.id != o->repo->id || j->forgotten || !same_ref(j->ref, o->ref) ||
-                     j->all_branches != o->all_branches || (j->running && o->anew)))
+                     j->all_branches != o->all_branches || (j->running && (o->anew || (j->dirs.len && !o->hinted)))))
             j = j->next;
         if (!j) {
             j = job_new(s, o->repo, o->ref, o->all_branches);
+            j->look = true;
             append(&x->index, j);
             pthread_cond_broadcast(&x->work);
         }
-        j->retry |= o->retry && !j->running;
+        if (!j->running) {
+            j->retry |= o->retry;
+            j->look &= o->hinted && !o->retry && !o->all_branches && !o->durable;
+        }
         save = o->durable && !j->durable;
         j->durable |= o->durable;
         if (rq) {

@@ -15,6 +15,7 @@ struct job_order {
     const struct repo_row *repo;
     const char *ref;        /* NULL: HEAD and the worktree */
     bool all_branches;
+    bool hinted;            /* only because of hints: a look at where they come from will do */
     bool anew;              /* one that runs already will not do: it may have passed what changed since */
     bool retry;             /* what is quarantined is tried once more */
     bool durable;           /* asked for, not a mere look whether something changed: resumes after a restart */

@@ -2,6 +2,7 @@
 #ifndef CODEASK_SERVICE_JOBS_INSIDE_H
 #define CODEASK_SERVICE_JOBS_INSIDE_H
 
+#include "base/buf.h"
 #include "service/jobs.h"
 
 #define USED_MAX 64
@@ -16,6 +17,8 @@ struct job {
     char *ref;
     bool all_branches, retry, durable, running;
     bool again;              /* embedding: the view moved on, or was put aside for an index job */
+    bool look;               /* indexing: nobody wants more than a look at where hints come from */
+    struct buf dirs;         /* indexing: where that is, relative, each ended by NUL; empty: everything */
     bool touched;            /* embedding: files may have changed meanwhile; one more pass when this one ends */
     uint32_t view, base;     /* embedding: what is being embedded */
     bool forgotten;          /* its repository is being removed */
@@ -23,6 +26,20 @@ struct job {
     struct index_progress progress;
     char stage[16];
     int64_t began_ns;
+};
+
+struct used { /* a repository that was asked about */
+    struct repo_row repo;
+    int64_t at_ns;           /* last asked about; 0: free */
+    bool hinted;             /* may have changed since the last job began */
+    bool whole;              /* and that is not known to be in dirs alone */
+    struct buf dirs;         /* as in struct job */
+    unsigned ndirs;
+    bool queued;             /* a job was asked for, which has not begun */
+    bool settling;           /* a job runs that a hint asked for */
+    int64_t rest_until_ns;   /* hints alone start no job before */
+    unsigned watched;
+    char why[96];            /* not wholly watched because; empty: it is */
 };
 
 struct jobs {
@@ -42,16 +59,7 @@ struct jobs {
     bool swept;              /* something went in the sweep that is on its way */
     bool sweep_soon;         /* asked for; what it takes without grace, the index knows (store/sweep.h) */
     int64_t sweep_at_ns;
-    struct used {
-        struct repo_row repo;
-        int64_t at_ns;           /* last asked about; 0: free */
-        bool hinted;             /* may have changed since the last job began */
-        bool queued;             /* a job was asked for, which has not begun */
-        bool settling;           /* a job runs that a hint asked for */
-        int64_t rest_until_ns;   /* hints alone start no job before */
-        unsigned watched;
-        char why[96];            /* not wholly watched because; empty: it is */
-    } used[USED_MAX];
+    struct used used[USED_MAX];
 };
 
 /* upkeep.c. One piece of it, with mu held and dropped meanwhile; false: there is nothing to do now */
@@ -59,8 +67,9 @@ void upkeep_open(struct jobs *x);
 bool upkeep_step_locked(struct jobs *x);
 
 /* hints.c. mu held */
-void hints_begin_locked(struct jobs *x, uint32_t repo);
-void hints_end_locked(struct jobs *x, uint32_t repo, int64_t began_ns);
+void hints_begin_locked(struct jobs *x, struct job *j); /* gives j its dirs */
+void hints_end_locked(struct jobs *x, const struct job *j, bool whole);
+void hints_clear(struct used *u);
 
 void repo_row_copy(struct repo_row *to, const struct repo_row *from);
 

@@ -92,6 +92,7 @@ void jobs_used(struct service *s, const struct repo_row *repo)
     bool anew = !at->at_ns || at->repo.id != repo->id || now - at->at_ns >= USED_NS;
     if (anew) { /* to be watched from now on */
         repo_row_release(&at->repo);
+        hints_clear(at);
         *at = (struct used){0};
         repo_row_copy(&at->repo, repo);
         x->watch_serial++;

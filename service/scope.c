@@ -238,7 +238,7 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
     }
     if ((!missing && !stale) || rq->nwaited == sizeof rq->waited / sizeof *rq->waited)
         return missing ? err_set(e, ERR_NOT_FOUND, "%s is not indexed yet", repo->name) : 0;
-    struct job_order o = {.repo = repo, .ref = ref, .durable = missing, .anew = anew};
+    struct job_order o = {.repo = repo, .ref = ref, .durable = missing, .anew = anew, .hinted = changing && !missing && !view_stale(seen)};
     int64_t until = missing ? 0 : rq->submitted_ns + RECONCILE_WAIT_NS;
     if (until && until <= clock_ns()) { /* spent on the repositories before this one */
         *note = arena_fmt(&rq->arena, "%s is still being brought up to date", repo->name);

@@ -64,7 +64,10 @@ int service_alone(char **result, const char *method, const char *params, const s
 typedef void (*watch_cb)(void *arg, uint32_t repo, const char *path /* a directory, with its slash; borrowed */);
 uint64_t service_watch_serial(struct service *s);    /* another number: repositories in use or their directories changed */
 void service_watch_list(struct service *s, watch_cb each, void *arg);
-void service_hint(struct service *s, uint32_t repo); /* something in it has changed, or may have */
+/* Something in it has changed, or may have. Before it, for each directory where that was, service_hint_in: then these few alone are
+ * looked at, and everything within ten seconds. dir: absolute with its slash; NULL: who knows where, or what files are left out may differ. */
+void service_hint_in(struct service *s, uint32_t repo, const char *dir);
+void service_hint(struct service *s, uint32_t repo);
 /* For `status`: how many of a repository's directories are watched; why: NULL, or why not all. Copied. */
 void service_watching(struct service *s, uint32_t repo, unsigned watched, const char *why);
 

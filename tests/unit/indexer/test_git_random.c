@@ -19,13 +19,28 @@ static const char *name(void)
     return out;
 }
 
-/* Operations may fail (nothing to stash, no such file): then they are no operation. */
-static void step(void)
+static void add_dir(struct buf *dirs, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    buf_add(dirs, path, slash ? (size_t)(slash - path) + 1 : 0);
+    buf_addc(dirs, 0);
+}
+
+/* Operations may fail (nothing to stash, no such file): then they are no operation. dirs: where files were touched; nothing where git
+ * was used or rules changed. */
+static void step(struct buf *dirs)
 {
     char a[64], b[64];
     snprintf(a, sizeof a, "%s", name());
     snprintf(b, sizeof b, "%s", name());
-    switch (rnd(20)) {
+    uint32_t what = rnd(20);
+    buf_clear(dirs);
+    if (what < 10) {
+        add_dir(dirs, a);
+        if (what > 7 && strcmp(a, b))
+            add_dir(dirs, b);
+    }
+    switch (what) {
     case 0: case 1: case 2: case 3: case 4:
         try_sh("cd r; mkdir -p \"$(dirname '%s')\"; echo 'int v%u;' > '%s'", a, rnd(1000), a);
         break;
@@ -70,15 +85,38 @@ static void step(void)
     }
 }
 
+/* What a look at the touched directories shows is what the run over everything shows after it. */
+static bool look_equals_run(const struct repo_row *r, const struct buf *dirs)
+{
+    bool whole = true;
+    if (!dirs->len)
+        return false;
+    ok(index_look(fx.indexer, r, (struct str){dirs->data, dirs->len}, &whole, NULL, NULL, &e));
+    if (whole)
+        return false;
+    char *got = show(r, "worktree", true);
+    uint32_t changed = dirty(r);
+    run(r);
+    char *want = show(r, "worktree", true);
+    assert_string_equal(got, want);
+    assert_int_equal(changed, dirty(r));
+    free(got);
+    free(want);
+    return true;
+}
+
 static void incremental_equals_fresh(void **state)
 {
     struct fixture kept;
+    struct buf dirs = BUF_INIT;
+    int looks = 0;
     const char *count = getenv("CODEASK_TEST_OPERATIONS");
     int n = count ? atoi(count) : OPERATIONS;
     sh("git init -q r; cd r; mkdir d src; for i in 1 2 3 4 5 6 7 8; do echo \"int a$i;\" > f$i.c; echo \"int b$i;\" > d/f$i.h; done; git add .; git commit -qm 1");
     struct repo_row r = add_repo("r");
     for (int i = 0; i < n; i++) {
-        step();
+        step(&dirs);
+        looks += look_equals_run(&r, &dirs);
         run(&r);
         if (i % FRESH_EVERY && i != n - 1)
             continue;
@@ -101,7 +139,9 @@ static void incremental_equals_fresh(void **state)
         close_index();
         fx = kept;
     }
-    print_message("%d operations, generation %llu\n", n, (unsigned long long)generation());
+    print_message("%d operations, %d looks, generation %llu\n", n, looks, (unsigned long long)generation());
+    assert_true(looks > n / 10);
+    buf_release(&dirs);
     repo_row_release(&r);
 }
 
