@@ -57,7 +57,8 @@ struct shared {
     struct items *unreadable;
     bool too_many;
     bool looks, whole;     /* files_look: directories are not entered; it takes a walk after all */
-    struct str known;
+    const char **child;    /* [nchildren] directories that were directly below the one at hand, sorted */
+    size_t nchildren, child_cap;
 };
 
 /* One thread's part. */
@@ -132,6 +133,11 @@ static bool is_git(const struct module *m)
 
 /* -- one directory ------------------------------------------------------------------------------------------------------------- */
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static void push(struct walk *w, struct rules rules, const struct module *m, bool only_tracked)
 {
     struct shared *s = w->s;
@@ -141,7 +147,8 @@ static void push(struct walk *w, struct rules rules, const struct module *m, boo
         return;
     }
     if (s->looks) {
-        bool there = files_among(s->known, (struct str){w->path.data, w->path.len});
+        const char *path = w->path.data;
+        bool there = s->nchildren && bsearch(&path, s->child, s->nchildren, sizeof *s->child, by_text) != NULL;
         w->below += there;
         s->whole |= !there;
         return;
@@ -471,16 +478,20 @@ bool files_among(struct str list, struct str entry)
     return false;
 }
 
-/* How many of the list lie directly in dir. */
-static size_t children(struct str list, struct str dir)
+/* Those of the list that lie directly in dir. */
+static void find_children(struct shared *s, struct str list, struct str dir)
 {
-    size_t found = 0;
+    s->nchildren = 0;
     for (size_t at = 0, n; at < list.n; at += n + 1) {
-        n = strlen(list.p + at);
-        if (n > dir.n && !memcmp(list.p + at, dir.p, dir.n))
-            found += strchr(list.p + at + dir.n, '/') == list.p + at + n - 1;
+        const char *path = list.p + at;
+        n = strlen(path);
+        if (n <= dir.n || memcmp(path, dir.p, dir.n) || strchr(path + dir.n, '/') != path + n - 1)
+            continue;
+        VEC_ROOM(s->child, s->nchildren, s->child_cap);
+        s->child[s->nchildren++] = path;
     }
-    return found;
+    if (s->nchildren)
+        qsort(s->child, s->nchildren, sizeof *s->child, by_text);
 }
 
 /* What a walk would have come to at dir: the rules of the directories above, one after the other. */
@@ -515,7 +526,7 @@ static bool descend(struct task *t, struct walk *w, struct str dir)
 
 int files_look(struct items *out, bool *whole, const struct worktree *wt, struct str only, struct str known, struct err *e)
 {
-    struct shared s = {.w = wt, .looks = true, .known = known};
+    struct shared s = {.w = wt, .looks = true};
     struct module top = {.tracked = wt->index};
     struct walk w = {.s = &s, .out = out};
     s.root = open(wt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -537,13 +548,14 @@ int files_look(struct items *out, bool *whole, const struct worktree *wt, struct
         t.path = mem_strn(dir.p, n);
         t.len = n;
         w.below = 0;
-        w.into = NULL;
+        find_children(&s, known, dir);
         directory(&w, &t);
         free(t.path);
-        s.whole |= w.below != children(known, dir);
+        s.whole |= w.below != s.nchildren;
     }
     items_sort(out);
     *whole = s.whole || s.too_many;
+    free(s.child);
     buf_release(&w.path);
     pthread_cond_destroy(&s.moved);
     pthread_mutex_destroy(&s.lock);
