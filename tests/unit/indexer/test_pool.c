@@ -240,7 +240,7 @@ static void *kill_now_and_then(void *arg)
         int n = children(pid, 16);
         if (n)
             kill(pid[rand() % n], k->signal);
-        usleep(pause < 900000 || SANITIZED ? pause : 900000);
+        nanosleep(&(struct timespec){pause / 1000000, pause % 1000000 * 1000}, NULL);
     }
     return NULL;
 }
