@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "kernels/block.h"
+#include "kernels/decode.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,7 @@ struct rows {
     const uint32_t *used;     /* [2]: rows in use, sequences in use */
     const uint32_t *token;    /* [rows] */
     const uint32_t *position; /* [rows] */
+    const uint32_t *sequence; /* [rows]: the sequence of a row; ops of decoders read it */
     const uint32_t *offset;   /* [sequences + 1]: sequence s is rows offset[s] .. offset[s+1]-1 */
     uint32_t max_rows, max_sequences, longest; /* host bounds */
 };
@@ -109,8 +111,9 @@ struct embedding { /* tables fp32 in device memory, row-major; type may be NULL 
 };
 
 struct norm { /* y = (x - mean) / √(variance + eps) · gain + bias over a row (layernorm) */
-    const float *gain, *bias; /* [cols] */
+    const float *gain, *bias; /* [cols]; bias may be NULL where rms */
     float eps;
+    bool rms; /* y = x / √(mean of x² + eps) · gain */
 };
 
 struct attention {
@@ -119,7 +122,7 @@ struct attention {
     bool causal;
 };
 
-enum pooling { POOL_MEAN, POOL_FIRST };
+enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST };
 
 struct bounds { /* of one queue: the largest shapes its ops will see */
     uint32_t rows, sequences, longest; /* longest: rows of one sequence */
@@ -182,6 +185,7 @@ struct backend {
                  const struct rows *r);    /* y may be x */
     void (*pool)(void *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
                                            /* y: fp32 [sequences, hidden], unit length; an empty sequence gives zeros */
+    DECODE_OPS /* decode.h */
     int (*sync)(void *q, struct err *e);   /* waits; the queue's first error, which it clears */
 };
 

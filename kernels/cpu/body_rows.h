@@ -5,9 +5,9 @@ static inline void norm_row(float *y, const float *x, uint32_t n, const struct n
     vf sum = v_set(0), square = v_set(0);
     float tail = 0;
     uint32_t c = 0;
-    for (; c + VL <= n; c += VL)
+    for (; c + VL <= n && !how->rms; c += VL)
         sum += v_load(x + c);
-    for (uint32_t t = c; t < n; t++)
+    for (uint32_t t = c; t < n && !how->rms; t++)
         tail += x[t];
     float mean = (v_sum(sum) + tail) / (float)n;
     tail = 0;
@@ -19,9 +19,10 @@ static inline void norm_row(float *y, const float *x, uint32_t n, const struct n
         tail += (x[t] - mean) * (x[t] - mean);
     float scale = 1 / sqrtf((v_sum(square) + tail) / (float)n + how->eps);
     for (c = 0; c + VL <= n; c += VL)
-        v_store(y + c, v_fma((v_load(x + c) - v_set(mean)) * v_set(scale), v_load(how->gain + c), v_load(how->bias + c)));
+        v_store(y + c, v_fma((v_load(x + c) - v_set(mean)) * v_set(scale), v_load(how->gain + c),
+                             how->bias ? v_load(how->bias + c) : v_set(0)));
     for (; c < n; c++)
-        y[c] = (x[c] - mean) * scale * how->gain[c] + how->bias[c];
+        y[c] = (x[c] - mean) * scale * how->gain[c] + (how->bias ? how->bias[c] : 0);
 }
 
 static void simd_norm(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
@@ -63,6 +64,8 @@ static void simd_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, e
         float *out = (float *)y->data + (size_t)s * y->stride;
         if (how == POOL_FIRST && to > from)
             to = from + 1;
+        if (how == POOL_LAST && to > from)
+            from = to - 1;
         memset(out, 0, y->cols * sizeof *out);
         for (uint32_t i = from; i < to; i++) {
             const float *row = (const float *)x->data + (size_t)i * x->stride;

@@ -1,6 +1,7 @@
 /* The CPU's row of the backend table: memory is the host's, ops run at once in the calling thread. */
 #include "base/mem.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/decode.h"
 #include "kernels/cpu/held.h"
 #include "kernels/cpu/weight.h"
 
@@ -207,5 +208,6 @@ const struct backend backend_cpu = {
     .attention = cpu_attention,
     .norm = cpu_norm,
     .pool = cpu_pool,
+    CPU_DECODE_OPS,
     .sync = cpu_sync,
 };

@@ -1,4 +1,4 @@
-/* Reference: layernorm over a row, mean and variance in double. */
+/* Reference: layernorm or rms norm over a row, mean and variance in double. */
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>
@@ -6,14 +6,14 @@
 void scalar_norm_row(float *y, const float *x, uint32_t n, const struct norm *how)
 {
     double mean = 0, variance = 0;
-    for (uint32_t c = 0; c < n; c++)
+    for (uint32_t c = 0; c < n && !how->rms; c++)
         mean += x[c];
     mean /= n;
     for (uint32_t c = 0; c < n; c++)
         variance += (x[c] - mean) * (x[c] - mean);
     double scale = 1 / sqrt(variance / n + how->eps);
     for (uint32_t c = 0; c < n; c++)
-        y[c] = (float)((x[c] - mean) * scale * how->gain[c] + how->bias[c]);
+        y[c] = (float)((x[c] - mean) * scale * how->gain[c] + (how->bias ? how->bias[c] : 0));
 }
 
 void scalar_norm(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,

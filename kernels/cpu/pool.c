@@ -1,4 +1,4 @@
-/* Reference: one unit vector for each sequence, the mean of its rows or its first row. */
+/* Reference: one unit vector for each sequence, the mean of its rows, its first row or its last. */
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>
@@ -9,6 +9,8 @@ void scalar_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, enum p
         uint32_t from = r->offset[s], to = r->offset[s + 1];
         if (how == POOL_FIRST && to > from)
             to = from + 1;
+        if (how == POOL_LAST && to > from)
+            from = to - 1;
         float *out = (float *)y->data + (size_t)s * y->stride;
         double square = 0;
         for (uint32_t c = 0; c < y->cols; c++) {
