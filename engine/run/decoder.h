@@ -16,7 +16,7 @@
 #include "kernels/backend.h"
 
 #define DECODER_EXACT_ROWS 8
-#define DECODER_PAGE 32      /* tokens of a page: one QUANT_BLOCK; a short chat wastes less than one page */
+#define DECODER_PAGE CACHE_PAGE /* tokens of a page */
 #define DECODER_FAMILY_MAX 32
 
 enum kv_type { KV_F32, KV_F16, KV_Q8 /* int8, one scale for QUANT_BLOCK columns */ };

@@ -1,0 +1,51 @@
+/* The forward pass of a step: buffers of one queue, and the layers one after the other. One thread at a time. */
+#ifndef CODEASK_ENGINE_RUN_PASS_H
+#define CODEASK_ENGINE_RUN_PASS_H
+
+#include "engine/run/model_weights.h"
+#include "engine/run/store.h"
+
+#define PASS_LOGIT_ROWS 32 /* rows of logits that are computed at once: a vocabulary is wide */
+#define PASS_OPERANDS 2    /* types beside fp32 that products read: Q8, bf16 */
+
+struct pass_table { /* of one store, on the device */
+    struct pages pages;
+    uint32_t *table;          /* pages.table */
+    uint32_t *from, *to;      /* fixed: [sequences] */
+};
+
+struct pass {
+    const struct decoder_weights *w;
+    void *queue, *memory;
+    uint32_t max_rows, max_sequences;
+    struct rows rows, wanted, slot_rows; /* slot_rows: rows at experts; wanted: those with logits */
+    uint32_t *used, *token, *position, *sequence, *offset, *wanted_used, *wanted_from, *slot_used; /* device */
+    struct store *store;      /* [stores], borrowed */
+    int stores;
+    struct pass_table table[STORES_MAX];
+    const int *store_of;      /* [layers] */
+    const uint32_t *place_of; /* [layers]: which of the store's layers */
+    struct mat h, x, qkv, latent, query, mix, t, gate_up, mid, router, gate, slot_x, slot_gate_up, slot_mid, slot_out;
+    struct mat last, logits, pooled;
+    struct mat operand[PASS_OPERANDS], slot_operand; /* rows of slot_operand: of any type */
+    struct slots slots;
+    uint32_t now;             /* rows of this step, which the operands' type follows */
+};
+
+/* w, store, stores, store_of, place_of are borrowed. */
+int pass_open(struct pass *p, const struct decoder_weights *w, void *queue, uint32_t rows, uint32_t sequences, struct err *e);
+void pass_close(struct pass *p);
+
+struct pass_part { /* of a step */
+    const uint32_t *token;
+    uint32_t n, position; /* of the first token */
+    const struct held *held; /* [stores] */
+};
+/* Hands a step's parts to the device and runs all layers; p->h holds the hidden states then. The caller syncs. */
+void pass_run(struct pass *p, const struct pass_part *part, uint32_t n);
+/* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. */
+int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e);
+/* Unit vectors of the step's sequences by the model's pooling: host fp32 [sequences, hidden]. Syncs. */
+int pass_pool(struct pass *p, uint32_t sequences, float *out, struct err *e);
+
+#endif

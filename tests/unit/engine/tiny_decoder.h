@@ -1,0 +1,143 @@
+/* The tiny decoders of tests/parity/decoders: drawn again and written as a folder that the real loader opens. */
+#ifndef CODEASK_TESTS_TINY_DECODER_H
+#define CODEASK_TESTS_TINY_DECODER_H
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "engine/run/decoder_inside.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define TINY_SEQUENCES 8
+
+struct tiny {
+    char folder[64];
+    struct model_file *file;
+    uint32_t length[TINY_SEQUENCES], sequences, rows, vocab, context;
+    uint32_t *token; /* [rows]: all sequences, one after the other */
+    float *want;     /* [rows, vocab] */
+};
+
+static uint64_t tiny_fnv(const char *name)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+    return h;
+}
+
+static double tiny_number(uint64_t stream, uint64_t i)
+{
+    uint64_t z = stream + (i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return (double)(z >> 40) / (1 << 23) - 1;
+}
+
+static void tiny_write(const char *folder, const char *name, const void *bytes, size_t n)
+{
+    char path[200];
+    struct err e;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (file_write(path, bytes, n, 0600, &e))
+        fail_msg("%s", e.message);
+}
+
+/* model.safetensors with every tensor of the list: [name, shape, scale, shift]. */
+static void tiny_weights(const char *folder, const json_t *tensors)
+{
+    struct buf head = BUF_INIT, data = BUF_INIT, all = BUF_INIT;
+    buf_addf(&head, "{");
+    for (size_t i = 0; i < json_array_size(tensors); i++) {
+        const json_t *t = json_array_get(tensors, i), *shape = json_array_get(t, 1);
+        const char *name = json_string_value(json_array_get(t, 0));
+        double scale = json_number_value(json_array_get(t, 2)), shift = json_number_value(json_array_get(t, 3));
+        size_t n = 1, from = data.len;
+        buf_addf(&head, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? "," : "", name);
+        for (size_t d = 0; d < json_array_size(shape); d++) {
+            size_t size = (size_t)json_integer_value(json_array_get(shape, d));
+            buf_addf(&head, "%s%zu", d ? "," : "", size);
+            n *= size;
+        }
+        uint64_t stream = tiny_fnv(name);
+        for (size_t j = 0; j < n; j++) {
+            float x = (float)(shift + scale * tiny_number(stream, j));
+            buf_add(&data, (const char *)&x, sizeof x);
+        }
+        buf_addf(&head, "],\"data_offsets\":[%zu,%zu]}", from, data.len);
+    }
+    buf_addf(&head, "}");
+    uint64_t size = head.len;
+    buf_add(&all, (const char *)&size, sizeof size);
+    buf_add(&all, head.data, head.len);
+    buf_add(&all, data.data, data.len);
+    tiny_write(folder, "model.safetensors", all.data, all.len);
+    buf_release(&head);
+    buf_release(&data);
+    buf_release(&all);
+}
+
+static void tiny_open(struct tiny *t, const char *name)
+{
+    char path[500];
+    struct err e;
+    json_error_t error;
+    *t = (struct tiny){.folder = "/tmp/codeask-decoder-XXXXXX"};
+    assert_non_null(mkdtemp(t->folder));
+    snprintf(path, sizeof path, TEST_SOURCE_DIR "/tests/parity/decoders/%s.json", name);
+    json_t *root = json_load_file(path, 0, &error);
+    if (!root)
+        fail_msg("%s: %s", path, error.text);
+    char *config = json_dumps(json_object_get(root, "config"), 0);
+    tiny_write(t->folder, "config.json", config, strlen(config));
+    free(config);
+    tiny_weights(t->folder, json_object_get(root, "tensors"));
+    t->vocab = (uint32_t)json_integer_value(json_object_get(json_object_get(root, "config"), "vocab_size"));
+    t->context = (uint32_t)json_integer_value(json_object_get(root, "context"));
+    const json_t *lengths = json_object_get(root, "lengths");
+    t->sequences = (uint32_t)json_array_size(lengths);
+    for (uint32_t s = 0; s < t->sequences; s++) {
+        char stream[40];
+        t->length[s] = (uint32_t)json_integer_value(json_array_get(lengths, s));
+        t->token = mem_grow(t->token, t->rows + t->length[s], sizeof *t->token);
+        snprintf(stream, sizeof stream, "tokens.%u", s);
+        for (uint32_t i = 0; i < t->length[s]; i++)
+            t->token[t->rows++] = (uint32_t)((tiny_number(tiny_fnv(stream), i) + 1) / 2 * t->vocab);
+    }
+    json_decref(root);
+    size_t n = (size_t)t->rows * t->vocab;
+    t->want = mem_alloc(n * sizeof *t->want);
+    snprintf(path, sizeof path, TEST_SOURCE_DIR "/tests/parity/decoders/%s.f32", name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(t->want, sizeof *t->want, n, f), n);
+    fclose(f);
+    if (model_file_open(&t->file, t->folder, &e))
+        fail_msg("%s: %s", name, e.message);
+}
+
+static void tiny_close(struct tiny *t)
+{
+    char path[200];
+    model_file_close(t->file);
+    snprintf(path, sizeof path, "%s/config.json", t->folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/model.safetensors", t->folder);
+    unlink(path);
+    rmdir(t->folder);
+    free(t->token);
+    free(t->want);
+}
+
+#endif
