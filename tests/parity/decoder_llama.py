@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Compares the engine with llama.cpp on the same GGUF files, teacher-forced: usage: decoder_llama.py DECODER_LOGITS [MODEL…]
+
+The files are the tiny models of decoders/*.json, drawn again and written with the names of the PyPI package gguf (not ours), in fp32:
+max|Δ| ≤ 1e-3·max|ref| over 256 tokens. Needs gguf and llama-cpp-python (a build without AMX; its flash attention off, fp32 cache).
+"""
+import ctypes
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+import gguf
+import llama_cpp
+import numpy
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "decoders")
+TOKENS = 256
+LIMIT = 1e-3
+
+ARCH = {"llama": "LLAMA", "llama_linear": "LLAMA", "smollm3": "SMOLLM3", "qwen2": "QWEN2", "qwen3": "QWEN3", "qwen3moe": "QWEN3MOE",
+        "gptoss": "GPT_OSS", "glm4moe": "GLM4_MOE", "deepseek2": "DEEPSEEK2", "gemma2": "GEMMA2",
+        "gemma3": "GEMMA3", "phi3": "PHI3"}
+
+
+def fnv(name):
+    h = 0xCBF29CE484222325
+    for b in name.encode():
+        h = (h ^ b) * 0x100000001B3 & (1 << 64) - 1
+    return h
+
+
+def numbers(name, n):
+    with numpy.errstate(over="ignore"):
+        z = numpy.uint64(fnv(name)) + numpy.arange(1, n + 1, dtype=numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ z >> numpy.uint64(30)) * numpy.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ z >> numpy.uint64(27)) * numpy.uint64(0x94D049BB133111EB)
+        z ^= z >> numpy.uint64(31)
+    return (z >> numpy.uint64(40)).astype(numpy.float64) / (1 << 23) - 1
+
+
+def turned(x, heads):
+    """Rows of a head: halves become pairs, as converters for Llama do it."""
+    return x.reshape(heads, 2, x.shape[0] // heads // 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
+
+
+def tensors_of(name, c, values, arch):
+    """GGUF's tensors by name."""
+    names = gguf.get_tensor_name_map(arch, c["num_hidden_layers"])
+    out, experts = {}, {}
+    for key, x in values.items():
+        if ".experts." in key and key.split(".experts.")[1][0].isdigit():
+            stem, rest = key.split(".experts.")
+            number, rest = rest.split(".", 1)
+            experts.setdefault(f"{stem}.experts.{rest}", {})[int(number)] = x
+            continue
+        if name in ("llama", "llama_linear", "smollm3") and (".q_proj." in key or ".k_proj." in key):
+            x = turned(x, c["num_attention_heads"] if ".q_proj." in key else c["num_key_value_heads"])
+        if name.startswith("gemma") and key.endswith("norm.weight"):
+            x = x + 1
+        if name == "gptoss" and ".experts." in key:
+            stem = names.get_name(key.split(".experts.")[0] + ".experts.gate_up_proj") or ""
+            block = key.split(".")[2]
+            kind = "bias" if key.endswith("_bias") else "weight"
+            if "gate_up" in key:
+                for part, which in enumerate(("gate", "up")):
+                    y = x[..., part::2]
+                    out[f"blk.{block}.ffn_{which}_exps.{kind}"] = y if kind == "bias" else y.swapaxes(1, 2)
+            else:
+                out[f"blk.{block}.ffn_down_exps.{kind}"] = x if kind == "bias" else x.swapaxes(1, 2)
+            continue
+        if key.endswith("kv_b_proj.weight"):
+            block, v = key.split(".")[2], c["v_head_dim"]
+            both = x.reshape(c["num_attention_heads"], c["qk_nope_head_dim"] + v, c["kv_lora_rank"])
+            out[f"blk.{block}.attn_k_b.weight"] = both[:, :-v].swapaxes(1, 2)
+            out[f"blk.{block}.attn_v_b.weight"] = both[:, -v:]
+            continue
+        if key.endswith("self_attn.sinks"):
+            out[f"blk.{key.split('.')[2]}.attn_sinks.weight"] = x
+            continue
+        if key.endswith("e_score_correction_bias"):
+            out[f"blk.{key.split('.')[2]}.exp_probs_b.bias"] = x
+            continue
+        out[names.get_name(key, try_suffixes=(".weight", ".bias"))] = x
+    for key, parts in experts.items():
+        out[names.get_name(key, try_suffixes=(".weight", ".bias"))] = numpy.stack([parts[i] for i in range(len(parts))])
+    return out
+
+
+def settings(w, name, c, out):
+    rope = c.get("rope_parameters") or {}
+    head = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+    w.add_vocab_size(c["vocab_size"])
+    w.add_context_length(c["max_position_embeddings"])
+    w.add_embedding_length(c["hidden_size"])
+    w.add_block_count(c["num_hidden_layers"])
+    w.add_feed_forward_length(c["intermediate_size"])
+    w.add_head_count(c["num_attention_heads"])
+    w.add_layer_norm_rms_eps(c["rms_norm_eps"])
+    w.add_rope_freq_base(rope.get("rope_theta", 10000.0))
+    if not name.startswith("deepseek"):
+        w.add_head_count_kv(c["num_key_value_heads"])
+        w.add_key_length(head)
+        w.add_value_length(head)
+        w.add_rope_dimension_count(int(head * rope.get("partial_rotary_factor", 1)))
+    if c.get("sliding_window") and name != "qwen2":
+        w.add_sliding_window(c["sliding_window"])
+    if rope.get("rope_type") == "linear":
+        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        w.add_rope_scaling_factor(rope["factor"])
+    if rope.get("rope_type") == "yarn":
+        w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        w.add_rope_scaling_factor(rope["factor"])
+        w.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        w.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+        w.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+    if rope.get("rope_type") == "llama3":  # the converter turns it into divisors
+        i = numpy.arange(head // 2)
+        f = rope["rope_theta"] ** (-2.0 * i / head)
+        turns = rope["original_max_position_embeddings"] * f / (2 * math.pi)
+        low, high, factor = rope["low_freq_factor"], rope["high_freq_factor"], rope["factor"]
+        smooth = numpy.clip((turns - low) / (high - low), 0, 1)
+        out["rope_freqs.weight"] = (1 / ((1 - smooth) / factor + smooth)).astype(numpy.float32)
+    experts = c.get("num_experts") or c.get("num_local_experts") or c.get("n_routed_experts")
+    if experts:
+        w.add_expert_count(experts)
+        w.add_expert_used_count(c["num_experts_per_tok"])
+        w.add_expert_feed_forward_length(c.get("moe_intermediate_size") or c["intermediate_size"])
+    if name == "glm4moe" or name.startswith("deepseek"):
+        w.add_expert_shared_count(c["n_shared_experts"])
+        w.add_leading_dense_block_count(c["first_k_dense_replace"])
+        w.add_expert_weights_scale(c["routed_scaling_factor"])
+        w.add_expert_weights_norm(c.get("norm_topk_prob", False) and name == "glm4moe")
+        w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID if name == "glm4moe" else gguf.ExpertGatingFuncType.SOFTMAX)
+    if name.startswith("deepseek"):
+        rank, turn, v = c["kv_lora_rank"], c["qk_rope_head_dim"], c["v_head_dim"]
+        w.add_head_count_kv(1)
+        if c.get("q_lora_rank"):
+            w.add_q_lora_rank(c["q_lora_rank"])
+        w.add_kv_lora_rank(rank)
+        w.add_key_length(rank + turn)
+        w.add_value_length(rank)
+        w.add_key_length_mla(c["qk_nope_head_dim"] + turn)
+        w.add_value_length_mla(v)
+        w.add_rope_dimension_count(turn)
+        w.add_rope_scaling_yarn_log_mul(.1 * rope["mscale_all_dim"])
+    if name == "gemma2":
+        w.add_attn_logit_softcapping(c["attn_logit_softcapping"])
+        w.add_final_logit_softcapping(c["final_logit_softcapping"])
+    if name == "gemma3":
+        full = c["rope_parameters"]["full_attention"]
+        w.add_rope_freq_base(full["rope_theta"])
+        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        w.add_rope_scaling_factor(full["factor"])
+    if name == "phi3":
+        w.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        factor = c["max_position_embeddings"] / rope["original_max_position_embeddings"]
+        w.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(factor) / math.log(rope["original_max_position_embeddings"])))
+        out["rope_factors_long.weight"] = numpy.array(rope["long_factor"], numpy.float32)
+        out["rope_factors_short.weight"] = numpy.array(rope["short_factor"], numpy.float32)
+
+
+def write(name, path):
+    with open(os.path.join(HERE, name + ".json")) as f:
+        model = json.load(f)
+    c = model["config"]
+    change(name, c)
+    arch = gguf.MODEL_ARCH[ARCH[name]]
+    values = {key: (shift + scale * numbers(key, math.prod(shape))).astype(numpy.float32).reshape(shape)
+              for key, shape, scale, shift in model["tensors"]}
+    out = tensors_of(name, c, values, arch)
+    w = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])
+    settings(w, name, c, out)
+    w.add_tokenizer_model("no_vocab")
+    for key, x in out.items():
+        w.add_tensor(key, numpy.ascontiguousarray(x, dtype=numpy.float32))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    return c["vocab_size"]
+
+
+def change(name, c):
+    """What llama.cpp does otherwise than the models' makers: YaRN's ramp has whole borders always (gpt-oss has not), Phi-3 has no
+    window. What GGUF cannot say: gpt-oss's limit of 7."""
+    if name == "gptoss":
+        c["rope_parameters"] = {"rope_theta": 10000.0}
+    if name == "phi3":
+        c["sliding_window"] = None
+
+
+def llama_logits(path, tokens, vocab):
+    p = llama_cpp.llama_model_default_params()
+    model = llama_cpp.llama_model_load_from_file(path.encode(), p)
+    assert model, path
+    q = llama_cpp.llama_context_default_params()
+    q.n_ctx, q.n_batch, q.n_ubatch, q.n_threads, q.n_threads_batch = TOKENS, TOKENS, TOKENS, 1, 1
+    q.type_k = q.type_v = 0  # fp32
+    q.flash_attn_type = 0
+    q.swa_full = True
+    context = llama_cpp.llama_init_from_model(model, q)
+    assert context, path
+    batch = llama_cpp.llama_batch_init(TOKENS, 0, 1)
+    batch.n_tokens = len(tokens)
+    for i, t in enumerate(tokens):
+        batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = int(t), i, 1, 1
+        batch.seq_id[i][0] = 0
+    assert llama_cpp.llama_decode(context, batch) == 0
+    at = llama_cpp.llama_get_logits(context)
+    x = numpy.ctypeslib.as_array(ctypes.cast(at, ctypes.POINTER(ctypes.c_float)), (len(tokens), vocab)).copy()
+    llama_cpp.llama_free(context)
+    llama_cpp.llama_model_free(model)
+    return x
+
+
+def main(tool, chosen):
+    failed = 0
+    for name in chosen or ARCH:
+        with tempfile.TemporaryDirectory() as folder:
+            path, ids, out = (os.path.join(folder, x) for x in ("model.gguf", "tokens", "logits"))
+            vocab = write(name, path)
+            tokens = ((numbers("llama.cpp", TOKENS) + 1) / 2 * vocab).astype(numpy.uint32)
+            tokens.tofile(ids)
+            theirs = llama_logits(path, tokens, vocab)
+            run = subprocess.run([tool, path, ids, out, "exact"], capture_output=True, text=True)
+            if run.returncode:
+                print(f"{name}: {run.stderr.strip()}")
+                failed += 1
+                continue
+            ours = numpy.fromfile(out, dtype=numpy.float32).reshape(theirs.shape)
+        worst, top = abs(ours - theirs).max(), abs(theirs).max()
+        print(f"{name}: {worst / top:.2e} of {top:.3g}", flush=True)
+        failed += not worst <= LIMIT * top
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
