@@ -84,7 +84,9 @@ struct knobs {
     X(W_K_B, "blk.%u.attn_k_b", "")                                                                                    \
     X(W_V_B, "blk.%u.attn_v_b", "")                                                                                    \
     X(W_DELTA_IN, "blk.%u.ssm_in", "model.layers.%u.linear_attn.in_proj_qkvz")                                         \
-    X(W_DELTA_BA, "blk.%u.ssm_beta_alpha", "model.layers.%u.linear_attn.in_proj_ba")                                   \
+    X(W_DELTA_QKV, "blk.%u.attn_qkv", "")                                                                              \
+    X(W_DELTA_Z, "blk.%u.attn_gate", "")                                                                               \
+    X(W_DELTA_BA, "blk.%u.ssm_ba", "model.layers.%u.linear_attn.in_proj_ba")                                   \
     X(W_DELTA_CONV, "blk.%u.ssm_conv1d", "model.layers.%u.linear_attn.conv1d")                                         \
     X(W_DELTA_DT, "blk.%u.ssm_dt.bias", "model.layers.%u.linear_attn.dt_bias")                                         \
     X(W_DELTA_A, "blk.%u.ssm_a", "model.layers.%u.linear_attn.A_log")                                                  \

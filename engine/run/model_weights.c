@@ -77,7 +77,8 @@ static float *floats_of(struct loader *l, enum weight_slot slot, uint64_t rows, 
     return t ? tensor_floats(t, 0, rows) : NULL;
 }
 
-/* The file's rows are in groups of a key head: its queries, keys, then values and gates of the value heads that share it. */
+/* The file's rows are in groups of a key head: its queries, keys, then values and gates of the value heads that share it. Newer
+ * GGUF files have them in order, the gates in a tensor of their own. */
 static void load_delta(struct loader *l, struct decoder_layer *y)
 {
     const struct knobs *k = &l->w->k;
@@ -85,7 +86,9 @@ static void load_delta(struct loader *l, struct decoder_layer *y)
     *d = k->delta;
     uint32_t share = d->v_heads / d->k_heads, keys = d->k_heads * d->k_dim, values = d->v_heads * d->v_dim, v = share * d->v_dim;
     uint32_t group = 2 * d->k_dim + 2 * v;
-    const struct tensor *in = loader_get(l, W_DELTA_IN, 2 * (uint64_t)keys + 2 * values, k->hidden);
+    bool ordered = loader_find(l, W_DELTA_QKV) != NULL;
+    const struct tensor *in = ordered ? loader_get(l, W_DELTA_QKV, 2 * (uint64_t)keys + values, k->hidden)
+                                      : loader_get(l, W_DELTA_IN, 2 * (uint64_t)keys + 2 * values, k->hidden);
     const struct tensor *ba = loader_get(l, W_DELTA_BA, 2 * (uint64_t)d->v_heads, k->hidden);
     struct piece p[] = {
         {.t = in, .rows = keys, .run = d->k_dim, .step = group},
@@ -95,8 +98,12 @@ static void load_delta(struct loader *l, struct decoder_layer *y)
         {.t = ba, .rows = d->v_heads, .run = share, .step = 2 * share},
         {.t = ba, .rows = d->v_heads, .run = share, .step = 2 * share, .offset = share},
     };
+    if (ordered) {
+        p[2] = (struct piece){.t = in, .rows = 2 * keys + values};
+        p[3] = (struct piece){.t = loader_get(l, W_DELTA_Z, values, k->hidden), .rows = values};
+    }
     if (!l->rc)
-        loader_linear(l, &y->delta_in, p, 6, k->hidden, 1);
+        loader_linear(l, &y->delta_in, ordered ? p + 2 : p, ordered ? 4 : 6, k->hidden, 1);
     uint32_t conv = 2 * keys + values; /* [conv, kernel], in safetensors with a 1 between */
     float *w = floats_of(l, W_DELTA_CONV, conv, d->kernel);
     d->conv = w ? loader_put(l, w, (size_t)conv * d->kernel) : NULL;

@@ -21,7 +21,7 @@ TOKENS = 256
 LIMIT = 1e-3
 
 ARCH = {"llama": "LLAMA", "llama_linear": "LLAMA", "smollm3": "SMOLLM3", "qwen2": "QWEN2", "qwen3": "QWEN3", "qwen3moe": "QWEN3MOE",
-        "gptoss": "GPT_OSS", "glm4moe": "GLM4_MOE", "deepseek2": "DEEPSEEK2", "gemma2": "GEMMA2",
+        "qwen3next_even": "QWEN3NEXT", "gptoss": "GPT_OSS", "glm4moe": "GLM4_MOE", "deepseek2": "DEEPSEEK2", "gemma2": "GEMMA2",
         "gemma3": "GEMMA3", "phi3": "PHI3"}
 
 
@@ -46,6 +46,21 @@ def turned(x, heads):
     return x.reshape(heads, 2, x.shape[0] // heads // 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
 
 
+def delta(key, x, c):
+    """Of a layer of DeltaNet: queries, keys and values in order, the gates apart."""
+    block, part = key.split(".")[2], key.split("linear_attn.")[1]
+    heads, k = c["linear_num_key_heads"], c["linear_key_head_dim"]
+    v = c["linear_value_head_dim"] * c["linear_num_value_heads"] // heads
+    if part == "in_proj_qkvz.weight":
+        x = x.reshape(heads, 2 * k + 2 * v, -1)
+        cut = [y.reshape(-1, x.shape[-1]) for y in (x[:, :k], x[:, k:2 * k], x[:, 2 * k:2 * k + v], x[:, 2 * k + v:])]
+        return {f"blk.{block}.attn_qkv.weight": numpy.concatenate(cut[:3]), f"blk.{block}.attn_gate.weight": cut[3]}
+    names = {"in_proj_ba.weight": ("ssm_ba.weight", x), "conv1d.weight": ("ssm_conv1d.weight", x.squeeze()),
+             "dt_bias": ("ssm_dt.bias", x), "A_log": ("ssm_a", -numpy.exp(x)), "norm.weight": ("ssm_norm.weight", x),
+             "out_proj.weight": ("ssm_out.weight", x)}
+    return {f"blk.{block}.{names[part][0]}": names[part][1]}
+
+
 def tensors_of(name, c, values, arch):
     """GGUF's tensors by name."""
     names = gguf.get_tensor_name_map(arch, c["num_hidden_layers"])
@@ -58,7 +73,10 @@ def tensors_of(name, c, values, arch):
             continue
         if name in ("llama", "llama_linear", "smollm3") and (".q_proj." in key or ".k_proj." in key):
             x = turned(x, c["num_attention_heads"] if ".q_proj." in key else c["num_key_value_heads"])
-        if name.startswith("gemma") and key.endswith("norm.weight"):
+        if ".linear_attn." in key:
+            out.update(delta(key, x, c))
+            continue
+        if (name.startswith("gemma") or name == "qwen3next_even") and key.endswith("norm.weight"):
             x = x + 1
         if name == "gptoss" and ".experts." in key:
             stem = names.get_name(key.split(".experts.")[0] + ".experts.gate_up_proj") or ""
@@ -146,6 +164,14 @@ def settings(w, name, c, out):
         w.add_value_length_mla(v)
         w.add_rope_dimension_count(turn)
         w.add_rope_scaling_yarn_log_mul(.1 * rope["mscale_all_dim"])
+    if name == "qwen3next_even":
+        w.add_ssm_conv_kernel(c["linear_conv_kernel_dim"])
+        w.add_ssm_state_size(c["linear_key_head_dim"])
+        w.add_ssm_group_count(c["linear_num_key_heads"])
+        w.add_ssm_time_step_rank(c["linear_num_value_heads"])
+        w.add_ssm_inner_size(c["linear_num_value_heads"] * c["linear_value_head_dim"])
+        w.add_expert_shared_feed_forward_length(c["shared_expert_intermediate_size"])
+        w.add_uint32("qwen3next.full_attention_interval", 2)
     if name == "gemma2":
         w.add_attn_logit_softcapping(c["attn_logit_softcapping"])
         w.add_final_logit_softcapping(c["final_logit_softcapping"])

@@ -94,6 +94,8 @@ MODELS = {  # model_type and what differs from BASE
                                                short_factor=factors(8, 2), original_max_position_embeddings=32))),
 }
 MODELS["phi3_short"] = MODELS["phi3"]
+kind, knobs = MODELS["qwen3next"]
+MODELS["qwen3next_even"] = kind, dict(knobs, linear_value_head_dim=12)  # llama.cpp wants values as wide as keys
 LENGTHS_OF = {"phi3": [33, 70], "phi3_short": [1, 32]}  # transformers takes the factors by each length, the engine by the context
 CONTEXT_OF = {"phi3_short": 32}
 OFFSET = {"gemma2", "gemma3_text", "qwen3_next"}  # files hold norms' gain - 1

@@ -4,7 +4,7 @@
 
 #define TOLERANCE 2e-4
 
-static const char *const models[] = {"llama", "llama_linear", "mistral", "smollm3", "qwen2", "qwen3", "qwen3moe", "qwen3next",
+static const char *const models[] = {"llama", "llama_linear", "mistral", "smollm3", "qwen2", "qwen3", "qwen3moe", "qwen3next", "qwen3next_even",
                                      "gptoss", "glm4moe", "deepseek2", "deepseek2_lite", "gemma2", "gemma3", "phi3", "phi3_short"};
 #define MODELS (sizeof models / sizeof *models)
 static const char *const isas[] = {"scalar", NULL};
