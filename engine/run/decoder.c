@@ -32,7 +32,7 @@ static enum cache_type cache_type(enum kv_type t)
 /* The store of the layer's kind and window, made where it is the first. */
 static int store_for(struct decoder *d, const struct layer_knobs *what, struct err *e)
 {
-    const struct store_kind *kind = what->mixer == MIX_DELTA ? &store_fixed : &store_paged;
+    const struct store_kind *kind = what->mixer == MIX_DELTA ? &states_fixed : &states_paged;
     for (int i = 0; i < d->stores; i++)
         if (d->store[i].kind == kind && d->store[i].window == what->window)
             return i;
@@ -73,8 +73,8 @@ static int place_layers(struct decoder *d, struct err *e)
 static size_t bytes_of_page(const struct store *s)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < s->layers && s->kind == &store_paged; i++)
-        bytes += store_page_bytes(&s->layer[i].cache);
+    for (uint32_t i = 0; i < s->layers && s->kind == &states_paged; i++)
+        bytes += states_page_bytes(&s->layer[i].cache);
     return bytes;
 }
 
@@ -92,7 +92,7 @@ static int plan(struct decoder *d, struct err *e)
     size_t one = 0, fixed = 0;
     for (int i = 0; i < d->stores; i++) {
         one += bytes_of_page(&d->store[i]) * most_pages(d, &d->store[i]);
-        fixed += d->store[i].kind == &store_fixed ? d->store[i].size * sizeof(float) * d->store[i].layers * 2 * d->o.max_sequences : 0;
+        fixed += d->store[i].kind == &states_fixed ? d->store[i].size * sizeof(float) * d->store[i].layers * 2 * d->o.max_sequences : 0;
     }
     size_t budget = d->o.kv_bytes ? d->o.kv_bytes : 2 * one + fixed;
     if (budget < fixed)
@@ -103,9 +103,9 @@ static int plan(struct decoder *d, struct err *e)
         struct store *s = &d->store[i];
         double pages = share * most_pages(d, s), cap = (double)d->o.max_sequences * most_pages(d, s);
         s->pages = (uint32_t)(pages < cap ? pages : cap);
-        if (s->kind == &store_paged && s->pages == 0)
+        if (s->kind == &states_paged && s->pages == 0)
             return err_set(e, ERR_MEMORY, "a budget of %zu KB holds no page of this model's %zu KB", budget >> 10, bytes_of_page(s) >> 10);
-        int rc = s->kind == &store_paged ? store_paged_open(s, e) : store_fixed_open(s, 2 * d->o.max_sequences, e);
+        int rc = s->kind == &states_paged ? states_paged_open(s, e) : states_fixed_open(s, 2 * d->o.max_sequences, e);
         if (rc)
             return rc;
     }
@@ -186,7 +186,7 @@ void decoder_free(struct decoder *d)
         return;
     pass_close(&d->pass);
     for (int i = 0; i < d->stores; i++)
-        store_close(&d->store[i]);
+        states_close(&d->store[i]);
     d->w.backend->queue_close(d->queue);
     decoder_weights_release(&d->w);
     free(d);
@@ -202,7 +202,7 @@ void decoder_info(const struct decoder *d, struct decoder_info *out)
         const struct store *s = &d->store[i];
         out->kv_bytes += s->bytes;
         out->page_bytes += bytes_of_page(s);
-        if (s->kind == &store_fixed)
+        if (s->kind == &states_fixed)
             out->state_bytes += 2 * s->size * sizeof(float) * s->layers;
         else if (s->window == 0 || out->pages == UINT32_MAX) {
             out->pages = s->pages;

@@ -201,9 +201,9 @@ static void put_tables(struct pass *p, const struct pass_part *part, uint32_t n)
     uint32_t *slot = mem_alloc(n * sizeof *slot);
     for (int i = 0; i < p->stores; i++) {
         struct pass_table *t = &p->table[i];
-        for (uint32_t s = 0; s < n && p->store[i].kind == &store_paged; s++)
+        for (uint32_t s = 0; s < n && p->store[i].kind == &states_paged; s++)
             put(p, t->table + (size_t)s * t->pages.stride, part[s].held[i].page, part[s].held[i].count);
-        if (p->store[i].kind == &store_paged)
+        if (p->store[i].kind == &states_paged)
             continue;
         for (uint32_t s = 0; s < n; s++)
             slot[s] = part[s].held[i].length[0] == PAGE_NONE ? PAGE_NONE : part[s].held[i].slot[0];

@@ -100,7 +100,7 @@ static void lay(struct pass *p, struct layout *l)
     p->offset = numbers(l, sequences + 1);
     for (int i = 0; i < p->stores; i++) {
         struct pass_table *t = &p->table[i];
-        bool paged = p->store[i].kind == &store_paged;
+        bool paged = p->store[i].kind == &states_paged;
         t->table = numbers(l, paged ? (size_t)sequences * pages : 0);
         t->pages = (struct pages){t->table, pages};
         t->from = numbers(l, sequences);

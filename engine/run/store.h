@@ -53,14 +53,14 @@ struct store_kind {
     /* into an empty one; takes its bytes from *p; ERR_FORMAT, ERR_BUSY */
     int (*load)(struct store *s, struct held *h, uint32_t length, const uint8_t **p, size_t *n, struct err *e);
 };
-extern const struct store_kind store_paged, store_fixed;
+extern const struct store_kind states_paged, states_fixed;
 
 /* Bytes of a page of one layer, and of it in all layers. */
-size_t store_page_bytes(const struct cache *c);
+size_t states_page_bytes(const struct cache *c);
 /* layer[i].cache has type, heads and dims; s->pages, window, backend, device, queue are set. */
-int store_paged_open(struct store *s, struct err *e);
+int states_paged_open(struct store *s, struct err *e);
 /* s->size, layers, backend, device, queue; slots: of all sequences. */
-int store_fixed_open(struct store *s, uint32_t slots, struct err *e);
-void store_close(struct store *s);
+int states_fixed_open(struct store *s, uint32_t slots, struct err *e);
+void states_close(struct store *s);
 
 #endif

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int store_fixed_open(struct store *s, uint32_t slots, struct err *e)
+int states_fixed_open(struct store *s, uint32_t slots, struct err *e)
 {
-    s->kind = &store_fixed;
+    s->kind = &states_fixed;
     s->pages = s->free_count = slots;
     size_t one = s->size * slots * sizeof(float);
     s->bytes = one * s->layers;
@@ -122,6 +122,6 @@ static int fixed_load(struct store *s, struct held *h, uint32_t length, const ui
     return 0;
 }
 
-const struct store_kind store_fixed = {
+const struct store_kind states_fixed = {
     "fixed", fixed_short_of, fixed_append, fixed_settle, fixed_fork, fixed_reach, fixed_back, fixed_clear, fixed_save, fixed_load,
 };

@@ -20,7 +20,7 @@ static void parts_of(const struct cache *c, size_t bytes[4])
     bytes[3] = q8 * (c->v ? rows : 0) * ((c->v_dim + QUANT_BLOCK - 1) / QUANT_BLOCK) * sizeof(float);
 }
 
-size_t store_page_bytes(const struct cache *c)
+size_t states_page_bytes(const struct cache *c)
 {
     size_t bytes[4];
     parts_of(c, bytes);
@@ -50,9 +50,9 @@ static size_t lay(struct store *s, char *base)
     return at;
 }
 
-int store_paged_open(struct store *s, struct err *e)
+int states_paged_open(struct store *s, struct err *e)
 {
-    s->kind = &store_paged;
+    s->kind = &states_paged;
     s->bytes = lay(s, NULL);
     int rc = s->backend->memory(s->device, &s->memory, s->bytes, e);
     if (rc)
@@ -66,7 +66,7 @@ int store_paged_open(struct store *s, struct err *e)
     return 0;
 }
 
-void store_close(struct store *s)
+void states_close(struct store *s)
 {
     if (s->backend)
         s->backend->release(s->device, s->memory);
@@ -214,7 +214,7 @@ static size_t all_layers(const struct store *s)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < s->layers; i++)
-        bytes += store_page_bytes(&s->layer[i].cache);
+        bytes += states_page_bytes(&s->layer[i].cache);
     return bytes;
 }
 
@@ -265,6 +265,6 @@ static int paged_load(struct store *s, struct held *h, uint32_t length, const ui
     return 0;
 }
 
-const struct store_kind store_paged = {
+const struct store_kind states_paged = {
     "pages", paged_short_of, paged_append, paged_settle, paged_fork, paged_reach, paged_back, paged_clear, paged_save, paged_load,
 };
