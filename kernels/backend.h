@@ -105,13 +105,13 @@ struct matmul {
 
 struct embedding { /* tables fp32 in device memory, row-major; type may be NULL */
     const float *word;     /* [vocab, hidden] */
-    const float *position; /* [max_position, hidden] */
+    const float *position; /* [max_position, hidden]; NULL: none */
     const float *type;     /* [hidden]: the row of token type 0 */
     uint32_t vocab, max_position;
 };
 
 struct norm { /* y = (x - mean) / √(variance + eps) · gain + bias over a row (layernorm) */
-    const float *gain, *bias; /* [cols]; bias may be NULL where rms */
+    const float *gain, *bias; /* [cols]; bias may be NULL */
     float eps;
     bool rms; /* y = x / √(mean of x² + eps) · gain */
 };
@@ -120,6 +120,7 @@ struct attention {
     uint32_t heads, head_dim;
     float scale;  /* of q·k, 1/√head_dim */
     bool causal;
+    uint32_t window; /* a row sees keys at most so many rows away; 0: all. qkv is fp32 then */
 };
 
 enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST };

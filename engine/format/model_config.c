@@ -30,48 +30,146 @@ static int read_u32(uint32_t *out, const json_t *o, const char *name, const char
     return rc;
 }
 
-static int read_bert(struct model_config *out, const char *name, const json_t *o, struct err *e)
+/* key, or the name it had in the model's first configuration (GPT-2's, of NomicBERT). */
+static const char *either(const json_t *o, const char *key, const char *before)
 {
-    struct bert_config *b = &out->bert;
-    const char *type = json_get_text(o, "model_type", "of no type");
-    if (strcmp(type, "bert"))
-        return err_set(e, ERR_UNSUPPORTED, "%s: the model is %.60s; only bert is supported", name, type);
-    const char *position = json_get_text(o, "position_embedding_type", "absolute");
-    if (strcmp(position, "absolute"))
-        return err_set(e, ERR_UNSUPPORTED, "%s: position_embedding_type %.60s", name, position);
-    strcpy(out->family, "bert");
+    return json_object_get(o, key) || !before || !json_object_get(o, before) ? key : before;
+}
+
+static int read_sizes(struct bert_config *b, const char *name, const json_t *o, bool types, struct err *e)
+{
     int rc = 0;
     const struct {
         uint32_t *to;
-        const char *key;
+        const char *key, *before;
         int64_t most;
     } size[] = {
-        {&b->hidden, "hidden_size", 8192},           {&b->layers, "num_hidden_layers", 128},
-        {&b->heads, "num_attention_heads", 128},     {&b->intermediate, "intermediate_size", 32768},
-        {&b->vocab, "vocab_size", 1000000},          {&b->max_position, "max_position_embeddings", 8192},
-        {&b->type_vocab, "type_vocab_size", 64},
+        {&b->hidden, "hidden_size", "n_embd", 8192},           {&b->layers, "num_hidden_layers", "n_layer", 128},
+        {&b->heads, "num_attention_heads", "n_head", 128},     {&b->intermediate, "intermediate_size", "n_inner", 32768},
+        {&b->vocab, "vocab_size", NULL, 1000000},              {&b->max_position, "max_position_embeddings", "n_positions", 8192},
+        {&b->type_vocab, "type_vocab_size", NULL, 64},
     };
     for (size_t i = 0; i < sizeof size / sizeof *size && !rc; i++)
-        rc = read_u32(size[i].to, o, name, size[i].key, size[i].most, e);
-    if (rc)
-        return rc;
-    if (b->hidden % b->heads)
-        return err_set(e, ERR_FORMAT, "%s: hidden_size %u is no multiple of %u heads", name, b->hidden, b->heads);
-    const json_t *eps = json_object_get(o, "layer_norm_eps");
-    double v = json_is_number(eps) ? json_number_value(eps) : 1e-12;
-    if (!(v >= 0 && v <= 0.1))
-        return err_set(e, ERR_FORMAT, "%s: layer_norm_eps is out of bounds", name);
-    b->norm_eps = (float)v;
-    const char *act = json_get_text(o, "hidden_act", "gelu");
+        if (size[i].to != &b->type_vocab || types)
+            rc = read_u32(size[i].to, o, name, either(o, size[i].key, size[i].before), size[i].most, e);
+    if (!rc && b->hidden % b->heads)
+        rc = err_set(e, ERR_FORMAT, "%s: hidden_size %u is no multiple of %u heads", name, b->hidden, b->heads);
+    return rc;
+}
+
+static int read_activation(struct bert_config *b, const char *name, const char *act, struct err *e)
+{
     size_t i = 0;
     while (i < sizeof activations / sizeof *activations && strcmp(activations[i].name, act))
         i++;
     if (i == sizeof activations / sizeof *activations)
         return err_set(e, ERR_UNSUPPORTED, "%s: hidden_act %.60s", name, act);
     b->activation = activations[i].is;
-    b->pooling = POOL_MEAN;
-    out->max_tokens = b->max_position;
     return 0;
+}
+
+static int read_eps(struct bert_config *b, const char *name, const json_t *o, const char *key, double fallback, struct err *e)
+{
+    const json_t *eps = json_object_get(o, key);
+    double v = json_is_number(eps) ? json_number_value(eps) : fallback;
+    if (!(v >= 0 && v <= 0.1))
+        return err_set(e, ERR_FORMAT, "%s: %s is out of bounds", name, key);
+    b->norm_eps = (float)v;
+    return 0;
+}
+
+/* The first of the keys ("a.b": of a member) that is a number above 1. */
+static float base_of(const json_t *o, const char *const *key, double fallback)
+{
+    for (; *key; key++) {
+        const json_t *at = o;
+        char part[64];
+        for (const char *p = *key; at && p; p = strchr(p, '.') ? strchr(p, '.') + 1 : NULL) {
+            snprintf(part, sizeof part, "%.*s", (int)strcspn(p, "."), p);
+            at = json_object_get(at, part);
+        }
+        if (json_is_number(at) && json_number_value(at) > 1 && json_number_value(at) < 1e12)
+            return (float)json_number_value(at);
+    }
+    return (float)fallback;
+}
+
+static int config_bert(struct bert_config *b, const char *name, const json_t *o, struct err *e)
+{
+    const char *position = json_get_text(o, "position_embedding_type", "absolute");
+    if (strcmp(position, "absolute"))
+        return err_set(e, ERR_UNSUPPORTED, "%s: position_embedding_type %.60s", name, position);
+    int rc = read_sizes(b, name, o, true, e);
+    if (!rc)
+        rc = read_eps(b, name, o, "layer_norm_eps", 1e-12, e);
+    return rc ? rc : read_activation(b, name, json_get_text(o, "hidden_act", "gelu"), e);
+}
+
+static int config_nomic(struct bert_config *b, const char *name, const json_t *o, struct err *e)
+{
+    static const char *const bases[] = {"rope_parameters.rope_theta", "rotary_emb_base", NULL};
+    const char *act = json_get_text(o, "activation_function", "swiglu");
+    b->names = NAMES_NOMIC;
+    b->gated = true;
+    b->rope_base[0] = base_of(o, bases, 1000);
+    if (json_yes(o, "prenorm", false) || json_yes(o, "rotary_emb_interleaved", false) || json_yes(o, "qkv_proj_bias", false) ||
+        json_number_value(json_object_get(o, "num_experts")) > 0)
+        return err_set(e, ERR_UNSUPPORTED, "%s: a NomicBERT of another kind than the published embedders", name);
+    int rc = read_sizes(b, name, o, true, e);
+    if (!rc)
+        rc = read_eps(b, name, o, either(o, "layer_norm_eps", "layer_norm_epsilon"), 1e-12, e);
+    return rc ? rc : read_activation(b, name, strcmp(act, "swiglu") ? act : json_get_text(o, "hidden_act", "silu"), e);
+}
+
+static int config_modern(struct bert_config *b, const char *name, const json_t *o, struct err *e)
+{
+    static const char *const all[] = {"rope_parameters.full_attention.rope_theta", "global_rope_theta", NULL};
+    static const char *const near[] = {"rope_parameters.sliding_attention.rope_theta", "local_rope_theta", NULL};
+    uint32_t local = 128;
+    b->names = NAMES_MODERN;
+    b->pre_norm = b->gated = true;
+    b->rope_base[0] = base_of(o, all, 160000);
+    b->rope_base[1] = base_of(o, near, 10000);
+    b->global_every = 3;
+    if (json_yes(o, "norm_bias", false) || json_yes(o, "attention_bias", false) || json_yes(o, "mlp_bias", false))
+        return err_set(e, ERR_UNSUPPORTED, "%s: a ModernBERT with biases", name);
+    int rc = read_sizes(b, name, o, false, e);
+    if (!rc && json_object_get(o, "local_attention"))
+        rc = read_u32(&local, o, name, "local_attention", 1 << 20, e);
+    b->window = local / 2;
+    if (!rc && json_object_get(o, "global_attn_every_n_layers"))
+        rc = read_u32(&b->global_every, o, name, "global_attn_every_n_layers", 128, e);
+    const json_t *types = json_object_get(o, "layer_types");
+    for (size_t i = 1; !rc && i < json_array_size(types); i++) { /* today's way to say how often */
+        const char *kind = json_string_value(json_array_get(types, i));
+        if (kind && strcmp(kind, "full_attention") == 0) {
+            b->global_every = (uint32_t)i;
+            break;
+        }
+    }
+    if (!rc)
+        rc = read_eps(b, name, o, "norm_eps", 1e-5, e);
+    return rc ? rc : read_activation(b, name, json_get_text(o, "hidden_activation", "gelu"), e);
+}
+
+/* To add a family: its model_type here, its names of tensors in run/encoder.c. */
+static const struct {
+    const char *type;
+    int (*read)(struct bert_config *b, const char *name, const json_t *o, struct err *e);
+} families[] = {{"bert", config_bert}, {"nomic_bert", config_nomic}, {"modernbert", config_modern}};
+
+static int read_bert(struct model_config *out, const char *name, const json_t *o, struct err *e)
+{
+    const char *type = json_get_text(o, "model_type", "of no type");
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strcmp(families[i].type, type) == 0) {
+            strcpy(out->family, type);
+            int rc = families[i].read(&out->bert, name, o, e);
+            out->bert.pooling = POOL_MEAN;
+            out->max_tokens = out->bert.max_position;
+            return rc;
+        }
+    return err_set(e, ERR_UNSUPPORTED, "%s: the model is %.60s; only bert, nomic_bert and modernbert are supported", name, type);
 }
 
 int model_config_bert(struct model_config *out, const char *name, const void *bytes, size_t n, struct err *e)

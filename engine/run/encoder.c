@@ -1,10 +1,29 @@
-/* Weights of a BERT encoder: found by name, checked, handed to the device once. */
+/* Weights of an encoder: found by name, checked, handed to the device once. */
+#include "engine/run/arch.h"
 #include "engine/run/encoder.h"
 #include "base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* To add a family: its names here, its knobs in format/model_config.c. Of a layer: below `layer`, whose %u is its number. */
+static const struct names {
+    const char *word, *position, *type, *norm, *last_norm, *layer;
+    const char *qkv[3]; /* one name: queries, keys and values in one tensor */
+    const char *out, *up[2], *down, *attention_norm, *output_norm;
+    bool biases;        /* every product and norm has one; else none has, but NomicBERT's norms do */
+    bool norm_biases;
+} names[] = {
+    [NAMES_BERT] = {"embeddings.word_embeddings", "embeddings.position_embeddings", "embeddings.token_type_embeddings",
+                    "embeddings.LayerNorm", NULL, "encoder.layer.%u.",
+                    {"attention.self.query", "attention.self.key", "attention.self.value"}, "attention.output.dense",
+                    {"intermediate.dense"}, "output.dense", "attention.output.LayerNorm", "output.LayerNorm", true, true},
+    [NAMES_NOMIC] = {"embeddings.word_embeddings", NULL, "embeddings.token_type_embeddings", "emb_ln", NULL, "encoder.layers.%u.",
+                     {"attn.Wqkv"}, "attn.out_proj", {"mlp.fc12", "mlp.fc11"}, "mlp.fc2", "norm1", "norm2", false, true},
+    [NAMES_MODERN] = {"embeddings.tok_embeddings", NULL, NULL, "embeddings.norm", "final_norm", "layers.%u.",
+                      {"attn.Wqkv"}, "attn.Wo", {"mlp.Wi"}, "mlp.Wo", "attn_norm", "mlp_norm", false, false},
+};
 
 struct loader {
     struct model_weights *m;
@@ -28,14 +47,16 @@ static void convert(float *to, const struct tensor_view *t, size_t at, size_t n)
     block_formats[block_of(t->type)].decode(to, values_at(t, at), n);
 }
 
-/* The tensor of that name (or below "bert.") with shape [rows, cols], or [cols] where rows is 0. */
+/* The tensor of that name (or below "bert." or "model.") with shape [rows, cols], or [cols] where rows is 0. */
 static bool get(struct loader *l, struct tensor_view *t, const char *name, uint32_t rows, uint32_t cols)
 {
-    char with[200];
-    snprintf(with, sizeof with, "bert.%s", name);
+    char bert[200], model[200];
+    snprintf(bert, sizeof bert, "bert.%s", name);
+    snprintf(model, sizeof model, "model.%s", name);
     if (l->rc)
         return false;
-    if (!l->from->find(l->from->self, name, t) && !l->from->find(l->from->self, with, t)) {
+    if (!l->from->find(l->from->self, name, t) && !l->from->find(l->from->self, bert, t) &&
+        !l->from->find(l->from->self, model, t)) {
         l->rc = err_set(l->e, ERR_FORMAT, "the model has no tensor %s", name);
         return false;
     }
@@ -87,23 +108,40 @@ static float *table(struct loader *l, const char *name, uint32_t rows, uint32_t 
     return p;
 }
 
+static const struct names *names_of(const struct loader *l)
+{
+    return &names[l->m->config.names];
+}
+
+static void layer_name(char out[160], const struct loader *l, uint32_t layer, const char *part, const char *what)
+{
+    const char *format = names_of(l)->layer, *mark = strstr(format, "%u");
+    snprintf(out, 160, "%.*s%u%s%s.%s", (int)(mark - format), format, layer, mark + 2, part, what);
+}
+
 static float *vector(struct loader *l, uint32_t layer, const char *part, const char *what, uint32_t n)
 {
     char name[160];
-    struct tensor_view t;
-    float *p = NULL;
-    snprintf(name, sizeof name, "encoder.layer.%u.%s.%s", layer, part, what);
-    if (get(l, &t, name, 0, n) && (p = device_floats(l, n)))
-        upload(l, p, &t, 0, n);
-    return p;
+    layer_name(name, l, layer, part, what);
+    return table(l, name, 0, n, 1);
 }
 
 static struct norm norm(struct loader *l, uint32_t layer, const char *part)
 {
     uint32_t hidden = l->m->config.hidden;
-    struct norm n = {vector(l, layer, part, "weight", hidden), vector(l, layer, part, "bias", hidden),
-                     l->m->config.norm_eps};
-    return n;
+    return (struct norm){.gain = vector(l, layer, part, "weight", hidden),
+                         .bias = names_of(l)->norm_biases ? vector(l, layer, part, "bias", hidden) : NULL,
+                         .eps = l->m->config.norm_eps};
+}
+
+static struct norm plain_norm(struct loader *l, const char *part)
+{
+    char weight[100], bias[100];
+    uint32_t hidden = l->m->config.hidden;
+    snprintf(weight, sizeof weight, "%s.weight", part);
+    snprintf(bias, sizeof bias, "%s.bias", part);
+    return (struct norm){.gain = table(l, weight, 0, hidden, 1),
+                         .bias = names_of(l)->norm_biases ? table(l, bias, 0, hidden, 1) : NULL, .eps = l->m->config.norm_eps};
 }
 
 /* Several tensors below one another, each [rows, k], read as one weight; as they are where they are of one type. */
@@ -132,7 +170,7 @@ static struct weight *matrix(struct loader *l, uint32_t layer, const char *const
     bool mixed = false;
     for (uint32_t i = 0; i < parts; i++) {
         char name[160];
-        snprintf(name, sizeof name, "encoder.layer.%u.%s.weight", layer, part[i]);
+        layer_name(name, l, layer, part[i], "weight");
         if (!get(l, &s.part[i], name, rows, k))
             return NULL;
         mixed |= s.part[i].type != s.part[0].type;
@@ -149,30 +187,66 @@ static struct weight *matrix(struct loader *l, uint32_t layer, const char *const
     return w;
 }
 
-static void load_layer(struct loader *l, uint32_t i)
+static uint32_t parts_of(const char *const *name, uint32_t most)
 {
-    static const char *const qkv[] = {"attention.self.query", "attention.self.key", "attention.self.value"};
-    static const char *const out[] = {"attention.output.dense"}, *const up[] = {"intermediate.dense"},
-                      *const down[] = {"output.dense"};
+    uint32_t n = 0;
+    while (n < most && name[n])
+        n++;
+    return n;
+}
+
+static void load_biases(struct loader *l, struct layer *y, uint32_t i)
+{
     const struct bert_config *c = &l->m->config;
-    struct layer *y = &l->m->layer[i];
-    y->qkv = matrix(l, i, qkv, 3, c->hidden, c->hidden);
-    y->out = matrix(l, i, out, 1, c->hidden, c->hidden);
-    y->up = matrix(l, i, up, 1, c->intermediate, c->hidden);
-    y->down = matrix(l, i, down, 1, c->hidden, c->intermediate);
+    const struct names *n = names_of(l);
     y->qkv_bias = device_floats(l, 3 * (size_t)c->hidden);
     for (uint32_t part = 0; part < 3; part++) {
         char name[160];
         struct tensor_view t;
-        snprintf(name, sizeof name, "encoder.layer.%u.%s.bias", i, qkv[part]);
+        layer_name(name, l, i, n->qkv[part], "bias");
         if (get(l, &t, name, 0, c->hidden))
             upload(l, y->qkv_bias + (size_t)part * c->hidden, &t, 0, c->hidden);
     }
-    y->out_bias = vector(l, i, out[0], "bias", c->hidden);
-    y->up_bias = vector(l, i, up[0], "bias", c->intermediate);
-    y->down_bias = vector(l, i, down[0], "bias", c->hidden);
-    y->attention_norm = norm(l, i, "attention.output.LayerNorm");
-    y->output_norm = norm(l, i, "output.LayerNorm");
+    y->out_bias = vector(l, i, n->out, "bias", c->hidden);
+    y->up_bias = vector(l, i, n->up[0], "bias", c->intermediate);
+    y->down_bias = vector(l, i, n->down, "bias", c->hidden);
+}
+
+static void load_layer(struct loader *l, uint32_t i)
+{
+    const struct bert_config *c = &l->m->config;
+    const struct names *n = names_of(l);
+    struct layer *y = &l->m->layer[i];
+    uint32_t qkv = parts_of(n->qkv, 3), up = parts_of(n->up, 2), wide = c->intermediate * (c->gated ? 2 : 1);
+    y->qkv = matrix(l, i, n->qkv, qkv, 3 * c->hidden / qkv, c->hidden);
+    y->out = matrix(l, i, &n->out, 1, c->hidden, c->hidden);
+    y->up = matrix(l, i, n->up, up, wide / up, c->hidden);
+    y->down = matrix(l, i, &n->down, 1, c->hidden, c->intermediate);
+    if (n->biases)
+        load_biases(l, y, i);
+    if (i > 0 || !c->pre_norm) /* ModernBERT's first layer has none: the embeddings' is right before it */
+        y->attention_norm = norm(l, i, n->attention_norm);
+    y->output_norm = norm(l, i, n->output_norm);
+}
+
+static void load_rope(struct loader *l)
+{
+    const struct bert_config *c = &l->m->config;
+    struct bounds b = {.rows = 1, .sequences = 1, .longest = 1, .hidden = 1, .intermediate = 1, .heads = 1};
+    for (int i = 0; i < 2 && c->rope_base[i] > 0 && l->rc == 0; i++) {
+        struct rope_knobs how = {.dims = c->hidden / c->heads, .base = c->rope_base[i], .factor = 1};
+        float host[HEAD_MAX / 2];
+        void *queue = NULL;
+        rope_frequencies(host, &how);
+        l->m->frequency[i] = device_floats(l, how.dims / 2);
+        if (l->rc == 0)
+            l->rc = l->m->backend->queue(l->m->device, &b, &queue, l->e);
+        if (l->rc)
+            return;
+        l->m->backend->put(queue, l->m->frequency[i], host, how.dims / 2 * sizeof *host);
+        l->rc = l->m->backend->sync(queue, l->e);
+        l->m->backend->queue_close(queue);
+    }
 }
 
 static int check(const struct bert_config *c, struct err *e)
@@ -183,9 +257,18 @@ static int check(const struct bert_config *c, struct err *e)
     if (!small || c->heads == 0 || c->hidden % c->heads != 0)
         return err_set(e, ERR_FORMAT, "an encoder of width %u, %u layers, %u heads, %u positions, %u words", c->hidden,
                        c->layers, c->heads, c->max_position, c->vocab);
+    if (c->rope_base[0] > 0 && (c->hidden / c->heads > HEAD_MAX || c->hidden / c->heads % 2))
+        return err_set(e, ERR_FORMAT, "heads of %u columns cannot turn", c->hidden / c->heads);
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         return err_set(e, ERR_FORMAT, "layer_norm_eps is not between 0 and 1");
     return 0;
+}
+
+static float *word_table(struct loader *l, const char *part, uint32_t rows, uint32_t keep)
+{
+    char name[100];
+    snprintf(name, sizeof name, "%s.weight", part);
+    return table(l, name, rows, l->m->config.hidden, keep);
 }
 
 int weights_load(struct model_weights *m, const struct tensor_source *from, struct err *e)
@@ -196,15 +279,17 @@ int weights_load(struct model_weights *m, const struct tensor_source *from, stru
     if (l.rc)
         return l.rc;
     m->layer = mem_zero(c->layers, sizeof *m->layer);
-    m->embedding = (struct embedding){
-        .word = table(&l, "embeddings.word_embeddings.weight", c->vocab, c->hidden, c->vocab),
-        .position = table(&l, "embeddings.position_embeddings.weight", c->max_position, c->hidden, c->max_position),
-        .type = c->type_vocab ? table(&l, "embeddings.token_type_embeddings.weight", c->type_vocab, c->hidden, 1) : NULL,
-        .vocab = c->vocab,
-        .max_position = c->max_position,
-    };
-    m->embedding_norm = (struct norm){table(&l, "embeddings.LayerNorm.weight", 0, c->hidden, 1),
-                                      table(&l, "embeddings.LayerNorm.bias", 0, c->hidden, 1), c->norm_eps};
+    const struct names *n = names_of(&l);
+    m->embedding = (struct embedding){.vocab = c->vocab, .max_position = c->max_position};
+    m->embedding.word = word_table(&l, n->word, c->vocab, c->vocab);
+    if (n->position)
+        m->embedding.position = word_table(&l, n->position, c->max_position, c->max_position);
+    if (n->type && c->type_vocab)
+        m->embedding.type = word_table(&l, n->type, c->type_vocab, 1);
+    m->embedding_norm = plain_norm(&l, n->norm);
+    if (n->last_norm)
+        m->last_norm = plain_norm(&l, n->last_norm);
+    load_rope(&l);
     for (uint32_t i = 0; i < c->layers && l.rc == 0; i++)
         load_layer(&l, i);
     return l.rc;

@@ -16,7 +16,7 @@ struct layer {
     struct weight *up;           /* [intermediate, hidden] */
     struct weight *down;         /* [hidden, intermediate] */
     float *qkv_bias, *out_bias, *up_bias, *down_bias;
-    struct norm attention_norm, output_norm;
+    struct norm attention_norm, output_norm; /* pre_norm: before attention (gain NULL: none), before the feed-forward */
 };
 
 struct model_weights {
@@ -26,7 +26,8 @@ struct model_weights {
     enum type operand, qkv;
     uint32_t lane_rows, lane_sequences; /* of a micro-batch */
     struct embedding embedding;
-    struct norm embedding_norm;
+    struct norm embedding_norm, last_norm; /* last: of pre_norm */
+    float *frequency[2];         /* rope, [head_dim / 2] */
     struct layer *layer; /* [layers] */
     void **memory;       /* every device buffer, to release */
     size_t memory_count, memory_cap, bytes;
@@ -46,6 +47,8 @@ struct lane {
     float *result;         /* staging: [sequences, stride of out] */
     struct mat h, hq;      /* hidden state, fp32 and as operand (the same memory where operands are fp32) */
     struct mat qkv, mix, mixq, mid, t, out;
+    struct mat gates, midf;  /* gated: [rows, 2·intermediate] and its result, fp32 */
+    struct mat x, xq;        /* pre_norm: what a norm gives, fp32 and as operand */
     struct lane *next;
 };
 

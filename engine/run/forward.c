@@ -100,13 +100,15 @@ int encoder_new(struct encoder **out, const struct backend *backend, void *devic
     en->m.backend = backend;
     en->m.device = device;
     en->m.operand = exact ? info->exact : info->fast;
-    en->m.qkv = exact ? TYPE_F32 : info->fast_qkv;
+    en->m.qkv = exact || config->rope_base[0] > 0 ? TYPE_F32 : info->fast_qkv; /* rotation is of fp32 */
     en->m.lane_rows = info->batch_rows ? info->batch_rows : LANE_ROWS;
     en->m.lane_sequences = info->batch_rows ? info->batch_rows / 16 : LANE_SEQUENCES;
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->work, NULL);
     pthread_cond_init(&en->finished, NULL);
-    int rc = weights_load(&en->m, from, e);
+    int rc = config->rope_base[0] > 0 && !backend->prepare
+                 ? err_set(e, ERR_UNSUPPORTED, "the backend \"%s\" runs no encoders with rotation yet", backend->name)
+                 : weights_load(&en->m, from, e);
     int helpers = o && o->threads > 1 ? o->threads - 1 : 0;
     for (int i = 0; i <= helpers && rc == 0; i++) {
         struct lane *l;

@@ -1,4 +1,4 @@
-/* The forward pass, written once over kernels/backend.h: encoders of the BERT family (bidirectional, post-norm).
+/* The forward pass of encoders over kernels/backend.h: BERT, NomicBERT (rotation, gated) and ModernBERT (windows, norms before).
  *
  * Rows are unpadded: a batch is one array of tokens with offsets. encoder_run may be called from several threads at once:
  * the caller works itself on its own lane (queue and buffers), and idle threads of the encoder's pool help with large
@@ -8,12 +8,20 @@
 
 #include "kernels/backend.h"
 
+enum encoder_names { NAMES_BERT, NAMES_NOMIC, NAMES_MODERN }; /* of tensors: encoder.c */
+
 struct bert_config {
     uint32_t hidden, layers, heads, intermediate;
     uint32_t vocab, max_position, type_vocab;
     float norm_eps;
     enum activation activation; /* of the feed-forward: ACT_GELU for "gelu" */
     enum pooling pooling;
+    enum encoder_names names;
+    bool pre_norm;          /* norms before, and one at the end; else after (BERT) */
+    bool gated;             /* feed-forward: act(gate)·up */
+    float rope_base[2];     /* of layers that see everything, of those within a window; 0: learned positions */
+    uint32_t window;        /* such a layer sees keys at most so many rows away; 0: there are none */
+    uint32_t global_every;  /* layers 0, n, 2n … see everything; 0: all */
 };
 
 /* A tensor as it lies in the file, borrowed from the source until encoder_new returns. */

@@ -55,6 +55,14 @@ static void lay(struct lane *l, struct layout *at)
     l->mixq = mat(at, rows, c->hidden, operand);
     l->mix = direct ? l->mixq : mat(at, rows, c->hidden, TYPE_F32);
     l->mid = mat(at, rows, c->intermediate, operand);
+    if (c->gated) {
+        l->gates = mat(at, rows, 2 * c->intermediate, TYPE_F32);
+        l->midf = operand == TYPE_F32 ? l->mid : mat(at, rows, c->intermediate, TYPE_F32);
+    }
+    if (c->pre_norm) {
+        l->x = mat(at, rows, c->hidden, TYPE_F32);
+        l->xq = operand == TYPE_F32 ? l->x : mat(at, rows, c->hidden, operand);
+    }
     l->t = mat(at, rows, c->hidden, TYPE_F32);
     l->out = mat(at, l->m->lane_sequences, c->hidden, TYPE_F32);
 }
@@ -130,24 +138,75 @@ static void put_rows(struct lane *l, const uint32_t *token, const uint32_t *offs
     l->rows.longest = bound(longest, l->m->config.max_position);
 }
 
-static void run_layer(struct lane *l, const struct layer *y)
+/* l->mix of one layer: the attention of its rows, from the operand xq. */
+static void attention(struct lane *l, const struct mat *xq, uint32_t i)
 {
     const struct backend *b = l->m->backend;
     const struct bert_config *c = &l->m->config;
+    const struct layer *y = &l->m->layer[i];
+    uint32_t head_dim = c->hidden / c->heads;
+    bool near = c->window && c->global_every && i % c->global_every != 0;
+    struct attention how = {.heads = c->heads, .head_dim = head_dim, .scale = 1 / sqrtf((float)head_dim),
+                            .window = near ? c->window : 0};
+    b->matmul(l->queue, &l->qkv, xq, y->qkv, &(struct matmul){.bias = y->qkv_bias}, &l->rows); /* [r, 3·hidden] */
+    if (c->rope_base[0] > 0) {
+        struct prepare turn = {.heads = c->heads, .kv_heads = c->heads, .k_dim = head_dim, .v_dim = head_dim,
+                               .rope = {.frequency = l->m->frequency[near], .dims = head_dim, .magnitude = 1}};
+        b->prepare(l->queue, &l->qkv, &turn, NULL, NULL, &l->rows);
+    }
+    b->attention(l->queue, &l->mix, &l->qkv, &how, &l->rows); /* [r, hidden] */
+    if (l->mix.data != l->mixq.data)
+        b->quantize(l->queue, &l->mixq, &l->mix, &l->rows);
+}
+
+/* l->mid of one layer: what the feed-forward's last product reads. */
+static void middle(struct lane *l, const struct mat *xq, const struct layer *y)
+{
+    static const enum glu_kind kinds[] = {[ACT_GELU] = GLU_GELU, [ACT_GELU_TANH] = GLU_GELU_TANH, [ACT_RELU] = GLU_RELU,
+                                          [ACT_SILU] = GLU_SILU};
+    const struct backend *b = l->m->backend;
+    const struct bert_config *c = &l->m->config;
+    if (!c->gated) {
+        b->matmul(l->queue, &l->mid, xq, y->up, &(struct matmul){.bias = y->up_bias, .activation = c->activation}, &l->rows);
+        return;
+    }
+    struct mat gate = l->gates, up = l->gates;
+    gate.cols = up.cols = c->intermediate;
+    up.data = (float *)l->gates.data + c->intermediate;
+    b->matmul(l->queue, &l->gates, xq, y->up, &(struct matmul){.bias = y->up_bias}, &l->rows);
+    b->glu(l->queue, &l->midf, &gate, &up, &(struct glu){.kind = kinds[c->activation]}, &l->rows);
+    if (l->midf.data != l->mid.data)
+        b->quantize(l->queue, &l->mid, &l->midf, &l->rows);
+}
+
+static void run_layer(struct lane *l, uint32_t i)
+{
+    const struct backend *b = l->m->backend;
+    const struct layer *y = &l->m->layer[i];
     const struct rows *r = &l->rows;
     struct mat *hq = l->m->operand == TYPE_F32 ? NULL : &l->hq; /* fp32: the hidden state is its own operand */
-    uint32_t head_dim = c->hidden / c->heads;
-    struct attention how = {.heads = c->heads, .head_dim = head_dim, .scale = 1 / sqrtf((float)head_dim)};
-
-    b->matmul(l->queue, &l->qkv, &l->hq, y->qkv, &(struct matmul){.bias = y->qkv_bias}, r); /* [r, 3·hidden] */
-    b->attention(l->queue, &l->mix, &l->qkv, &how, r);                                      /* [r, hidden] */
-    if (l->mix.data != l->mixq.data)
-        b->quantize(l->queue, &l->mixq, &l->mix, r);
+    attention(l, &l->hq, i);
     b->matmul(l->queue, &l->t, &l->mixq, y->out, &(struct matmul){.bias = y->out_bias, .residual = &l->h}, r);
     b->norm(l->queue, &l->h, hq, &l->t, &y->attention_norm, r);
-    b->matmul(l->queue, &l->mid, &l->hq, y->up, &(struct matmul){.bias = y->up_bias, .activation = c->activation}, r);
+    middle(l, &l->hq, y);
     b->matmul(l->queue, &l->t, &l->mid, y->down, &(struct matmul){.bias = y->down_bias, .residual = &l->h}, r);
     b->norm(l->queue, &l->h, hq, &l->t, &y->output_norm, r);
+}
+
+/* Norms before: the hidden state itself is only added to. */
+static void run_layer_pre_norm(struct lane *l, uint32_t i)
+{
+    const struct backend *b = l->m->backend;
+    const struct layer *y = &l->m->layer[i];
+    const struct rows *r = &l->rows;
+    struct mat *xq = l->m->operand == TYPE_F32 ? NULL : &l->xq;
+    if (y->attention_norm.gain)
+        b->norm(l->queue, &l->x, xq, &l->h, &y->attention_norm, r);
+    attention(l, y->attention_norm.gain ? &l->xq : &l->hq, i);
+    b->matmul(l->queue, &l->h, &l->mixq, y->out, &(struct matmul){.bias = y->out_bias, .residual = &l->h}, r);
+    b->norm(l->queue, &l->x, xq, &l->h, &y->output_norm, r);
+    middle(l, &l->xq, y);
+    b->matmul(l->queue, &l->h, &l->mid, y->down, &(struct matmul){.bias = y->down_bias, .residual = &l->h}, r);
 }
 
 int lane_run(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
@@ -157,7 +216,9 @@ int lane_run(struct lane *l, const uint32_t *token, const uint32_t *offset, size
     put_rows(l, token, offset, n);
     b->embed(l->queue, &l->h, l->m->operand == TYPE_F32 ? NULL : &l->hq, &l->rows, &l->m->embedding, &l->m->embedding_norm);
     for (uint32_t i = 0; i < c->layers; i++)
-        run_layer(l, &l->m->layer[i]);
+        (c->pre_norm ? run_layer_pre_norm : run_layer)(l, i);
+    if (c->pre_norm)
+        b->norm(l->queue, &l->h, NULL, &l->h, &l->m->last_norm, &l->rows);
     b->pool(l->queue, &l->out, &l->h, c->pooling, &l->rows);
     b->get(l->queue, l->result, l->out.data, n * l->out.stride * sizeof *out); /* at once: each costs a GPU microseconds */
     int rc = b->sync(l->queue, e);

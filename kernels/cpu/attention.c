@@ -41,9 +41,13 @@ void scalar_attention(struct cpu_queue *q, struct mat *y, const struct mat *qkv,
     double *p = mem_alloc((r->longest ? r->longest : 1) * sizeof *p);
     for (uint32_t s = 0; s < r->used[1]; s++)
         for (uint32_t i = r->offset[s]; i < r->offset[s + 1]; i++) {
-            uint32_t keys = how->causal ? i - r->offset[s] + 1 : r->offset[s + 1] - r->offset[s];
+            uint32_t from = r->offset[s], end = how->causal ? i + 1 : r->offset[s + 1];
+            if (how->window && i - from > how->window)
+                from = i - how->window;
+            if (how->window && end - i > how->window)
+                end = i + how->window + 1 < end ? i + how->window + 1 : end;
             for (uint32_t h = 0; h < how->heads; h++)
-                attend(row + (size_t)h * how->head_dim, p, qkv, how, i, r->offset[s], keys, h);
+                attend(row + (size_t)h * how->head_dim, p, qkv, how, i, from, end - from, h);
             scalar_store_row(y, i, row);
         }
     free(p);

@@ -51,9 +51,11 @@ static inline __attribute__((always_inline)) void head_scores(const struct head 
     }
 }
 
-/* p[0..keys) → 2^(scale·(p - max)), 0 past keys; returns 1 / their sum */
-static inline float head_softmax(float *p, uint32_t keys, uint32_t padded, float scale)
+/* p[first..keys) → 2^(scale·(p - max)), 0 elsewhere; returns 1 / their sum */
+static inline float head_softmax(float *p, uint32_t first, uint32_t keys, uint32_t padded, float scale)
 {
+    for (uint32_t j = 0; j < first; j++)
+        p[j] = -INFINITY;
     for (uint32_t j = keys; j < padded; j++)
         p[j] = -INFINITY;
     vf top = v_load(p), sum = v_set(0);
@@ -65,6 +67,8 @@ static inline float head_softmax(float *p, uint32_t keys, uint32_t padded, float
         v_store(p + j, x);
         sum += x;
     }
+    for (uint32_t j = 0; j < first; j++)
+        p[j] = 0;
     for (uint32_t j = keys; j < padded; j++)
         p[j] = 0;
     return 1 / v_sum(sum);
@@ -90,12 +94,19 @@ static inline __attribute__((always_inline)) void head_mix(const struct head *h,
 }
 
 static inline __attribute__((always_inline)) void head_rows(const struct head *h, const int rows, const float *x,
-                                                            size_t stride, float scale, bool causal, uint32_t first)
+                                                            size_t stride, float scale, const struct attention *how,
+                                                            uint32_t first)
 {
     float inverse[HEAD_ROWS];
     head_scores(h, rows, x, stride);
-    for (int i = 0; i < rows; i++)
-        inverse[i] = head_softmax(h->p + (size_t)i * h->keys_padded, causal ? first + i + 1 : h->keys, h->keys_padded, scale);
+    for (int i = 0; i < rows; i++) {
+        uint32_t at = first + (uint32_t)i, from = 0, end = how->causal ? at + 1 : h->keys;
+        if (how->window) {
+            from = at > how->window ? at - how->window : 0;
+            end = at + how->window + 1 < end ? at + how->window + 1 : end;
+        }
+        inverse[i] = head_softmax(h->p + (size_t)i * h->keys_padded, from, end, h->keys_padded, scale);
+    }
     head_mix(h, rows, inverse);
 }
 
@@ -117,13 +128,13 @@ static void simd_attention_f32(struct cpu_queue *q, struct mat *y, const struct 
                 const float *x = (const float *)qkv->data + (size_t)(from + i) * qkv->stride + head * d;
                 rows = keys - i >= HEAD_ROWS ? HEAD_ROWS : keys - i >= 4 ? 4 : keys - i >= 2 ? 2 : 1;
                 if (rows == HEAD_ROWS)
-                    head_rows(&h, HEAD_ROWS, x, qkv->stride, scale, how->causal, i);
+                    head_rows(&h, HEAD_ROWS, x, qkv->stride, scale, how, i);
                 else if (rows == 4)
-                    head_rows(&h, 4, x, qkv->stride, scale, how->causal, i);
+                    head_rows(&h, 4, x, qkv->stride, scale, how, i);
                 else if (rows == 2)
-                    head_rows(&h, 2, x, qkv->stride, scale, how->causal, i);
+                    head_rows(&h, 2, x, qkv->stride, scale, how, i);
                 else
-                    head_rows(&h, 1, x, qkv->stride, scale, how->causal, i);
+                    head_rows(&h, 1, x, qkv->stride, scale, how, i);
                 for (uint32_t one = 0; one < rows; one++)
                     store_part(y, from + i + one, head * d, h.out + (size_t)one * h.d_padded, d);
             }

@@ -164,6 +164,10 @@ static void cpu_attention(void *queue, struct mat *y, const struct mat *qkv, con
                 q->bounds.longest, q->bounds.hidden / q->bounds.heads);
         return;
     }
+    if (how->window && qkv->type != TYPE_F32) {
+        err_set(&q->first, ERR_INTERNAL, "attention within a window over rows of type %d", (int)qkv->type);
+        return;
+    }
     const struct cpu_isa *isa = q->dev->isa;
     (qkv->type == TYPE_BF16 ? isa->attention_bf16 : isa->attention_f32)(q, y, qkv, how, r);
 }

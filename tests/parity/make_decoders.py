@@ -98,12 +98,19 @@ kind, knobs = MODELS["qwen3next"]
 MODELS["qwen3next_even"] = kind, dict(knobs, linear_value_head_dim=12)  # llama.cpp wants values as wide as keys
 LENGTHS_OF = {"phi3": [33, 70], "phi3_short": [1, 32]}  # transformers takes the factors by each length, the engine by the context
 CONTEXT_OF = {"phi3_short": 32}
+ENCODERS = {  # unit vectors of the first token; NomicBERT's and ModernBERT's own defaults but for sizes
+    "nomic": ("nomic_bert", dict(hidden_size=60, num_attention_heads=5, intermediate_size=88, num_hidden_layers=3, vocab_size=48,
+                                 max_position_embeddings=128, rope_parameters=dict(rope_type="default", rope_theta=1000.0))),
+    "modernbert": ("modernbert", dict(hidden_size=64, num_attention_heads=4, intermediate_size=88, num_hidden_layers=5, vocab_size=48,
+                                      max_position_embeddings=128, local_attention=16, pad_token_id=0, eos_token_id=2, bos_token_id=1,
+                                      cls_token_id=1, sep_token_id=2)),
+}
 OFFSET = {"gemma2", "gemma3_text", "qwen3_next"}  # files hold norms' gain - 1
 
 
 def rule(kind, name, shape):
     """scale and shift of a tensor's numbers."""
-    if "norm" in name and name.endswith("weight"):
+    if ("norm" in name.lower() or "emb_ln" in name) and name.endswith("weight"):
         return .5, 0.0 if kind in OFFSET and "linear_attn.norm" not in name else 1.0
     if "correction_bias" in name:
         return .25, 0.0
@@ -113,17 +120,21 @@ def rule(kind, name, shape):
         return 1.0, .5
     if "conv1d" in name:
         return 1.0, 0.0
-    if "embed_tokens" in name:
+    if "embed_tokens" in name or "embeddings." in name:
         return (.125 if kind.startswith("gemma") else 1.0), 0.0
+    if kind == "modernbert":  # five layers of norms before: peaked enough, and int8 operands stay within .99
+        return 2 / 2 ** math.ceil(math.log2(shape[1]) / 2), 0.0
     k = shape[1]  # inputs, of [out, in] and of gpt-oss's [experts, in, out]
-    wide = 4 if any(x in name for x in ("q_proj", "k_proj", "qkv_proj", "q_b_proj", "kv_a_proj", "gate.weight", "router")) else 2
+    wide = 4 if any(x in name.lower() for x in ("q_proj", "k_proj", "qkv", "q_b_proj", "kv_a_proj", "gate.weight", "router")) else 2
     return wide / 2 ** math.ceil(math.log2(k) / 2), 0.0
 
 
 def build(name):
-    kind, knobs = MODELS[name]
-    config = transformers.AutoConfig.for_model(kind, **{**BASE, **knobs})
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    encoder = name in ENCODERS
+    kind, knobs = ENCODERS[name] if encoder else MODELS[name]
+    config = transformers.AutoConfig.for_model(kind, **(knobs if encoder else {**BASE, **knobs}))
+    maker = transformers.AutoModel if encoder else transformers.AutoModelForCausalLM
+    model = maker.from_config(config)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         path = os.path.join(folder, "model.safetensors")
@@ -137,7 +148,7 @@ def build(name):
             x = shift + scale * numbers(key, math.prod(shapes[key]))
             values[key] = x.astype(numpy.float32).reshape(shapes[key])
         save_file(values, path, metadata={"format": "pt"})
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager",
+        model = maker.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager",
                                                                   experts_implementation="eager").eval()
         with open(os.path.join(folder, "config.json")) as f:
             written = json.load(f)
@@ -145,6 +156,10 @@ def build(name):
     for s, n in enumerate(LENGTHS_OF.get(name, LENGTHS)):
         ids = ((numbers(f"tokens.{s}", n) + 1) / 2 * config.vocab_size).astype(numpy.int64)
         with torch.no_grad():
+            if encoder:
+                first = model(input_ids=torch.tensor(ids[None])).last_hidden_state[0, :1]
+                out.append((first / first.norm()).numpy())
+                continue
             out.append(model(input_ids=torch.tensor(ids[None]), use_cache=False).logits[0].double().numpy())
     return written, tensors, numpy.concatenate(out)
 
@@ -152,7 +167,7 @@ def build(name):
 def main(arguments):
     check = "--check" in arguments
     failed = 0
-    for name in [a for a in arguments if a != "--check"] or MODELS:
+    for name in [a for a in arguments if a != "--check"] or [*MODELS, *ENCODERS]:
         config, tensors, logits = build(name)
         top = abs(logits).max()
         path = os.path.join(HERE, name)
@@ -164,8 +179,8 @@ def main(arguments):
             continue
         with open(path + ".json", "w") as f:
             rows = ",\n".join(" " + json.dumps(t) for t in tensors)
-            f.write('{"lengths": %s, "context": %d,\n"config": %s,\n"tensors": [\n%s\n]}\n' % (
-                LENGTHS_OF.get(name, LENGTHS), CONTEXT_OF.get(name, 0), json.dumps(config, sort_keys=True), rows))
+            f.write('{"lengths": %s, "context": %d, "encoder": %s,\n"config": %s,\n"tensors": [\n%s\n]}\n' % (
+                LENGTHS_OF.get(name, LENGTHS), CONTEXT_OF.get(name, 0), json.dumps(name in ENCODERS), json.dumps(config, sort_keys=True), rows))
         logits.astype("<f4").tofile(path + ".f32")
         print(f"{name}: {len(tensors)} tensors, logits {logits.shape}, largest {top:.3g}", flush=True)
     return failed != 0

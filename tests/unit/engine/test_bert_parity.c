@@ -61,7 +61,7 @@ static bool find(void *self, const char *name, struct tensor_view *t)
 {
     struct drawn *d = self;
     const struct bert_config *c = d->config;
-    if (strncmp(name, "bert.", 5) == 0 || (d->missing && strcmp(name, d->missing) == 0))
+    if (strncmp(name, "bert.", 5) == 0 || strncmp(name, "model.", 6) == 0 || (d->missing && strcmp(name, d->missing) == 0))
         return false;
     bool table = strncmp(name, "embeddings.", 11) == 0 && !strstr(name, "LayerNorm");
     bool up = strstr(name, "intermediate.dense") != NULL, down = strstr(name, "output.dense") && !strstr(name, "attention");

@@ -82,9 +82,25 @@ static void a_hash_is_the_known_one(void **state)
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* As the published embedders have it: GPT-2's names. */
+static void nomic_of_the_hub(void **state)
+{
+    static const char text[] =
+        "{\"model_type\":\"nomic_bert\",\"n_embd\":768,\"n_layer\":12,\"n_head\":12,\"n_inner\":3072,\"vocab_size\":30528,"
+        "\"n_positions\":8192,\"type_vocab_size\":2,\"activation_function\":\"swiglu\",\"rotary_emb_base\":1000,"
+        "\"layer_norm_epsilon\":1e-12,\"prenorm\":false,\"qkv_proj_bias\":false,\"rotary_emb_interleaved\":false}";
+    struct model_config c;
+    struct err e;
+    assert_int_equal(model_config_bert(&c, "config.json", text, sizeof text - 1, &e), 0);
+    assert_int_equal(c.bert.hidden, 768);
+    assert_int_equal(c.bert.intermediate, 3072);
+    assert_int_equal(c.bert.activation, ACT_SILU);
+    assert_true(c.bert.gated && !c.bert.pre_norm && c.bert.rope_base[0] == 1000 && c.bert.names == NAMES_NOMIC);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(nomic_of_the_hub), 
         cmocka_unit_test(numbers_are_bounded),
         cmocka_unit_test(what_sentence_transformers_adds),
         cmocka_unit_test(a_hash_is_the_known_one),

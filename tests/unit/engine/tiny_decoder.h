@@ -23,9 +23,9 @@
 struct tiny {
     char folder[64];
     struct model_file *file;
-    uint32_t length[TINY_SEQUENCES], sequences, rows, vocab, context;
+    uint32_t length[TINY_SEQUENCES], sequences, rows, vocab, hidden, context;
     uint32_t *token; /* [rows]: all sequences, one after the other */
-    float *want;     /* [rows, vocab] */
+    float *want;     /* [rows, vocab]; of encoders [sequences, hidden] */
 };
 
 static uint64_t tiny_fnv(const char *name)
@@ -115,8 +115,9 @@ static void tiny_open(struct tiny *t, const char *name)
         for (uint32_t i = 0; i < t->length[s]; i++)
             t->token[t->rows++] = (uint32_t)((tiny_number(tiny_fnv(stream), i) + 1) / 2 * t->vocab);
     }
+    t->hidden = (uint32_t)json_integer_value(json_object_get(json_object_get(root, "config"), "hidden_size"));
+    size_t n = json_is_true(json_object_get(root, "encoder")) ? (size_t)t->sequences * t->hidden : (size_t)t->rows * t->vocab;
     json_decref(root);
-    size_t n = (size_t)t->rows * t->vocab;
     t->want = mem_alloc(n * sizeof *t->want);
     snprintf(path, sizeof path, TEST_SOURCE_DIR "/tests/parity/decoders/%s.f32", name);
     FILE *f = fopen(path, "rb");
