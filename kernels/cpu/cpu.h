@@ -53,6 +53,10 @@ struct cpu_isa {
     void (*norm)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
                  const struct rows *r);
     void (*pool)(struct cpu_queue *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
+    void (*attend)(struct cpu_queue *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
+                   const struct pages *p, const struct rows *r);
+    void (*glu)(struct cpu_queue *q, struct mat *y, const struct mat *gate, const struct mat *up, const struct glu *how,
+                const struct rows *r);
 };
 
 struct cpu_device {

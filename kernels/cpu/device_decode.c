@@ -33,7 +33,7 @@ void cpu_attend(void *queue, struct mat *y, const struct mat *query, const struc
     if (q && (c->k_dim > HEAD_MAX || c->v_dim > HEAD_MAX || how->heads % c->heads))
         err_set(&q->first, ERR_INTERNAL, "%u heads of %u columns over %u of keys", how->heads, c->k_dim, c->heads);
     else if (q)
-        scalar_attend(q, y, query, how, c, p, r);
+        q->dev->isa->attend(q, y, query, how, c, p, r);
 }
 
 void cpu_glu(void *queue, struct mat *y, const struct mat *gate, const struct mat *up, const struct glu *how,
@@ -41,7 +41,7 @@ void cpu_glu(void *queue, struct mat *y, const struct mat *gate, const struct ma
 {
     struct cpu_queue *q = ready(queue, y, gate, up);
     if (q)
-        scalar_glu(q, y, gate, up, how, r);
+        q->dev->isa->glu(q, y, gate, up, how, r);
 }
 
 void cpu_route(void *queue, struct slots *s, const struct mat *logits, const struct route *how, const struct rows *r)

@@ -5,9 +5,10 @@
 #include "kernels/cpu/body_finish.h"
 #include "kernels/cpu/body_matmul_f32.h"
 #include "kernels/cpu/body_attention_f32.h"
+#include "kernels/cpu/body_attend.h"
 #include "kernels/cpu/isa.h"
 
 #define SHARED                                                                                                         \
     .fast_qkv = TYPE_F32, .panel_f32 = 2 * VL, .embed = simd_embed, .quantize = simd_quantize,                         \
     .matmul_f32 = simd_matmul_f32, .matmul_bf16 = scalar_matmul, .attention_f32 = simd_attention_f32,                  \
-    .attention_bf16 = scalar_attention, .norm = simd_norm, .pool = simd_pool
+    .attention_bf16 = scalar_attention, .norm = simd_norm, .pool = simd_pool, .attend = simd_attend, .glu = simd_glu

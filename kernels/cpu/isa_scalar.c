@@ -1,3 +1,4 @@
+#include "kernels/cpu/decode.h"
 #include "kernels/cpu/isa.h"
 
 static bool always(void)
@@ -22,4 +23,6 @@ const struct cpu_isa isa_scalar = {
     .attention_bf16 = scalar_attention,
     .norm = scalar_norm,
     .pool = scalar_pool,
+    .attend = scalar_attend,
+    .glu = scalar_glu,
 };

@@ -90,7 +90,6 @@ static void nomic_of_the_hub(void **state)
         "\"n_positions\":8192,\"type_vocab_size\":2,\"activation_function\":\"swiglu\",\"rotary_emb_base\":1000,"
         "\"layer_norm_epsilon\":1e-12,\"prenorm\":false,\"qkv_proj_bias\":false,\"rotary_emb_interleaved\":false}";
     struct model_config c;
-    struct err e;
     assert_int_equal(model_config_bert(&c, "config.json", text, sizeof text - 1, &e), 0);
     assert_int_equal(c.bert.hidden, 768);
     assert_int_equal(c.bert.intermediate, 3072);
