@@ -124,6 +124,8 @@ static int rope_common(struct knobs *k, const struct settings *s, struct err *e)
     if (rc)
         return rc;
     r->whole = whole;
+    if (!(partial > 0 && partial <= 1) || k->head_dim > HEAD_MAX)
+        return err_set(e, ERR_FORMAT, "%g of heads of %u columns turn", partial, k->head_dim);
     r->dims = (uint32_t)(k->head_dim * partial) / 2 * 2;
     if (r->scaling == ROPE_YARN)
         r->magnitude = magnitude > 0 && !s->gguf ? magnitude
@@ -216,6 +218,8 @@ int knobs_check(const struct knobs *k, struct err *e)
     if (!k->hidden || !k->layers || !k->vocab || !k->context || !k->heads || !k->kv_heads || !k->head_dim || !k->v_dim)
         return err_set(e, ERR_FORMAT, "a model of width %u, %u layers, %u words, %u positions, %u heads of %u columns, %u of keys",
                        k->hidden, k->layers, k->vocab, k->context, k->heads, k->head_dim, k->kv_heads);
+    if (k->head_dim > HEAD_MAX || k->v_dim > HEAD_MAX || k->rope[0].dims > k->head_dim || k->rope[0].dims % 2)
+        return err_set(e, ERR_FORMAT, "heads of %u columns, values of %u, of which %u turn", k->head_dim, k->v_dim, k->rope[0].dims);
     if (k->heads % k->kv_heads)
         return err_set(e, ERR_FORMAT, "%u heads share %u heads of keys", k->heads, k->kv_heads);
     if (!(k->eps > 0 && k->eps < 1))

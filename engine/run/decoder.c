@@ -9,7 +9,9 @@
 
 #define CONTEXT_DEFAULT 131072 /* of files that offer more: a table of pages is kept for each sequence of a step */
 #define ROWS_DEFAULT 512
+#define ROWS_MAX (1u << 16) /* of a step: more only takes memory */
 #define SEQUENCES_DEFAULT 64
+#define KV_DEFAULT ((size_t)1 << 30) /* who knows what memory there is says so */
 
 static void fill_options(struct decoder_options *to, const struct decoder_options *o, const struct knobs *k)
 {
@@ -94,7 +96,7 @@ static int plan(struct decoder *d, struct err *e)
         one += bytes_of_page(&d->store[i]) * most_pages(d, &d->store[i]);
         fixed += d->store[i].kind == &states_fixed ? d->store[i].size * sizeof(float) * d->store[i].layers * 2 * d->o.max_sequences : 0;
     }
-    size_t budget = d->o.kv_bytes ? d->o.kv_bytes : 2 * one + fixed;
+    size_t budget = d->o.kv_bytes ? d->o.kv_bytes : (2 * one < KV_DEFAULT ? 2 * one : KV_DEFAULT) + fixed;
     if (budget < fixed)
         return err_set(e, ERR_MEMORY, "the states of %u sequences need %zu MB, and the budget is %zu MB", d->o.max_sequences,
                        fixed >> 20, budget >> 20);
@@ -151,6 +153,11 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
     if (tweak)
         tweak(k, arg);
     fill_options(&d->o, o, k);
+    if (d->o.context > k->context || d->o.max_rows > ROWS_MAX || d->o.max_sequences > ROWS_MAX) {
+        rc = err_set(e, ERR_USAGE, "a context of %u of %u, steps of %u rows, %u sequences", d->o.context, k->context, d->o.max_rows,
+                     d->o.max_sequences);
+        goto out;
+    }
     k->context = d->o.context; /* tables of pages are as long */
     struct bounds bounds = {.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = 1, .intermediate = 1, .heads = 1};
     rc = b->queue(device, &bounds, &d->queue, e);

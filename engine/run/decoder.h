@@ -25,10 +25,10 @@ struct decoder_options { /* zero: the defaults */
     int threads;            /* that compute a step, the caller's included; 0: 1 */
     bool exact;             /* fp32 weights and operands, whatever the file holds */
     enum kv_type kv;
-    uint32_t context;       /* tokens of the longest sequence; 0: the model's own, ≤ 131072 */
+    uint32_t context;       /* tokens of the longest sequence; 0: the model's own, ≤ 131072; ERR_USAGE: more than it */
     uint32_t max_rows;      /* of one step; 0: 512 */
     uint32_t max_sequences; /* alive at once, forks included; 0: 64 */
-    size_t kv_bytes;        /* memory for the states of all sequences; 0: what one sequence of `context` needs, twice */
+    size_t kv_bytes;        /* memory for the states of all sequences; 0: what two sequences of `context` need, 1 GiB at most */
 };
 
 struct decoder_info {

@@ -215,11 +215,74 @@ static void embeddings(void **state)
     teardown(&b);
 }
 
+/* The folder of qwen3 again with one text of config.json replaced. */
+static int altered(struct tiny *t, const char *from, const char *to, struct err *e)
+{
+    char path[200];
+    struct buf text = BUF_INIT, other = BUF_INIT;
+    struct model_file *file = NULL;
+    struct decoder *d = NULL;
+    void *dev;
+    snprintf(path, sizeof path, "%s/config.json", t->folder);
+    assert_int_equal(file_read(&text, path, 1 << 20, e), 0);
+    buf_add(&text, "", 1);
+    const char *at = strstr(text.data, from);
+    if (!at)
+        fail_msg("config.json has no %s", from);
+    buf_addf(&other, "%.*s%s%s", (int)(at - text.data), text.data, to, at + strlen(from));
+    tiny_write(t->folder, "config.json", other.data, other.len);
+    assert_int_equal(backend_cpu.open(&dev, &(struct device_options){0}, e), 0);
+    int rc = model_file_open(&file, t->folder, e);
+    if (!rc)
+        rc = decoder_new(&d, file, &backend_cpu, dev, NULL, e);
+    decoder_free(d);
+    model_file_close(file);
+    backend_cpu.close(dev);
+    tiny_write(t->folder, "config.json", text.data, text.len - 1);
+    buf_release(&text);
+    buf_release(&other);
+    return rc;
+}
+
+static void lying_configurations(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        int rc;
+        const char *says;
+    } cases[] = {
+        {"\"model_type\": \"qwen3\"", "\"model_type\": \"qwen9\"", ERR_UNSUPPORTED, "qwen9"},
+        {"\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", ERR_FORMAT, "model.layers.3."},
+        {"\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2000000000", ERR_FORMAT, "num_hidden_layers"},
+        {"\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2.5", ERR_FORMAT, "num_hidden_layers"},
+        {"\"vocab_size\": 48", "\"vocab_size\": 47", ERR_FORMAT, "embed_tokens"},
+        {"\"hidden_size\": 64", "\"hidden_size\": 60", ERR_FORMAT, "embed_tokens"},
+        {"\"head_dim\": 20", "\"head_dim\": 22", ERR_FORMAT, "q_proj"},
+        {"\"head_dim\": 20", "\"head_dim\": 4000", ERR_FORMAT, "head_dim"},
+        {"\"num_attention_heads\": 4", "\"num_attention_heads\": 0", ERR_FORMAT, "heads"},
+        {"\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", ERR_FORMAT, "heads"},
+        {"\"rms_norm_eps\": ", "\"rms_norm_eps\": -1, \"before\": ", ERR_FORMAT, "epsilon"},
+        {"\"rope_type\": \"default\"", "\"rope_type\": \"spiral\"", ERR_UNSUPPORTED, "spiral"},
+        {"\"rope_type\": \"default\"", "\"partial_rotary_factor\": 1e300", ERR_FORMAT, "turn"},
+        {"\"rope_type\": \"default\"", "\"rope_type\": \"linear\", \"factor\": 0", ERR_FORMAT, "factor"},
+        {"\"head_dim\": 20,", "\"num_experts\": 8,", ERR_FORMAT, ""},
+    };
+    struct tiny t;
+    struct err e;
+    tiny_open(&t, "qwen3");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int rc = altered(&t, cases[i].from, cases[i].to, &e);
+        if (rc != cases[i].rc || !strstr(e.message, cases[i].says))
+            fail_msg("%s: %d, %s", cases[i].to, rc, rc ? e.message : "opened");
+    }
+    tiny_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forks_and_steps_back), cmocka_unit_test(saved_and_loaded), cmocka_unit_test(a_window_gives_pages_back),
-        cmocka_unit_test(budget), cmocka_unit_test(embeddings),
+        cmocka_unit_test(budget), cmocka_unit_test(embeddings), cmocka_unit_test(lying_configurations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
