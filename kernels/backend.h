@@ -67,6 +67,7 @@ struct rows {
     const uint32_t *used;     /* [2]: rows in use, sequences in use */
     const uint32_t *token;    /* [rows] */
     const uint32_t *position; /* [rows] */
+    const uint32_t *type;     /* [rows]: token types, of embed; NULL: all 0 */
     const uint32_t *sequence; /* [rows]: the sequence of a row; ops of decoders read it */
     const uint32_t *offset;   /* [sequences + 1]: sequence s is rows offset[s] .. offset[s+1]-1 */
     uint32_t max_rows, max_sequences, longest; /* host bounds */
@@ -106,7 +107,7 @@ struct matmul {
 struct embedding { /* tables fp32 in device memory, row-major; type may be NULL */
     const float *word;     /* [vocab, hidden] */
     const float *position; /* [max_position, hidden]; NULL: none */
-    const float *type;     /* [hidden]: the row of token type 0 */
+    const float *type;     /* [types, hidden] */
     uint32_t vocab, max_position;
 };
 
@@ -123,7 +124,7 @@ struct attention {
     uint32_t window; /* a row sees keys at most so many rows away; 0: all. qkv is fp32 then */
 };
 
-enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST };
+enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST, POOL_FIRST_AS_IS /* of its own length */ };
 
 struct bounds { /* of one queue: the largest shapes its ops will see */
     uint32_t rows, sequences, longest; /* longest: rows of one sequence */

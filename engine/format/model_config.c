@@ -102,6 +102,8 @@ static int config_bert(struct bert_config *b, const char *name, const json_t *o,
     int rc = read_sizes(b, name, o, true, e);
     if (!rc)
         rc = read_eps(b, name, o, "layer_norm_eps", 1e-12, e);
+    const json_t *made = json_array_get(json_object_get(o, "architectures"), 0);
+    b->scores = json_is_string(made) && strcmp(json_string_value(made), "BertForSequenceClassification") == 0;
     return rc ? rc : read_activation(b, name, json_get_text(o, "hidden_act", "gelu"), e);
 }
 

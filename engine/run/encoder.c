@@ -271,6 +271,30 @@ static float *word_table(struct loader *l, const char *part, uint32_t rows, uint
     return table(l, name, rows, l->m->config.hidden, keep);
 }
 
+/* Of host memory: a few rows are computed there. */
+static float *host_floats(struct loader *l, const char *name, uint32_t rows, uint32_t cols, float *last)
+{
+    struct tensor_view t;
+    if (!get(l, &t, name, rows, cols))
+        return NULL;
+    size_t n = (size_t)(rows ? rows : 1) * cols;
+    float *to = mem_zero(n + 1, sizeof *to);
+    convert(to, &t, 0, n);
+    if (last)
+        to[n] = *last;
+    return to;
+}
+
+static void load_head(struct loader *l)
+{
+    uint32_t hidden = l->m->config.hidden;
+    float *bias = host_floats(l, "classifier.bias", 0, 1, NULL);
+    l->m->pool = host_floats(l, "pooler.dense.weight", hidden, hidden, NULL);
+    l->m->pool_bias = host_floats(l, "pooler.dense.bias", 0, hidden, NULL);
+    l->m->classify = host_floats(l, "classifier.weight", 1, hidden, bias);
+    free(bias);
+}
+
 int weights_load(struct model_weights *m, const struct tensor_source *from, struct err *e)
 {
     struct loader l = {.m = m, .from = from, .e = e};
@@ -285,11 +309,13 @@ int weights_load(struct model_weights *m, const struct tensor_source *from, stru
     if (n->position)
         m->embedding.position = word_table(&l, n->position, c->max_position, c->max_position);
     if (n->type && c->type_vocab)
-        m->embedding.type = word_table(&l, n->type, c->type_vocab, 1);
+        m->embedding.type = word_table(&l, n->type, c->type_vocab, c->type_vocab);
     m->embedding_norm = plain_norm(&l, n->norm);
     if (n->last_norm)
         m->last_norm = plain_norm(&l, n->last_norm);
     load_rope(&l);
+    if (c->scores)
+        load_head(&l);
     for (uint32_t i = 0; i < c->layers && l.rc == 0; i++)
         load_layer(&l, i);
     return l.rc;
@@ -306,6 +332,9 @@ void weights_release(struct model_weights *m)
     }
     for (size_t i = 0; i < m->memory_count; i++)
         m->backend->release(m->device, m->memory[i]);
+    free(m->pool);
+    free(m->pool_bias);
+    free(m->classify);
     free(m->memory);
     free(m->layer);
     memset(m, 0, sizeof *m);

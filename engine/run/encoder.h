@@ -28,6 +28,7 @@ struct model_weights {
     struct embedding embedding;
     struct norm embedding_norm, last_norm; /* last: of pre_norm */
     float *frequency[2];         /* rope, [head_dim / 2] */
+    float *pool, *pool_bias, *classify; /* scores; host: [hidden, hidden], [hidden], [hidden + 1] with its bias last */
     struct layer *layer; /* [layers] */
     void **memory;       /* every device buffer, to release */
     size_t memory_count, memory_cap, bytes;
@@ -42,7 +43,7 @@ struct lane {
     void *queue;
     void *memory;          /* all buffers below */
     struct rows rows;
-    uint32_t *used, *token, *position, *offset; /* device */
+    uint32_t *used, *token, *position, *offset, *type; /* device */
     uint32_t *host;        /* staging: used, offset, position */
     float *result;         /* staging: [sequences, stride of out] */
     struct mat h, hq;      /* hidden state, fp32 and as operand (the same memory where operands are fp32) */
@@ -54,8 +55,8 @@ struct lane {
 
 int lane_new(struct lane **out, const struct model_weights *m, struct err *e);
 void lane_free(struct lane *l); /* accepts NULL */
-/* n ≤ LANE_SEQUENCES sequences of together at most the lane's rows; out: host fp32 [n, hidden]. */
-int lane_run(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);
+/* n ≤ LANE_SEQUENCES sequences of together at most the lane's rows; out: host fp32 [n, hidden]. type: NULL: all 0. */
+int lane_run(struct lane *l, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *out, struct err *e);
 uint32_t lane_max_rows(const struct model_weights *m);
 
 #endif

@@ -3,12 +3,13 @@
 #include "engine/run/encoder.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct job {
-    const uint32_t *token, *offset;
+    const uint32_t *token, *type, *offset;
     float *out;
     size_t *first; /* [count + 1]: micro-batch i is sequences first[i] .. first[i+1]-1 */
     size_t count, next, done;
@@ -63,7 +64,7 @@ static void step(struct encoder *en, struct job *j, struct lane *l)
     bool skip = j->rc != 0;
     pthread_mutex_unlock(&en->lock);
     struct err err = {0};
-    int rc = skip ? 0 : lane_run(l, j->token, j->offset + from, n, j->out + from * en->m.config.hidden, &err);
+    int rc = skip ? 0 : lane_run(l, j->token, j->type, j->offset + from, n, j->out + from * en->m.config.hidden, &err);
     pthread_mutex_lock(&en->lock);
     if (rc && j->rc == 0) {
         j->rc = rc;
@@ -106,8 +107,8 @@ int encoder_new(struct encoder **out, const struct backend *backend, void *devic
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->work, NULL);
     pthread_cond_init(&en->finished, NULL);
-    int rc = config->rope_base[0] > 0 && !backend->prepare
-                 ? err_set(e, ERR_UNSUPPORTED, "the backend \"%s\" runs no encoders with rotation yet", backend->name)
+    int rc = (config->rope_base[0] > 0 || config->scores) && !backend->prepare
+                 ? err_set(e, ERR_UNSUPPORTED, "the backend \"%s\" runs no encoders with rotation or token types yet", backend->name)
                  : weights_load(&en->m, from, e);
     int helpers = o && o->threads > 1 ? o->threads - 1 : 0;
     for (int i = 0; i <= helpers && rc == 0; i++) {
@@ -188,7 +189,7 @@ static void cut(struct job *j, const struct encoder *en, const uint32_t *offset,
     j->first[j->count] = n;
 }
 
-int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+static int run(struct encoder *en, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *out, struct err *e)
 {
     if (n == 0)
         return 0;
@@ -198,7 +199,7 @@ int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offse
     struct lane *l = lane_take(en, e);
     if (l == NULL)
         return ERR_MEMORY;
-    struct job j = {.token = token, .offset = offset, .out = out};
+    struct job j = {.token = token, .type = type, .offset = offset, .out = out};
     cut(&j, en, offset, n);
 
     pthread_mutex_lock(&en->lock);
@@ -219,6 +220,44 @@ int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offse
     if (j.rc && e)
         *e = j.err;
     return j.rc;
+}
+
+int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+{
+    if (en->m.config.scores)
+        return err_set(e, ERR_UNSUPPORTED, "the model is a cross-encoder: it scores, and has no vectors");
+    return run(en, token, NULL, offset, n, out, e);
+}
+
+/* classifier(tanh(pooler(x))) of the first token's x. */
+static float score_of(const struct model_weights *m, const float *x)
+{
+    uint32_t hidden = m->config.hidden;
+    double score = m->classify[hidden];
+    for (uint32_t i = 0; i < hidden; i++) {
+        double sum = m->pool_bias[i];
+        for (uint32_t c = 0; c < hidden; c++)
+            sum += (double)m->pool[(size_t)i * hidden + c] * x[c];
+        score += tanh(sum) * m->classify[i];
+    }
+    return (float)score;
+}
+
+int encoder_score(struct encoder *en, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *score,
+                  struct err *e)
+{
+    uint32_t hidden = en->m.config.hidden;
+    if (!en->m.config.scores)
+        return err_set(e, ERR_UNSUPPORTED, "the model is no cross-encoder");
+    for (uint32_t i = 0; n && i < offset[n]; i++)
+        if (type[i] >= en->m.config.type_vocab)
+            return err_set(e, ERR_USAGE, "token type %u of %u", type[i], en->m.config.type_vocab);
+    float *x = mem_alloc((n ? n : 1) * hidden * sizeof *x);
+    int rc = run(en, token, type, offset, n, x, e);
+    for (size_t i = 0; i < n && !rc; i++)
+        score[i] = score_of(&en->m, x + i * hidden);
+    free(x);
+    return rc;
 }
 
 size_t encoder_bytes(const struct encoder *en)

@@ -47,6 +47,7 @@ static void lay(struct lane *l, struct layout *at)
     l->used = take(at, 2 * sizeof(uint32_t));
     l->token = take(at, rows * sizeof(uint32_t));
     l->position = take(at, rows * sizeof(uint32_t));
+    l->type = take(at, rows * sizeof(uint32_t));
     l->offset = take(at, (l->m->lane_sequences + 1) * sizeof(uint32_t));
     l->h = mat(at, rows, c->hidden, TYPE_F32);
     l->hq = operand == TYPE_F32 ? l->h : mat(at, rows, c->hidden, operand);
@@ -115,7 +116,7 @@ static uint32_t bound(uint32_t n, uint32_t most)
     return n < most ? n : most;
 }
 
-static void put_rows(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n)
+static void put_rows(struct lane *l, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n)
 {
     const struct backend *b = l->m->backend;
     uint32_t total = offset[n] - offset[0], longest = 1;
@@ -131,6 +132,9 @@ static void put_rows(struct lane *l, const uint32_t *token, const uint32_t *offs
         start[s] = offset[s] - offset[0];
     b->put(l->queue, l->used, used, 2 * sizeof *used);
     b->put(l->queue, l->token, token + offset[0], total * sizeof *token);
+    if (type)
+        b->put(l->queue, l->type, type + offset[0], total * sizeof *type);
+    l->rows.type = type ? l->type : NULL;
     b->put(l->queue, l->position, position, total * sizeof *token);
     b->put(l->queue, l->offset, start, (n + 1) * sizeof *start);
     l->rows.max_rows = bound(total, lane_max_rows(l->m));
@@ -209,17 +213,17 @@ static void run_layer_pre_norm(struct lane *l, uint32_t i)
     b->matmul(l->queue, &l->h, &l->mid, y->down, &(struct matmul){.bias = y->down_bias, .residual = &l->h}, r);
 }
 
-int lane_run(struct lane *l, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+int lane_run(struct lane *l, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *out, struct err *e)
 {
     const struct backend *b = l->m->backend;
     const struct bert_config *c = &l->m->config;
-    put_rows(l, token, offset, n);
+    put_rows(l, token, type, offset, n);
     b->embed(l->queue, &l->h, l->m->operand == TYPE_F32 ? NULL : &l->hq, &l->rows, &l->m->embedding, &l->m->embedding_norm);
     for (uint32_t i = 0; i < c->layers; i++)
         (c->pre_norm ? run_layer_pre_norm : run_layer)(l, i);
     if (c->pre_norm)
         b->norm(l->queue, &l->h, NULL, &l->h, &l->m->last_norm, &l->rows);
-    b->pool(l->queue, &l->out, &l->h, c->pooling, &l->rows);
+    b->pool(l->queue, &l->out, &l->h, c->scores ? POOL_FIRST_AS_IS : c->pooling, &l->rows);
     b->get(l->queue, l->result, l->out.data, n * l->out.stride * sizeof *out); /* at once: each costs a GPU microseconds */
     int rc = b->sync(l->queue, e);
     for (size_t s = 0; s < n && !rc; s++)

@@ -43,8 +43,9 @@ static void simd_embed(struct cpu_queue *q, struct mat *y, struct mat *yq, const
         float *to = (float *)y->data + (size_t)i * y->stride;
         const float *word = t->word + (size_t)r->token[i] * y->cols;
         const float *position = t->position ? t->position + (size_t)r->position[i] * y->cols : NULL;
+        const float *type = t->type ? t->type + (r->type ? (size_t)r->type[i] * y->cols : 0) : NULL;
         for (uint32_t c = 0; c < y->cols; c++)
-            to[c] = word[c] + (position ? position[c] : 0) + (t->type ? t->type[c] : 0);
+            to[c] = word[c] + (position ? position[c] : 0) + (type ? type[c] : 0);
         norm_row(to, to, y->cols, n);
         if (yq)
             store_part(yq, i, 0, to, y->cols);
@@ -62,7 +63,7 @@ static void simd_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, e
     for (uint32_t s = 0; s < r->used[1]; s++) {
         uint32_t from = r->offset[s], to = r->offset[s + 1];
         float *out = (float *)y->data + (size_t)s * y->stride;
-        if (how == POOL_FIRST && to > from)
+        if ((how == POOL_FIRST || how == POOL_FIRST_AS_IS) && to > from)
             to = from + 1;
         if (how == POOL_LAST && to > from)
             from = to - 1;
@@ -75,7 +76,7 @@ static void simd_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, e
         double square = 0;
         for (uint32_t c = 0; c < y->cols; c++)
             square += (double)out[c] * out[c];
-        float scale = square > 0 ? (float)(1 / sqrt(square)) : 0;
+        float scale = how == POOL_FIRST_AS_IS ? 1 : square > 0 ? (float)(1 / sqrt(square)) : 0;
         for (uint32_t c = 0; c < y->cols; c++)
             out[c] *= scale;
     }

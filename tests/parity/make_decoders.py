@@ -101,6 +101,8 @@ CONTEXT_OF = {"phi3_short": 32}
 ENCODERS = {  # unit vectors of the first token; NomicBERT's and ModernBERT's own defaults but for sizes
     "nomic": ("nomic_bert", dict(hidden_size=60, num_attention_heads=5, intermediate_size=88, num_hidden_layers=3, vocab_size=48,
                                  max_position_embeddings=128, rope_parameters=dict(rope_type="default", rope_theta=1000.0))),
+    "cross": ("bert", dict(hidden_size=60, num_attention_heads=5, intermediate_size=88, num_hidden_layers=2, vocab_size=48,
+                           max_position_embeddings=128, num_labels=1)),  # a score for each sequence, the first third is the question
     "modernbert": ("modernbert", dict(hidden_size=64, num_attention_heads=4, intermediate_size=88, num_hidden_layers=5, vocab_size=48,
                                       max_position_embeddings=128, local_attention=16, pad_token_id=0, eos_token_id=2, bos_token_id=1,
                                       cls_token_id=1, sep_token_id=2)),
@@ -125,7 +127,7 @@ def rule(kind, name, shape):
     if kind == "modernbert":  # five layers of norms before: peaked enough, and int8 operands stay within .99
         return 2 / 2 ** math.ceil(math.log2(shape[1]) / 2), 0.0
     k = shape[1]  # inputs, of [out, in] and of gpt-oss's [experts, in, out]
-    wide = 4 if any(x in name.lower() for x in ("q_proj", "k_proj", "qkv", "q_b_proj", "kv_a_proj", "gate.weight", "router")) else 2
+    wide = 4 if any(x in name.lower() for x in ("query", ".key", "q_proj", "k_proj", "qkv", "q_b_proj", "kv_a_proj", "gate.weight", "router")) else 2
     return wide / 2 ** math.ceil(math.log2(k) / 2), 0.0
 
 
@@ -134,6 +136,8 @@ def build(name):
     kind, knobs = ENCODERS[name] if encoder else MODELS[name]
     config = transformers.AutoConfig.for_model(kind, **(knobs if encoder else {**BASE, **knobs}))
     maker = transformers.AutoModel if encoder else transformers.AutoModelForCausalLM
+    if name == "cross":
+        maker = transformers.AutoModelForSequenceClassification
     model = maker.from_config(config)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
@@ -156,6 +160,10 @@ def build(name):
     for s, n in enumerate(LENGTHS_OF.get(name, LENGTHS)):
         ids = ((numbers(f"tokens.{s}", n) + 1) / 2 * config.vocab_size).astype(numpy.int64)
         with torch.no_grad():
+            if name == "cross":
+                types = [[int(i >= n // 3) for i in range(n)]]
+                out.append(model(input_ids=torch.tensor(ids[None]), token_type_ids=torch.tensor(types)).logits[0, None].numpy())
+                continue
             if encoder:
                 first = model(input_ids=torch.tensor(ids[None])).last_hidden_state[0, :1]
                 out.append((first / first.norm()).numpy())
@@ -179,8 +187,8 @@ def main(arguments):
             continue
         with open(path + ".json", "w") as f:
             rows = ",\n".join(" " + json.dumps(t) for t in tensors)
-            f.write('{"lengths": %s, "context": %d, "encoder": %s,\n"config": %s,\n"tensors": [\n%s\n]}\n' % (
-                LENGTHS_OF.get(name, LENGTHS), CONTEXT_OF.get(name, 0), json.dumps(name in ENCODERS), json.dumps(config, sort_keys=True), rows))
+            f.write('{"lengths": %s, "context": %d, "encoder": %s, "scores": %s,\n"config": %s,\n"tensors": [\n%s\n]}\n' % (
+                LENGTHS_OF.get(name, LENGTHS), CONTEXT_OF.get(name, 0), json.dumps(name in ENCODERS), json.dumps(name == "cross"), json.dumps(config, sort_keys=True), rows))
         logits.astype("<f4").tofile(path + ".f32")
         print(f"{name}: {len(tensors)} tensors, logits {logits.shape}, largest {top:.3g}", flush=True)
     return failed != 0

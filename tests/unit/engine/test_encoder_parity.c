@@ -101,8 +101,54 @@ static void modernbert(void **state)
     one("modernbert");
 }
 
+/* BERT with a classifier, as rerankers are: questions are the first third of each sequence. */
+static void cross_encoder(void **state)
+{
+    struct tiny t;
+    struct model_config config;
+    struct safetensors *st;
+    struct err e;
+    char path[200];
+    uint32_t offset[TINY_SEQUENCES + 1] = {0}, type[200];
+    float score[TINY_SEQUENCES];
+    tiny_open(&t, "cross");
+    snprintf(path, sizeof path, "%s/model.safetensors", t.folder);
+    assert_int_equal(model_config_read(&config, t.folder, &e), 0);
+    assert_true(config.bert.scores);
+    assert_int_equal(safetensors_open(&st, path, &e), 0);
+    for (uint32_t s = 0; s < t.sequences; s++) {
+        offset[s + 1] = offset[s] + t.length[s];
+        for (uint32_t i = 0; i < t.length[s]; i++)
+            type[offset[s] + i] = i >= t.length[s] / 3;
+    }
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        struct encoder *en;
+        void *dev;
+        if (backend_cpu.open(&dev, &(struct device_options){.isa = isas[i]}, &e))
+            continue;
+        assert_int_equal(encoder_new(&en, &backend_cpu, dev, &config.bert, &(struct tensor_source){find, st},
+                                     &(struct encoder_options){.exact = true}, &e), 0);
+        assert_int_equal(encoder_score(en, t.token, type, offset, t.sequences, score, &e), 0);
+        for (uint32_t s = 0; s < t.sequences; s++)
+            if (!(fabs((double)score[s] - t.want[s]) <= TOLERANCE * fmax(1, fabs((double)t.want[s]))))
+                fail_msg("score %u on %s: %g for %g", s, isas[i], (double)score[s], (double)t.want[s]);
+        type[3] = 2;
+        assert_int_equal(encoder_score(en, t.token, type, offset, t.sequences, score, &e), ERR_USAGE);
+        memset(type, 0, sizeof type);
+        assert_int_equal(encoder_score(en, t.token, type, offset, t.sequences, score, &e), 0);
+        assert_true(fabs((double)score[2] - t.want[2]) > 5 * TOLERANCE); /* types matter */
+        for (uint32_t s = 0; s < t.sequences; s++)
+            for (uint32_t j = 0; j < t.length[s]; j++)
+                type[offset[s] + j] = j >= t.length[s] / 3;
+        encoder_free(en);
+        backend_cpu.close(dev);
+    }
+    safetensors_close(st);
+    tiny_close(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(nomic), cmocka_unit_test(modernbert)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(nomic), cmocka_unit_test(modernbert), cmocka_unit_test(cross_encoder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

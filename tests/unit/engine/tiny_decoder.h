@@ -117,6 +117,8 @@ static void tiny_open(struct tiny *t, const char *name)
     }
     t->hidden = (uint32_t)json_integer_value(json_object_get(json_object_get(root, "config"), "hidden_size"));
     size_t n = json_is_true(json_object_get(root, "encoder")) ? (size_t)t->sequences * t->hidden : (size_t)t->rows * t->vocab;
+    if (json_is_true(json_object_get(root, "scores")))
+        n = t->sequences;
     json_decref(root);
     t->want = mem_alloc(n * sizeof *t->want);
     snprintf(path, sizeof path, TEST_SOURCE_DIR "/tests/parity/decoders/%s.f32", name);
