@@ -187,8 +187,8 @@ size_t bpe_merge(const struct bpe *b, struct bpe_scratch *s, size_t n)
 /* By score */
 
 struct scored {
-    float score;
-    uint32_t id, rank;
+    double score;
+    uint32_t id;
 };
 
 static int by_score(const void *a, const void *b)
@@ -202,7 +202,7 @@ void bpe_by_score(struct bpe *b, const struct vocab *v)
     struct scored *order = mem_alloc((v->n + 1) * sizeof *order);
     uint32_t *rank = mem_zero(v->n + 1, sizeof *rank), next = 0;
     for (uint32_t id = 0; id < v->n; id++)
-        order[id] = (struct scored){v->token[id].score, id, 0};
+        order[id] = (struct scored){v->token[id].score, id};
     qsort(order, v->n, sizeof *order, by_score);
     for (uint32_t i = 0; i < v->n; i++) { /* equal scores, equal ranks: the leftmost pair comes first then */
         next += i && order[i].score < order[i - 1].score;

@@ -164,7 +164,7 @@ void charset_space(struct charset *s)
 
 void charset_word(struct charset *s)
 {
-    add_categories(s, ALL_OF(LU, LO) | ALL_OF(MN, ME) | 1u << UTF8PROC_CATEGORY_ND | 1u << UTF8PROC_CATEGORY_PC);
+    add_categories(s, ALL_OF(LU, LO) | ALL_OF(MN, ME) | ALL_OF(ND, NO) | 1u << UTF8PROC_CATEGORY_PC);
     charset_settle(s);
 }
 

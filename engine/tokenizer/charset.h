@@ -28,7 +28,7 @@ bool charset_same(const struct charset *a, const struct charset *b);
 bool charset_property(struct charset *s, const char *name, size_t n);
 /* \s: the property White_Space. */
 void charset_space(struct charset *s);
-/* \w: letters, marks, digits and what joins words. */
+/* \w as Oniguruma has it: letters, marks, numbers and what joins words. */
 void charset_word(struct charset *s);
 /* Adds what differs from members in case alone (simple folding). */
 void charset_fold(struct charset *s);

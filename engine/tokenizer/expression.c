@@ -1,5 +1,6 @@
 #include "engine/tokenizer/expression.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "engine/tokenizer/expression_data.h"
@@ -292,6 +293,36 @@ static bool make_table(struct table *t, const struct program *p, enum expression
     return ok;
 }
 
+/* \b as Oniguruma has it: marks belong to words, which PCRE2 leaves out. */
+static void with_bounds(struct buf *to, const char *text, size_t n)
+{
+#define WORD "[\\p{L}\\p{M}\\p{N}\\p{Pc}]"
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\\' && i + 1 < n && text[i + 1] == 'b') {
+            buf_adds(to, "(?:(?<=" WORD ")(?!" WORD ")|(?<!" WORD ")(?=" WORD "))");
+            i++;
+            continue;
+        }
+        buf_addc(to, text[i]);
+        if (text[i] == '\\' && i + 1 < n)
+            buf_addc(to, text[++i]);
+    }
+}
+
+static int compile_slow(struct expression *x, const char *text, size_t n, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    int code;
+    PCRE2_SIZE at;
+    with_bounds(&b, text, n);
+    x->code = pcre2_compile((PCRE2_SPTR)b.data, b.len, PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_MULTILINE, &code, &at, NULL);
+    buf_release(&b);
+    if (!x->code || x->how == EXPRESSION_LETTERS)
+        return err_set(e, ERR_UNSUPPORTED, "the expression %.*s", (int)(n < 300 ? n : 300), text);
+    pcre2_jit_compile(x->code, PCRE2_JIT_COMPLETE); /* where there is none, it is interpreted */
+    return 0;
+}
+
 int expression_compile(struct expression **out, const char *text, size_t n, enum expression_text how, struct err *e)
 {
     struct program p = {.nsets = 0};
@@ -302,14 +333,7 @@ int expression_compile(struct expression **out, const char *text, size_t n, enum
         goto out;
     if (!rc && make_table(&x->t, &p, how))
         goto out;
-    rc = 0;
-    int code;
-    PCRE2_SIZE at;
-    x->code = pcre2_compile((PCRE2_SPTR)text, n, PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_MULTILINE, &code, &at, NULL);
-    if (!x->code || how == EXPRESSION_LETTERS)
-        rc = err_set(e, ERR_UNSUPPORTED, "the expression %.300s", text);
-    else
-        pcre2_jit_compile(x->code, PCRE2_JIT_COMPLETE); /* where there is none, it is interpreted */
+    rc = compile_slow(x, text, n, e);
 out:
     program_release(&p);
     if (rc)
@@ -401,14 +425,20 @@ bool expression_find(const struct expression *x, const char *p, size_t n, size_t
     const uint8_t *s = (const uint8_t *)p;
     if (!x->t.cell)
         return find_slow(x, p, n, at, from, to);
+    const uint32_t *first = x->t.cell + (size_t)x->t.start * x->t.width;
     while (at < n) {
-        size_t len, skip = 0, end = run(&x->t, s, n, at, NULL);
+        size_t len, skip = 0, end;
+        while (first[next_class(&x->t, s, n, at, &len)] >> 1 == 0) { /* no match begins so */
+            at += len;
+            if (at >= n)
+                return false;
+        }
+        end = run(&x->t, s, n, at, NULL);
         if (end) {
             *from = at;
             *to = end;
             return true;
         }
-        next_class(&x->t, s, n, at, &len);
         run(&x->t, s, n, at, &skip);
         at = skip > at + len ? skip : at + len;
     }

@@ -16,21 +16,21 @@ static int wrong(const char *key, const char *what, struct err *e)
     return err_set(e, ERR_FORMAT, KEY "%s: %s", key, what);
 }
 
-static bool meta(const struct model_file *f, const char *key, struct meta *m)
+static bool meta(const struct meta_source *f, const char *key, struct meta *m)
 {
     char name[80] = KEY;
     strcat(name, key); /* the keys of this file are short */
-    return model_file_meta(f, name, m);
+    return f->find(f->from, name, m);
 }
 
-static bool flag(const struct model_file *f, const char *key, bool fallback)
+static bool flag(const struct meta_source *f, const char *key, bool fallback)
 {
     struct meta m;
     return meta(f, key, &m) && m.kind == META_BOOL ? m.integer != 0 : fallback;
 }
 
 /* A token's id; out of the vocabulary is an error. */
-static int id_of(uint32_t *id, const struct model_file *f, const struct tokenizer *t, const char *key, uint32_t fallback, struct err *e)
+static int id_of(uint32_t *id, const struct meta_source *f, const struct tokenizer *t, const char *key, uint32_t fallback, struct err *e)
 {
     struct meta m;
     *id = fallback < t->vocab.n ? fallback : TOKEN_NONE;
@@ -42,7 +42,7 @@ static int id_of(uint32_t *id, const struct model_file *f, const struct tokenize
     return 0;
 }
 
-static int read_tokens(struct tokenizer *t, const struct model_file *f, struct err *e)
+static int read_tokens(struct tokenizer *t, const struct meta_source *f, struct err *e)
 {
     struct meta tokens, scores, kinds;
     bool scored = meta(f, "scores", &scores), kinded = meta(f, "token_type", &kinds);
@@ -81,10 +81,10 @@ static void guard(struct tokenizer *t)
     }
 }
 
-static void take_out(struct tokenizer *t, const struct model_file *f)
+static void take_out(struct tokenizer *t, const struct meta_source *f)
 {
     struct meta name, pre;
-    bool strips = model_file_meta(f, "general.name", &name) && name.kind == META_TEXT && (strcasestr(name.text, "phi-3") || strcasestr(name.text, "phi3"));
+    bool strips = f->find(f->from, "general.name", &name) && name.kind == META_TEXT && (strcasestr(name.text, "phi-3") || strcasestr(name.text, "phi3"));
     bool jina = meta(f, "pre", &pre) && pre.kind == META_TEXT && strstr(pre.text, "jina-v2-");
     struct trie_key *key = mem_alloc((t->vocab.n + 1) * sizeof *key);
     size_t nkeys = 0;
@@ -105,7 +105,7 @@ static void take_out(struct tokenizer *t, const struct model_file *f)
     free(key);
 }
 
-static int read_merges(struct tokenizer *t, const struct model_file *f, struct err *e)
+static int read_merges(struct tokenizer *t, const struct meta_source *f, struct err *e)
 {
     struct meta m;
     struct buf b = BUF_INIT;
@@ -161,7 +161,7 @@ static void add_norm(struct tokenizer *t, enum norm_kind kind, const char *from,
     buf_adds(&n->to, to);
 }
 
-static int load_bpe(struct tokenizer *t, const struct model_file *f, const char *model, struct err *e)
+static int load_bpe(struct tokenizer *t, const struct meta_source *f, const char *model, struct err *e)
 {
     struct meta pre;
     const char *name = !strcmp(model, "gemma4") ? "gemma4" : meta(f, "pre", &pre) && pre.kind == META_TEXT ? pre.text : "default";
@@ -192,7 +192,7 @@ static int load_bpe(struct tokenizer *t, const struct model_file *f, const char 
     return rc;
 }
 
-static int load_spm(struct tokenizer *t, const struct model_file *f, struct err *e)
+static int load_spm(struct tokenizer *t, const struct meta_source *f, struct err *e)
 {
     struct meta m;
     t->kind = MODEL_SPM;
@@ -217,7 +217,7 @@ static int load_spm(struct tokenizer *t, const struct model_file *f, struct err 
     return rc;
 }
 
-static int load_unigram(struct tokenizer *t, const struct model_file *f, struct err *e)
+static int load_unigram(struct tokenizer *t, const struct meta_source *f, struct err *e)
 {
     struct meta m;
     t->kind = MODEL_UNIGRAM;
@@ -251,7 +251,7 @@ static int load_unigram(struct tokenizer *t, const struct model_file *f, struct 
 }
 
 /* GGUF writes pieces the other way round: U+2581 before what begins a word, nothing before what goes on. */
-static int load_wordpiece(struct tokenizer *t, const struct model_file *f, struct err *e)
+static int load_wordpiece(struct tokenizer *t, const struct meta_source *f, struct err *e)
 {
     struct wordpiece *w = t->wordpiece = mem_zero(1, sizeof *w);
     struct trie_key *key = mem_alloc((t->vocab.n + 1) * sizeof *key);
@@ -307,7 +307,7 @@ static int load_wordpiece(struct tokenizer *t, const struct model_file *f, struc
     return rc;
 }
 
-int tokenizer_from_gguf(struct tokenizer **out, const struct model_file *f, struct err *e)
+int tokenizer_from_gguf(struct tokenizer **out, const struct meta_source *f, struct err *e)
 {
     struct tokenizer *t = tokenizer_new();
     struct meta model;

@@ -15,7 +15,7 @@
 struct piece {
     const char *text; /* borrowed; NULL: no token has this id */
     size_t n;
-    float score;
+    double score;
     uint8_t kind;
     bool apart; /* added beside the model's own vocabulary: the model knows nothing of it */
 };
@@ -38,7 +38,7 @@ static int wrong(const struct load *l, const char *what)
     return err_set(l->e, ERR_FORMAT, "%s: %s", l->name, what);
 }
 
-static int put_piece(struct load *l, const json_t *id, const char *text, size_t n, float score, enum token_kind kind)
+static int put_piece(struct load *l, const json_t *id, const char *text, size_t n, double score, enum token_kind kind)
 {
     if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= VOCAB_MAX)
         return err_set(l->e, ERR_FORMAT, "%s: the token \"%.60s\" has no id from 0 to %d", l->name, text, VOCAB_MAX - 1);
@@ -69,7 +69,7 @@ static int gather(struct load *l)
             if (!json_is_string(s) || !json_is_number(score))
                 rc = wrong(l, "a piece of the vocabulary is no text and number");
             else
-                rc = put_piece(l, id, json_string_value(s), json_string_length(s), (float)json_number_value(score),
+                rc = put_piece(l, id, json_string_value(s), json_string_length(s), json_number_value(score),
                                bytes && token_byte(json_string_value(s), json_string_length(s)) >= 0 ? TOKEN_BYTE : TOKEN_NORMAL);
             json_decref(id);
             if (rc)
@@ -92,7 +92,7 @@ static int gather(struct load *l)
         const json_t *id = json_object_get(v, "id");
         size_t at = json_is_integer(id) && json_integer_value(id) >= 0 ? (size_t)json_integer_value(id) : l->n;
         bool own = at < l->n && l->piece[at].text;
-        float score = own ? l->piece[at].score : 0;
+        double score = own ? l->piece[at].score : 0;
         rc = put_piece(l, id, json_string_value(s), json_string_length(s), score, json_yes(v, "special", false) ? TOKEN_CONTROL : TOKEN_USER);
         if (rc)
             return rc;

@@ -2,6 +2,8 @@
 #include "base/mem.h"
 #include "engine/tokenizer/families.h"
 #include "engine/tokenizer/load_json.h"
+#include "engine/tokenizer/unicode.h"
+#include "engine/tokenizer/unicode_data.h"
 
 #include <openssl/evp.h>
 #include <string.h>
@@ -247,17 +249,40 @@ static int step_digits(struct tokenizer *t, const json_t *o, const char *name, s
     return cut_plain(t, json_yes(o, "individual_digits", false) ? "\\p{N}" : "\\p{N}+", CUT_ISOLATED, false, name, e);
 }
 
+/* What `tokenizers` takes for punctuation, which is not what today's Unicode does. */
+static int cut_punctuation(struct tokenizer *t, enum cut cut, const char *name, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    buf_addc(&b, '[');
+    for (size_t i = 0; i < nunicode_punct; i++)
+        for (int side = 0; side < 2; side++) {
+            char s[4];
+            uint32_t c = side ? unicode_punct[i].hi : unicode_punct[i].lo;
+            if (c < 128)
+                buf_addc(&b, '\\');
+            buf_add(&b, s, (size_t)unicode_encode(s, c));
+            if (!side)
+                buf_addc(&b, '-');
+        }
+    buf_addc(&b, ']');
+    int rc = add_cut(t, b.data, b.len, cut, false, name, e);
+    buf_release(&b);
+    return rc;
+}
+
 static int step_punctuation(struct tokenizer *t, const json_t *o, const char *name, struct err *e)
 {
     enum cut cut = CUT_ISOLATED;
     int rc = behavior_of(&cut, o, name, e);
-    return rc ? rc : cut_plain(t, "[\\p{P}!-/:-@\\[-`{-~]", cut, false, name, e);
+    return rc ? rc : cut_punctuation(t, cut, name, e);
 }
 
+/* \\w of Rust's regular expressions, which are not Oniguruma's: no ², but circled letters and what joins emoji. */
+#define RUST_WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\u200c\u200d\u24b6-\u24e9\U0001f130-\U0001f149\U0001f150-\U0001f169\U0001f170-\U0001f189"
 static int step_whitespace(struct tokenizer *t, const json_t *o, const char *name, struct err *e)
 {
     (void)o;
-    return cut_plain(t, "\\w+|[^\\w\\s]+", CUT_REMOVED, true, name, e);
+    return cut_plain(t, "[" RUST_WORD "]+|[^\\s" RUST_WORD "]+", CUT_REMOVED, true, name, e);
 }
 
 static int step_blank(struct tokenizer *t, const json_t *o, const char *name, struct err *e)
@@ -269,7 +294,7 @@ static int step_blank(struct tokenizer *t, const json_t *o, const char *name, st
 static int step_bert(struct tokenizer *t, const json_t *o, const char *name, struct err *e)
 {
     int rc = step_blank(t, o, name, e);
-    return rc ? rc : cut_plain(t, "[\\p{P}!-/:-@\\[-`{-~]", CUT_ISOLATED, false, name, e);
+    return rc ? rc : cut_punctuation(t, CUT_ISOLATED, name, e);
 }
 
 static int step_delimiter(struct tokenizer *t, const json_t *o, const char *name, struct err *e)

@@ -89,7 +89,12 @@ void tokenizer_end(struct tokenizer *t, uint32_t id); /* generation may stop at 
 /* Finds the ends that families name in their texts. */
 void tokenizer_find_ends(struct tokenizer *t);
 
-int tokenizer_from_gguf(struct tokenizer **out, const struct model_file *f, struct err *e);
+/* Where GGUF's metadata is asked for: a model's file, or bytes in memory. */
+struct meta_source {
+    bool (*find)(const void *from, const char *key, struct meta *out);
+    const void *from;
+};
+int tokenizer_from_gguf(struct tokenizer **out, const struct meta_source *f, struct err *e);
 int tokenizer_from_folder(struct tokenizer **out, const char *folder, struct err *e);
 
 #endif

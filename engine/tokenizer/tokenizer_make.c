@@ -153,7 +153,13 @@ void tokenizer_finish(struct tokenizer *t)
     t->stamp |= 1;
 }
 
+static bool in_model(const void *from, const char *key, struct meta *out)
+{
+    return model_file_meta(from, key, out);
+}
+
 int tokenizer_open(struct tokenizer **out, const struct model_file *f, struct err *e)
 {
-    return model_file_is_gguf(f) ? tokenizer_from_gguf(out, f, e) : tokenizer_from_folder(out, model_file_folder(f), e);
+    const struct meta_source source = {in_model, f};
+    return model_file_is_gguf(f) ? tokenizer_from_gguf(out, &source, e) : tokenizer_from_folder(out, model_file_folder(f), e);
 }

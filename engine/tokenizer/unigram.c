@@ -10,7 +10,7 @@
 /* Scores are doubles and sums run from the left, so that near ties fall as they do in the reference. */
 static double score_of(const struct vocab *v, uint32_t id)
 {
-    return v->token[id].kind == TOKEN_USER ? 0 : (double)v->token[id].score;
+    return v->token[id].kind == TOKEN_USER ? 0 : v->token[id].score;
 }
 
 void unigram_init(struct unigram *u, const struct vocab *v)

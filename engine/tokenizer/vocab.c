@@ -16,7 +16,7 @@ void vocab_release(struct vocab *v)
     *v = (struct vocab){0};
 }
 
-int vocab_add(struct vocab *v, const char *text, size_t n, float score, enum token_kind kind, struct err *e)
+int vocab_add(struct vocab *v, const char *text, size_t n, double score, enum token_kind kind, struct err *e)
 {
     if (n > TOKEN_BYTES_MAX)
         return err_set(e, ERR_FORMAT, "token %u has %zu bytes", v->n, n);

@@ -17,7 +17,7 @@ enum token_kind { TOKEN_NORMAL = 1, TOKEN_UNKNOWN = 2, TOKEN_CONTROL = 3, TOKEN_
 struct token {
     uint32_t text, ntext;   /* in texts: as the file has it */
     uint32_t bytes, nbytes; /* in texts: what it stands for in a text */
-    float score;
+    double score; /* of GGUF a float, of JSON what is written there: near ties fall as in the reference */
     uint8_t kind;
     bool guarded; /* only where all of its bytes are literal */
     bool apart;   /* not the model's own: no word is cut into it */
@@ -42,7 +42,7 @@ enum spelling {
 };
 
 /* Appends a token; ERR_FORMAT where it is too long or one too many. */
-int vocab_add(struct vocab *v, const char *text, size_t n, float score, enum token_kind kind, struct err *e);
+int vocab_add(struct vocab *v, const char *text, size_t n, double score, enum token_kind kind, struct err *e);
 /* Fills bytes, and the table of what text is made of: by bytes where letters are spelled, else by text. Guarded tokens, unknown
  * and byte tokens are not found in it, so that no text can come to them by merges. Two of the same text: ERR_FORMAT. */
 int vocab_ready(struct vocab *v, enum spelling how, const char *name, struct err *e);

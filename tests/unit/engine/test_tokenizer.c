@@ -4,7 +4,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "engine/tokenizer/tokenizer.h"
+#include "engine/format/gguf.h"
+#include "engine/tokenizer/tokenizer_data.h"
+#include "gguf_bytes.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -153,6 +155,106 @@ static void bytes_come_back(void **state)
 
 /* JSON */
 
+static void same_ids(const char *name, const json_t *text, const json_t *want, const struct tokenizer *t, const uint8_t *literal)
+{
+    for (int round = 0; round < 2; round++) { /* the second from memory */
+        size_t n = encode(t, json_string_value(text), json_string_length(text), literal);
+        for (size_t k = 0; k < n && k < json_array_size(want); k++)
+            if (ids[k] != (uint32_t)json_integer_value(json_array_get(want, k)))
+                fail_msg("%s, %s: %s: token %zu is %u, not %d", name, literal ? "literal" : "user", json_string_value(text), k, ids[k],
+                         (int)json_integer_value(json_array_get(want, k)));
+        if (n != json_array_size(want))
+            fail_msg("%s, %s: %s: %zu tokens, not %zu", name, literal ? "literal" : "user", json_string_value(text), n, json_array_size(want));
+    }
+}
+
+static void the_ids_of_tokenizers(void **state)
+{
+    const char *folder = TEST_SOURCE_DIR "/tests/parity/tokenizers";
+    static uint8_t literal[10000];
+    DIR *d = opendir(folder);
+    int seen = 0;
+    memset(literal, 1, sizeof literal);
+    assert_non_null(d);
+    for (struct dirent *entry; (entry = readdir(d));) {
+        struct tokenizer *t = NULL;
+        struct buf json = BUF_INIT;
+        char path[600];
+        json_error_t why;
+        size_t i, len = strlen(entry->d_name);
+        const json_t *row;
+        if (len < 5 || strcmp(entry->d_name + len - 5, ".json"))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        assert_int_equal(file_read(&json, path, 1 << 22, &e), 0);
+        if (tokenizer_from_json(&t, entry->d_name, json.data, json.len, &e))
+            fail_msg("%s", e.message);
+        memcpy(strrchr(path, '.'), ".ids", 5);
+        json_t *rows = json_load_file(path, JSON_ALLOW_NUL, &why);
+        assert_true(json_array_size(rows) > 20);
+        json_array_foreach(rows, i, row) {
+            assert_true(json_string_length(json_array_get(row, 0)) <= sizeof literal);
+            same_ids(entry->d_name, json_array_get(row, 0), json_array_get(row, 1), t, literal);
+            same_ids(entry->d_name, json_array_get(row, 0), json_array_get(row, 2), t, NULL);
+        }
+        json_decref(rows);
+        tokenizer_close(t);
+        buf_release(&json);
+        seen++;
+    }
+    closedir(d);
+    assert_true(seen >= 15);
+}
+
+static void files_that_lie(void **state)
+{
+#define ADDED(x) "{\"added_tokens\":[" x "],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}"
+#define BPE(x) "{\"model\":{\"type\":\"BPE\"," x "}}"
+#define PART(name, x) "{\"" name "\":" x ",\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}"
+    static const struct {
+        const char *json;
+        int rc;
+        const char *says;
+    } bad[] = {
+        {"", ERR_FORMAT, "JSON"},
+        {"[]", ERR_FORMAT, "no model"},
+        {"{\"model\":{\"type\":\"Other\",\"vocab\":{\"a\":0}}}", ERR_UNSUPPORTED, "Other"},
+        {BPE("\"merges\":[]"), ERR_FORMAT, "no vocabulary"},
+        {BPE("\"vocab\":{},\"merges\":[]"), ERR_FORMAT, "empty"},
+        {BPE("\"vocab\":{\"a\":-1},\"merges\":[]"), ERR_FORMAT, "no id"},
+        {BPE("\"vocab\":{\"a\":1000000},\"merges\":[]"), ERR_FORMAT, "no id"},
+        {BPE("\"vocab\":{\"a\":0.5},\"merges\":[]"), ERR_FORMAT, "no id"},
+        {BPE("\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]"), ERR_FORMAT, "same id"},
+        {BPE("\"vocab\":{\"a\":0}"), ERR_FORMAT, "merges"},
+        {BPE("\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]"), ERR_FORMAT, "merges"},
+        {BPE("\"vocab\":{\"a\":0,\"ac\":1},\"merges\":[\"a c\"]"), ERR_FORMAT, "merges"},
+        {BPE("\"vocab\":{\"a\":0},\"merges\":[\"a\"]"), ERR_FORMAT, "merges"},
+        {BPE("\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]"), ERR_FORMAT, "merges"},
+        {BPE("\"vocab\":{\"a\":0},\"merges\":[],\"end_of_word_suffix\":\"</w>\""), ERR_UNSUPPORTED, "end_of_word_suffix"},
+        {ADDED("{\"id\":3}"), ERR_FORMAT, "content"},
+        {ADDED("{\"id\":-3,\"content\":\"x\"}"), ERR_FORMAT, "no id"},
+        {ADDED("{\"content\":\"x\"}"), ERR_FORMAT, "no id"},
+        {ADDED("{\"id\":0,\"content\":\"x\"}"), ERR_FORMAT, "same id"},
+        {ADDED("{\"id\":5,\"content\":\"a\"}"), ERR_FORMAT, "both"},
+        {PART("normalizer", "{\"type\":\"Other\"}"), ERR_UNSUPPORTED, "normalizer Other"},
+        {PART("normalizer", "{\"type\":\"Replace\",\"content\":\"x\"}"), ERR_FORMAT, "pattern"},
+        {PART("normalizer", "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAA\"}"), ERR_FORMAT, "base64"},
+        {PART("normalizer", "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"////////\"}"), ERR_FORMAT, "charsmap"},
+        {PART("pre_tokenizer", "{\"type\":\"Other\"}"), ERR_UNSUPPORTED, "pre_tokenizer Other"},
+        {PART("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a\"},\"behavior\":\"Isolated\"}"), ERR_FORMAT, "set without end"},
+        {PART("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Odd\"}"), ERR_UNSUPPORTED, "Odd"},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":9,\"vocab\":[[\"a\",0]]}}", ERR_FORMAT, "unk_id"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\"]]}}", ERR_FORMAT, "text and number"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[\"a\",1]]}}", ERR_FORMAT, "both"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct tokenizer *t = NULL;
+        int rc = tokenizer_from_json(&t, "t", bad[i].json, strlen(bad[i].json), &e);
+        if (rc != bad[i].rc || !strstr(e.message, bad[i].says) || t)
+            fail_msg("%s: %d %s", bad[i].json, rc, e.message);
+    }
+}
+
 static const char with_turns[] =
     "{\"added_tokens\":[{\"id\":300,\"content\":\"<|im_start|>\",\"special\":true},{\"id\":301,\"content\":\"<|im_end|>\",\"special\":true},"
     "{\"id\":302,\"content\":\"<tool_call>\",\"special\":false},{\"id\":303,\"content\":\"   \",\"special\":false},"
@@ -235,6 +337,109 @@ static void special_tokens_are_the_template_s(void **state)
     tokenizer_close(t);
 }
 
+/* GGUF's metadata, from memory */
+
+static bool in_gguf(const void *from, const char *key, struct meta *out)
+{
+    return gguf_meta(from, key, out);
+}
+
+static void put_texts(struct buf *b, const char *key, const char *const *text, size_t n)
+{
+    put_text(b, key);
+    put32(b, KIND_ARRAY);
+    put32(b, KIND_TEXT);
+    put64(b, n);
+    for (size_t i = 0; i < n; i++)
+        put_text(b, text[i]);
+}
+
+static void put_numbers(struct buf *b, const char *key, uint32_t kind, const void *number, size_t n)
+{
+    put_text(b, key);
+    put32(b, KIND_ARRAY);
+    put32(b, kind);
+    put64(b, n);
+    buf_add(b, number, 4 * n);
+}
+
+enum lie { TRUTH, NO_MODEL, ODD_MODEL, ODD_PRE, TWICE, FEW_KINDS, FEW_SCORES, ODD_MERGE, NO_SUCH_MERGE, NO_MERGES, FAR_BOS, NO_TOKENS, NO_NUMBER };
+
+static int from_lie(struct tokenizer **t, const char *model, enum lie lie)
+{
+    const char *text[] = {"<unk>", "<s>", "</s>", "a", "b", "ab", "<0x0A>", "\xe2\x96\x81", lie == TWICE ? "a" : "<|x|>"};
+    const char *merge[] = {lie == ODD_MERGE ? "ab" : lie == NO_SUCH_MERGE ? "a c" : "a b"};
+    const uint32_t kind[] = {2, 3, 3, 1, 1, 1, 6, 1, 1};
+    const float score[] = {0, 0, 0, -1, -2, lie == NO_NUMBER ? (float)(0.0 / 0.0) : -3, 0, -4, 0};
+    struct buf b = BUF_INIT;
+    struct gguf *g = NULL;
+    put_head(&b, 0, 0);
+    uint64_t keys = 0;
+#define PUT(call) call, keys++
+    if (lie != NO_MODEL) {
+        PUT(put_text(&b, "tokenizer.ggml.model"));
+        put32(&b, KIND_TEXT);
+        put_text(&b, lie == ODD_MODEL ? "odd" : model);
+    }
+    PUT(put_text(&b, "tokenizer.ggml.pre"));
+    put32(&b, KIND_TEXT);
+    put_text(&b, lie == ODD_PRE ? "odd" : "gpt-2");
+    if (lie != NO_TOKENS)
+        PUT(put_texts(&b, "tokenizer.ggml.tokens", text, 9));
+    PUT(put_numbers(&b, "tokenizer.ggml.token_type", 5, kind, lie == FEW_KINDS ? 8 : 9));
+    PUT(put_numbers(&b, "tokenizer.ggml.scores", KIND_F32, score, lie == FEW_SCORES ? 8 : 9));
+    if (lie != NO_MERGES)
+        PUT(put_texts(&b, "tokenizer.ggml.merges", merge, 1));
+    PUT(put_u32(&b, "tokenizer.ggml.bos_token_id", lie == FAR_BOS ? 9 : 1));
+    PUT(put_u32(&b, "tokenizer.ggml.eos_token_id", 2));
+    memcpy(b.data + 16, &keys, 8);
+    put_data(&b, 0);
+    if (gguf_parse(&g, "lie", b.data, b.len, &e))
+        fail_msg("%s", e.message);
+    const struct meta_source source = {in_gguf, g};
+    int rc = tokenizer_from_gguf(t, &source, &e);
+    gguf_close(g);
+    buf_release(&b);
+    return rc;
+}
+
+static void metadata_that_lies(void **state)
+{
+    static const struct {
+        const char *model;
+        enum lie lie;
+        int rc;
+        const char *says;
+    } bad[] = {
+        {"gpt2", NO_MODEL, ERR_FORMAT, "tokenizer.ggml.model"},        {"gpt2", ODD_MODEL, ERR_UNSUPPORTED, "kind odd"},
+        {"gpt2", ODD_PRE, ERR_UNSUPPORTED, "tokenizer.ggml.pre"},      {"gpt2", TWICE, ERR_FORMAT, "tokenizer.ggml.tokens"},
+        {"llama", TWICE, ERR_FORMAT, "tokenizer.ggml.tokens"},         {"gpt2", FEW_KINDS, ERR_FORMAT, "tokenizer.ggml.token_type"},
+        {"llama", FEW_SCORES, ERR_FORMAT, "tokenizer.ggml.scores"},    {"gpt2", ODD_MERGE, ERR_FORMAT, "tokenizer.ggml.merges"},
+        {"gpt2", NO_SUCH_MERGE, ERR_FORMAT, "tokenizer.ggml.merges"},  {"gpt2", NO_MERGES, ERR_FORMAT, "tokenizer.ggml.merges"},
+        {"llama", FAR_BOS, ERR_FORMAT, "tokenizer.ggml.bos_token_id"}, {"t5", NO_TOKENS, ERR_FORMAT, "tokenizer.ggml.tokens"},
+        {"t5", NO_NUMBER, ERR_FORMAT, "tokenizer.ggml.scores"},        {"bert", FAR_BOS, ERR_FORMAT, "tokenizer.ggml.bos_token_id"},
+    };
+    static const char *const model[] = {"gpt2", "llama", "t5"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct tokenizer *t = NULL;
+        int rc = from_lie(&t, bad[i].model, bad[i].lie);
+        if (rc != bad[i].rc || !strstr(e.message, bad[i].says) || t)
+            fail_msg("%s, lie %d: %d %s", bad[i].model, bad[i].lie, rc, e.message);
+    }
+    for (int i = 0; i < 3; i++) {
+        struct tokenizer *t = NULL;
+        if (from_lie(&t, model[i], TRUTH))
+            fail_msg("%s: %s", model[i], e.message);
+        assert_string_equal(tokenizer_info(t)->kind, i == 0 ? "bpe" : i == 1 ? "spm" : "unigram");
+        ids_are(t, "ab", "", i == 1 ? "7 5 " : "5 ");
+        ids_are(t, "<s>ab", "xxx..", i == 1 ? "1 7 5 " : "1 5 ");
+        ids_are(t, "<|x|>", "xxxxx", "8 "); /* ordinary in its file, but a mark */
+        if (i == 1)
+            ids_are(t, "a\nc", "", "7 3 6 0 ");
+        tokenizer_close(t);
+    }
+}
+
 /* One memory serves tokenizers in turn: their words are not each other's. */
 static void a_memory_changes_hands(void **state)
 {
@@ -283,7 +488,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_vectors_of_llama_cpp),
         cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(the_ids_of_tokenizers),
+        cmocka_unit_test(files_that_lie),
         cmocka_unit_test(special_tokens_are_the_template_s),
+        cmocka_unit_test(metadata_that_lies),
         cmocka_unit_test(a_memory_changes_hands),
         cmocka_unit_test(a_megabyte_without_a_blank),
     };
