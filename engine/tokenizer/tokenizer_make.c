@@ -34,11 +34,11 @@ void tokenizer_close(struct tokenizer *t)
     free(t);
 }
 
-/* Elements of HTML: text about the web holds them, and no template marks a part with them. */
+/* Elements of HTML: text about the web holds them, and no template marks a part with them. Not <s>: that begins a text. */
 static bool is_html(const char *name, size_t n)
 {
     static const char *const element[] = {
-        "a", "b", "i", "u", "s", "p", "q", "em", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd",
+        "a", "b", "i", "u", "p", "q", "em", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd",
         "td", "th", "tr", "div", "img", "pre", "sub", "sup", "var", "del", "ins", "code", "span", "table", "thead", "tbody", "tfoot",
         "strong", "caption", "details", "summary", "blockquote",
     };
