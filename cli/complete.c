@@ -104,7 +104,7 @@ static void zsh(struct buf *out)
             buf_addf(out, " \\\n      '%s--%s[", f->type == FLAG_STRINGS ? "*" : "", f->name);
             quoted(out, f->help);
             buf_adds(out, "]");
-            if (f->argument)
+            if (f->argument && f->type != FLAG_ID)
                 buf_addf(out, ":%s:%s", f->argument, f->type == FLAG_DIR ? "_files -/" : !strcmp(f->name, "path") ? "_files" : " ");
             buf_adds(out, "'");
         }
@@ -137,7 +137,7 @@ static void fish(struct buf *out)
             buf_addf(out, "complete -c codeask -n '%s' -l %s", when, f->name);
             if (f->letter)
                 buf_addf(out, " -s %c", f->letter);
-            if (f->argument)
+            if (f->argument && f->type != FLAG_ID)
                 buf_adds(out, f->type == FLAG_DIR ? " -x -a '(__fish_complete_directories)'" : " -x");
             buf_adds(out, " -d '");
             for (const char *s = f->help; *s; s++)

@@ -60,6 +60,12 @@ static int unknown(struct err *e, const char *arg)
     return ERR_USAGE;
 }
 
+/* As the service makes them: a question looks otherwise. */
+static bool is_id(const char *s)
+{
+    return s[0] == 'c' && strspn(s + 1, "0123456789abcdef") == 32 && !s[33];
+}
+
 /* One option at argv[*i]. */
 static int option(struct parse *p, struct command *c, int argc, char **argv, int *i, struct err *e)
 {
@@ -85,7 +91,9 @@ static int option(struct parse *p, struct command *c, int argc, char **argv, int
         return unknown(e, arg);
     if (f->type == FLAG_BOOL && value)
         return err_set(e, ERR_USAGE, "--%s takes no value", f->name);
-    if (f->type != FLAG_BOOL && !value) {
+    if (f->type == FLAG_ID && !value) {
+        value = *i + 1 < argc && is_id(argv[*i + 1]) ? argv[++*i] : "";
+    } else if (f->type != FLAG_BOOL && !value) {
         if (*i + 1 >= argc)
             return err_set(e, ERR_USAGE, "--%s wants %s", f->name, f->argument);
         value = argv[++*i];
@@ -209,6 +217,7 @@ static int set_flag(struct command *c, const struct given *g, struct err *e)
         break;
     }
     case FLAG_STRING:
+    case FLAG_ID:
         v = json_clean(g->value, strlen(g->value));
         break;
     case FLAG_DIR:

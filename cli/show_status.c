@@ -178,7 +178,9 @@ void show_models(struct buf *out, const struct look *l, json_t *r)
         return;
     }
     if (!rows) {
-        buf_addf(out, "%s embeds from now on\n", text_of(r, "embed_model"));
+        bool writes = json_object_get(r, "answer_model") != NULL;
+        put_cleans(out, text_of(r, writes ? "answer_model" : "embed_model"));
+        buf_addf(out, " %s from now on\n", writes ? "writes answers" : "embeds");
         return;
     }
     int width = widest(rows, "name", 4, 40);

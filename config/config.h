@@ -21,6 +21,22 @@
     X(engine_threads, "engine_threads", INT, "0", 0, 256, NULL, "threads that compute for a waiting user; 0: every core") \
     X(embed, "embed", YESNO, "yes", 0, 1, NULL, "embed code; no: words and symbols only")                              \
     X(embed_model, "embed_model", TEXT, "all-MiniLM-L6-v2", 1, 200, NULL, "the embedding model's name (codeask model list)") \
+    X(answer_model, "answer_model", TEXT, "", 0, 200, NULL,                                                            \
+      "the model that writes answers (codeask model list); empty: none, and answers quote the sources")                \
+    X(generate, "generate", YESNO, "yes", 0, 1, NULL, "let the answer model write; no: as always with --no-generate")  \
+    X(answer_tokens, "answer_tokens", INT, "768", 32, 32768, NULL, "tokens of an answer; kept free in the model's window") \
+    X(reasoning_tokens, "reasoning_tokens", INT, "0", 0, 65536, NULL,                                                  \
+      "tokens that a model may think before it answers, where it is one that does")                                    \
+    X(read_ms_cpu, "read_ms_cpu", INT, "4000", 100, 600000, NULL,                                                      \
+      "an answer's sources are no more than the model reads in so many milliseconds, on a CPU")                        \
+    X(read_ms_gpu, "read_ms_gpu", INT, "1500", 100, 600000, NULL, "the same on a GPU")                                 \
+    X(generate_seconds, "generate_seconds", INT, "180", 1, 3600, NULL, "an answer that is not written by then is cut short") \
+    X(conversations, "conversations", INT, "64", 1, 4096, NULL, "conversations that are remembered, in memory")        \
+    X(conversation_bytes, "conversation_bytes", SIZE, "8M", 64 << 10, 1 << 30, NULL, "of all of them together")        \
+    X(conversation_minutes, "conversation_minutes", INT, "60", 1, 7 * 1440, NULL,                                      \
+      "a conversation is forgotten so long after its last question")                                                   \
+    X(engine_program, "engine_program", TEXT, "", 0, 1024, NULL,                                                       \
+      "another program of this version that runs the models; empty: codeaskd itself")                                  \
     X(provider, "provider", CHOICE, "auto", 0, 2, "auto|cpu|cuda", "what computes; auto: the best that opens")         \
     X(max_file_bytes, "max_file_bytes", SIZE, "2M", 1 << 10, 1 << 28, NULL, "larger files are listed, not read")       \
     X(worker_memory, "worker_memory", SIZE, "1G", 64 << 20, 1LL << 36, NULL, "address space of one worker process")    \

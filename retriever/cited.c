@@ -156,7 +156,7 @@ static void cite(struct cited *c, struct cited_source *s)
     if (!s->shown)
         s->shown = c->next_shown++;
     c->counts.valid++;
-    c->cited = true;
+    c->cited = s->cited = true;
     if (c->just_cited == s->n) {
         c->removed = true; /* said twice */
         return;

@@ -25,7 +25,8 @@ struct cited_source {
     struct str path, text;
     const char *title;    /* of its symbol; NULL */
     uint32_t first, last; /* its lines */
-    uint32_t shown;       /* the number under which it is cited; 0: not yet */
+    uint32_t shown;       /* the number under which it is cited; 0: none yet */
+    bool cited;           /* in what was written so far */
 };
 
 struct cited_counts {

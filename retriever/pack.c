@@ -345,6 +345,7 @@ static int put_earlier(struct packing *w, struct buf *out, struct err *e)
         from--;
     }
     buf_add(out, text.data ? text.data : "", text.len);
+    p->past |= text.len > 0;
     buf_release(&text);
     return rc;
 }
@@ -355,6 +356,7 @@ static void start_anew(struct pack *p)
     drop_messages(p, 0);
     drop_sources(p, 0);
     p->tokens = 0;
+    p->past = false;
     new_fence(p);
 }
 

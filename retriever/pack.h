@@ -58,7 +58,7 @@ struct pack {
     /* what the open turn began with, to take it back */
     size_t open_sources, open_messages;
     uint32_t open_tokens, open_n;
-    bool open;
+    bool open, past;           /* past: the first message tells what was said before, out of sources that may be gone */
 };
 
 struct pack_report {

@@ -60,6 +60,8 @@ struct request {
     struct arena arena;         /* the worker's; lives as long as the request */
     int64_t submitted_ns, deadline_ns /* 0: none */;
     bool stop;                  /* written under mu with __atomic; the rooms below poll it */
+    bool enough;                /* the same, and set when enough_ns is over, too: ends a step of the request, not the request */
+    int64_t enough_ns;          /* [mu] 0: none */
     /* [mu] from here */
     struct request *prev, *next; /* all requests of the service */
     struct session *session;     /* NULL: its session is gone, nothing is delivered any more */
@@ -108,6 +110,7 @@ struct jobs;
 struct models;
 struct answers;
 struct counts;
+struct conversations;
 
 struct service {
     struct service_options o;
@@ -119,6 +122,7 @@ struct service {
     struct models *models;
     struct answers *answers;
     struct counts *counts;
+    struct conversations *conversations;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;
@@ -132,7 +136,7 @@ struct service {
     uint64_t next_id;
     struct session *sessions;
     struct request *requests;
-    unsigned nrequests;
+    unsigned nrequests, writing; /* writing: those whose answer a model writes now */
     struct request *queue_first, **queue_last;
     struct request *ready_first, **ready_last;
 };
@@ -140,6 +144,7 @@ struct service {
 /* request.c: what a method may call from its worker */
 void request_emit(struct request *rq, enum event_kind kind, json_t *object /* stolen */); /* PROGRESS replaces a waiting one */
 bool request_stopped(const struct request *rq);
+void request_enough_at(struct request *rq, int64_t ns); /* rq->enough becomes true then; 0: never mind */
 /* with mu held */
 void request_emit_locked(struct request *rq, enum event_kind kind, const char *json, size_t len);
 void request_fail_locked(struct request *rq, const struct err *why);
@@ -158,6 +163,7 @@ static inline json_t *json_cstr(const char *s)
     return s ? json_text(s, __builtin_strlen(s)) : json_null();
 }
 bool text_is_utf8(const char *p, size_t n);
+json_t *text_masked(const char *text);            /* a question may hold a key that was pasted with it: found and masked as in any text */
 json_t *json_base64(const void *bytes, size_t n);
 char *json_line(json_t *object /* stolen */, size_t *len); /* compact; the caller frees */
 

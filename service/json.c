@@ -2,6 +2,9 @@
 #include "service/core.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
+#include "indexer/cut.h"
+#include "indexer/language.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,4 +82,15 @@ char *json_line(json_t *object, size_t *len)
     json_decref(object);
     *len = b.len;
     return buf_take(&b);
+}
+
+json_t *text_masked(const char *text)
+{
+    struct buf record = BUF_INIT;
+    size_t n = strlen(text);
+    char *copy = mem_str(text);
+    json_t *out = cut(&record, language_named("text"), copy, n, NULL) ? json_string("") : json_text(copy, n);
+    buf_release(&record);
+    free(copy);
+    return out;
 }

@@ -1,12 +1,14 @@
-/* ask: an answer with citations whose spans were read again from their source. */
+/* ask: an answer with citations whose spans were read again from their source; written by a model where there is one. */
 #include "service/method.h"
 
 #include "base/clock.h"
-#include "retriever/answer.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "retriever/follow.h"
 #include "service/answers.h"
-#include "service/models.h"
 #include "service/rows.h"
 #include "service/why.h"
+#include "service/writing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 static const char *const mode_name[] = {[ANSWER_EXTRACTIVE] = "extractive", [ANSWER_INSUFFICIENT] = "insufficient",
                                         [ANSWER_GENERATED] = "generated"};
 
-/* Not guessable and the same in no two homes: feedback names answers by it, conversations will. */
+/* Not guessable and the same in no two homes: feedback names answers by it. */
 static json_t *answer_id(void)
 {
     uint64_t r = 0;
@@ -40,36 +42,111 @@ static json_t *citations(const struct scope *sc, const struct answer *a)
     return rows;
 }
 
+/* The same number for the same repositories, in whatever order. */
+static uint64_t about(const struct scope *sc)
+{
+    uint64_t h = sc->n;
+    for (size_t i = 0; i < sc->n; i++)
+        h += hash64_seed(&sc->repo[i].id, sizeof sc->repo[i].id, 1);
+    return h;
+}
+
+/* The model that writes, where one is wanted and there is room for another answer: half of the workers may wait for models. */
+static struct embedder *generator(struct request *rq, const struct search_request *q, json_t *notes)
+{
+    struct service *s = rq->s;
+    struct embedder *g = NULL;
+    struct err e = {0};
+    if (q->regex || param_bool(rq, "no_generate") || !s->o.config->generate)
+        return NULL;
+    char *name = models_name(s, ROLE_ANSWER);
+    bool chosen = *name != 0;
+    free(name);
+    if (!chosen)
+        return NULL;
+    if (models_generator(&g, s, &e)) {
+        note_add(notes, "no model writes: %s", e.message);
+        return NULL;
+    }
+    pthread_mutex_lock(&s->mu);
+    bool room = s->writing < (s->nworkers + 1) / 2;
+    s->writing += room;
+    pthread_mutex_unlock(&s->mu);
+    if (room)
+        return g;
+    models_drop(s, g);
+    note_add(notes, "the model is writing other answers: the sources are quoted");
+    return NULL;
+}
+
+static void generator_done(struct request *rq, struct embedder *g)
+{
+    if (!g)
+        return;
+    pthread_mutex_lock(&rq->s->mu);
+    rq->s->writing--;
+    pthread_mutex_unlock(&rq->s->mu);
+    models_drop(rq->s, g);
+}
+
+static json_t *first_result(const struct scope *sc, const struct answer *a, const char *conversation)
+{
+    return json_pack("{so, ss, ss, so, so, sn}", "id", answer_id(), "conversation", conversation, "mode", mode_name[a->mode], "answer",
+                     json_cstr(a->markdown ? a->markdown : ""), "citations", citations(sc, a), "model");
+}
+
 int method_ask(struct request *rq, json_t **result, struct err *e)
 {
     struct scope sc;
     struct search_request q;
     struct answer a;
-    struct embedder *m = NULL;
+    struct embedder *m = NULL, *g = NULL;
+    struct conversation *talk = NULL;
+    json_t *notes = json_object(), *goes_on = json_object_get(rq->params, "continue");
     int rc = scope_open(&sc, rq, e);
-    if (rc)
+    if (rc) {
+        json_decref(notes);
         return rc;
-    int64_t began = clock_ns();
-    if ((rc = query_params(&q, &m, rq, &sc, e)) ||
-        (rc = answer_compose(&a, rq->s->retriever, &q, false, scope_source, &sc, &rq->arena, e)))
+    }
+    double began = clock_ms();
+    bool answered = false;
+    if ((rc = conversation_take(&talk, rq->s->conversations, json_string_value(goes_on), rq->who.uid, about(&sc), clock_ns(), e)) ||
+        (rc = query_params(&q, &m, rq, &sc, e)))
+        goto out;
+    const char *asked = q.text;
+    q.text = follow_question(asked, talk->searched, &rq->arena);
+    g = generator(rq, &q, notes);
+    if ((rc = answer_compose(&a, rq->s->retriever, &q, g != NULL, scope_source, &sc, &rq->arena, e)))
         goto out;
     if (!sc.note)
         sc.note = query_note(rq, &q, &sc);
-    *result = json_pack("{so, sn, ss, so, so, sn}", "id", answer_id(), "conversation", "mode", mode_name[a.mode], "answer",
-                        json_cstr(a.markdown ? a.markdown : ""), "citations", citations(&sc, &a), "model");
-    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, q.text, m ? m->model : NULL, e))) {
-        json_decref(*result);
-        *result = NULL;
+    *result = first_result(&sc, &a, talk->id);
+    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, asked, m ? m->model : NULL, e)))
         goto out;
-    }
     answer_stamp(*result, rq, &sc);
-    json_object_set_new(*result, "timings",
-                        json_pack("{sf, sf, sf, sf}", "search", a.ms_search, "compose", a.ms_compose, "verify", a.ms_verify,
-                                  "total", (double)(clock_ns() - began) / 1e6));
+    if (json_object_get(notes, "note"))
+        note_add(*result, "%s", json_string_value(json_object_get(notes, "note")));
+    json_object_set_new(*result, "timings", json_pack("{sf, sf, sf, sf}", "search", a.ms_search, "compose", a.ms_compose, "verify", a.ms_verify,
+                                                      "total", clock_ms() - began));
     if (a.dropped)
         json_object_set_new(*result, "dropped_citations", json_integer(a.dropped));
+    if (g && a.nsources) {
+        struct writing_task t = {rq, &sc, &q, &a, g->model, talk, began};
+        if ((rc = writing_do(*result, &t, e)))
+            goto out;
+    }
+    free(talk->searched);
+    talk->searched = mem_str(q.text);
+    answered = true;
     answers_keep(rq->s->answers, rq, &sc, *result);
 out:
+    if (rc) {
+        json_decref(*result);
+        *result = NULL;
+    }
+    conversation_give(rq->s->conversations, talk, answered, clock_ns());
+    generator_done(rq, g);
     models_drop(rq->s, m);
+    json_decref(notes);
     return rc;
 }

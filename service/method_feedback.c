@@ -108,18 +108,6 @@ static int expected_place(json_t **row, struct request *rq, json_t *answer, stru
     return rc;
 }
 
-/* A question may hold a key that was pasted with it. cut() finds and masks those in any text. */
-static json_t *masked(const char *text)
-{
-    struct buf record = BUF_INIT;
-    size_t n = strlen(text);
-    char *copy = mem_str(text);
-    json_t *out = cut(&record, language_named("text"), copy, n, NULL) ? json_string("") : json_text(copy, n);
-    buf_release(&record);
-    free(copy);
-    return out;
-}
-
 int method_feedback(struct request *rq, json_t **result, struct err *e)
 {
     const char *id = param_str(rq, "id"), *verdict = param_str(rq, "verdict");
@@ -134,7 +122,7 @@ int method_feedback(struct request *rq, json_t **result, struct err *e)
     }
     int rc = expected_place(&place, rq, answer, e);
     if (!rc) {
-        json_object_set_new(answer, "question", masked(json_string_value(json_object_get(answer, "question"))));
+        json_object_set_new(answer, "question", text_masked(json_string_value(json_object_get(answer, "question"))));
         json_object_set_new(answer, "ts", json_integer(clock_wall_ns() / 1000000));
         json_object_set_new(answer, "verdict", json_string(verdict));
         json_object_set_new(answer, "asker", json_integer(rq->who.uid));

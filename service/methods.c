@@ -21,6 +21,16 @@
 #define F_END {NULL, 0, FLAG_BOOL, NULL, NULL}
 
 static const struct method_flag query_flags[] = {F_SCOPE, F_FILTERS, F_LIMIT, F_TIMEOUT, F_JSON, F_END};
+static const struct method_flag ask_flags[] = {
+    {"continue", 0, FLAG_ID, "[ID]", "go on with a conversation; without ID: with this user's latest one here"},
+    {"no-generate", 0, FLAG_BOOL, NULL, "quote the sources; no model writes"},
+    F_SCOPE,
+    F_FILTERS,
+    F_LIMIT,
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag symbol_flags[] = {
     F_SCOPE,
     {"callers", 0, FLAG_BOOL, NULL, "who calls it"},
@@ -75,7 +85,11 @@ static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
     "in, and says how much is embedded."
 
 const struct method methods[] = {
-    {"ask", "QUESTION|-", "query…", "answer a question about the repository, with citations", QUERY_DETAIL, query_flags,
+    {"ask", "QUESTION|-", "query…", "answer a question about the repository, with citations",
+     QUERY_DETAIL "\n\n"
+     "Where a model that writes is chosen (`codeask model use`), the citations are shown at once and the text as it is written; what it "
+     "cites is checked, and what it invents is taken out. A conversation is kept in the daemon's memory, for an hour after its last question.",
+     ask_flags,
      .starts_daemon = true},
     {"search", "QUERY|-", "query…", "find the places in the code that fit a query best", QUERY_DETAIL, query_flags,
      .starts_daemon = true},
@@ -111,7 +125,7 @@ const struct method methods[] = {
     {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true},
     {"model list", NULL, "", "list the models that can be found", NULL, plain_flags, .once = true},
     {"model verify", "[NAME]", "name", "load a model and run it once", NULL, plain_flags, .once = true},
-    {"model use", "NAME", "name", "choose the embedding model", NULL, plain_flags, .once = true},
+    {"model use", "NAME", "name", "choose the model that embeds, or the one that writes answers", NULL, plain_flags, .once = true},
     {"backup", "DIR", "to", "copy what cannot be rebuilt into a new or empty directory",
      "The repositories, settings and feedback of state.mdb, the adapters and the configuration file, with a manifest of their hashes. "
      "The daemon goes on meanwhile. The index is not copied: it is built again out of the repositories.",

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum flag_type { FLAG_BOOL, FLAG_INT, FLAG_STRING, FLAG_STRINGS /* may be repeated */, FLAG_DIR /* resolved by the client */ };
+enum flag_type { FLAG_BOOL, FLAG_INT, FLAG_STRING, FLAG_STRINGS /* may be repeated */, FLAG_DIR, /* resolved by the client */
+    FLAG_ID /* of a conversation; it may be left out: an empty text */ };
 
 struct method_flag {
     const char *name;        /* "all-repos": --all-repos on the command line, "all_repos" in params */

@@ -10,21 +10,27 @@
 #include <string.h>
 
 #define RETRY_NS 30000000000LL /* a model that could not be opened is tried again: it may have been put there meanwhile */
-#define STATE_NAME "embed_model"
 
-struct models {
-    struct service *s;
+struct slot {
     pthread_mutex_t mu; /* held while a model opens: who needs it waits for it */
     struct embedder *now;
     struct err why;     /* of the last failure */
     int64_t failed_ns;
 };
+struct models {
+    struct service *s;
+    struct slot slot[ROLES];
+};
+
+static const char *const state_name[ROLES] = {"embed_model", "answer_model"};
+static const char *const role_name[ROLES] = {"embed", "answer"};
 
 int models_open(struct models **out, struct service *s, struct err *e)
 {
     struct models *m = mem_zero(1, sizeof *m);
     m->s = s;
-    pthread_mutex_init(&m->mu, NULL);
+    for (int i = 0; i < ROLES; i++)
+        pthread_mutex_init(&m->slot[i].mu, NULL);
     *out = m;
     const struct config *c = s->o.config;
     struct engine_options o = {
@@ -32,7 +38,7 @@ int models_open(struct models **out, struct service *s, struct err *e)
         .backend = c->provider == 1 ? "cpu" : c->provider == 2 ? "cuda" : NULL,
         .max_memory = (size_t)c->engine_memory,
     };
-    return engine_spawn(&s->engine, s->o.program, &o, e);
+    return engine_spawn(&s->engine, *c->engine_program ? c->engine_program : s->o.program, &o, e);
 }
 
 static void drop_locked(struct embedder *m)
@@ -47,43 +53,58 @@ void models_close(struct models *m)
 {
     if (!m)
         return;
-    drop_locked(m->now);
+    for (int i = 0; i < ROLES; i++)
+        drop_locked(m->slot[i].now);
     if (m->s->engine)
         engine_close(m->s->engine);
     m->s->engine = NULL;
-    pthread_mutex_destroy(&m->mu);
+    for (int i = 0; i < ROLES; i++)
+        pthread_mutex_destroy(&m->slot[i].mu);
     free(m);
 }
 
-char *models_name(struct service *s)
+char *models_name(struct service *s, enum model_role role)
 {
     struct buf b = BUF_INIT;
     struct err e;
-    if (!state_get(s->store, STATE_NAME, &b, &e) && b.len)
+    if (!state_get(s->store, state_name[role], &b, &e) && b.len)
         return buf_take(&b);
     buf_release(&b);
-    return mem_str(s->o.config->embed_model);
+    return mem_str(role == ROLE_EMBED ? s->o.config->embed_model : s->o.config->answer_model);
 }
 
-static int open_named(struct embedder **out, struct service *s, const char *name, struct err *e)
+static int number_of(struct embedder *m, struct service *s, struct err *e)
+{
+    struct txn *t = NULL;
+    const struct model_info *i = model_info(m->model);
+    int rc = store_write(&t, s->store, e);
+    if (rc)
+        return rc;
+    rc = vector_model(t, i->hash, i->dim, &m->number, e);
+    if (rc)
+        txn_end(t);
+    else
+        rc = txn_commit(t, e);
+    return rc;
+}
+
+/* role: ROLES for the one that the model is good for. */
+static int open_named(struct embedder **out, struct service *s, const char *name, enum model_role role, struct err *e)
 {
     char *path = NULL;
     struct embedder *m = mem_zero(1, sizeof *m);
-    struct txn *t = NULL;
     m->refs = 1;
     int rc = model_find(&path, s->o.paths, name, e);
     if (!rc)
         rc = model_open(&m->model, s->engine, path, e);
-    if (!rc)
-        rc = store_write(&t, s->store, e);
-    if (!rc) {
-        const struct model_info *i = model_info(m->model);
-        rc = vector_model(t, i->hash, i->dim, &m->number, e);
-        if (rc)
-            txn_end(t);
-        else
-            rc = txn_commit(t, e);
+    const struct model_info *i = rc ? NULL : model_info(m->model);
+    m->role = role != ROLES ? role : i && i->context ? ROLE_ANSWER : ROLE_EMBED;
+    if (!rc && (m->role == ROLE_ANSWER ? !i->context : !i->dim)) {
+        rc = err_set(e, ERR_UNSUPPORTED, "%s: a model of the family %s %s", i->name, i->family, m->role == ROLE_ANSWER ? "writes no text" : "embeds nothing");
+        err_hint(e, "codeask model use NAME chooses another");
     }
+    if (!rc && m->role == ROLE_EMBED)
+        rc = number_of(m, s, e);
     free(path);
     if (rc && m->model)
         model_close(m->model);
@@ -94,93 +115,112 @@ static int open_named(struct embedder **out, struct service *s, const char *name
     return rc;
 }
 
+static int take(struct embedder **out, struct service *s, enum model_role role, struct err *e)
+{
+    struct slot *x = &s->models->slot[role];
+    int rc = 0;
+    *out = NULL;
+    pthread_mutex_lock(&x->mu);
+    if (!x->now && x->failed_ns && clock_ns() - x->failed_ns < RETRY_NS) {
+        rc = x->why.code;
+        if (e)
+            *e = x->why;
+    } else if (!x->now) {
+        char *name = models_name(s, role);
+        rc = *name ? open_named(&x->now, s, name, role, &x->why) : err_set(e, ERR_NOT_FOUND, "no model is chosen");
+        x->failed_ns = rc && *name ? clock_ns() : 0;
+        if (rc && *name) {
+            log_err(LOG_WARN, role == ROLE_EMBED ? "embedding model" : "answer model", &x->why);
+            if (e)
+                *e = x->why;
+        }
+        free(name);
+    }
+    if (!rc) {
+        x->now->refs++;
+        *out = x->now;
+    }
+    pthread_mutex_unlock(&x->mu);
+    return rc;
+}
+
 int models_embedder(struct embedder **out, struct service *s, struct err *e)
 {
-    struct models *m = s->models;
-    int rc = 0;
     *out = NULL;
     if (!s->o.config->embed)
         return err_set(e, ERR_UNAVAILABLE, "embedding is switched off (embed = no)");
-    pthread_mutex_lock(&m->mu);
-    if (!m->now && m->failed_ns && clock_ns() - m->failed_ns < RETRY_NS) {
-        rc = m->why.code;
-        if (e)
-            *e = m->why;
-    } else if (!m->now) {
-        char *name = models_name(s);
-        rc = open_named(&m->now, s, name, &m->why);
-        free(name);
-        m->failed_ns = rc ? clock_ns() : 0;
-        if (rc) {
-            log_err(LOG_WARN, "embedding model", &m->why);
-            if (e)
-                *e = m->why;
-        }
-    }
-    if (!rc) {
-        m->now->refs++;
-        *out = m->now;
-    }
-    pthread_mutex_unlock(&m->mu);
-    return rc;
+    return take(out, s, ROLE_EMBED, e);
+}
+
+int models_generator(struct embedder **out, struct service *s, struct err *e)
+{
+    *out = NULL;
+    return take(out, s, ROLE_ANSWER, e);
 }
 
 void models_drop(struct service *s, struct embedder *m)
 {
     if (!m)
         return;
-    pthread_mutex_lock(&s->models->mu);
+    struct slot *x = &s->models->slot[m->role];
+    pthread_mutex_lock(&x->mu);
     drop_locked(m);
-    pthread_mutex_unlock(&s->models->mu);
+    pthread_mutex_unlock(&x->mu);
 }
 
 bool models_number(struct service *s, uint16_t *number)
 {
-    pthread_mutex_lock(&s->models->mu);
-    bool open = s->models->now != NULL;
+    struct slot *x = &s->models->slot[ROLE_EMBED];
+    pthread_mutex_lock(&x->mu);
+    bool open = x->now != NULL;
     if (open && number)
-        *number = s->models->now->number;
-    pthread_mutex_unlock(&s->models->mu);
+        *number = x->now->number;
+    pthread_mutex_unlock(&x->mu);
     return open;
 }
 
-int models_use(struct service *s, const char *name, struct err *e)
+int models_use(enum model_role *role, struct service *s, const char *name, struct err *e)
 {
-    struct models *m = s->models;
     struct embedder *fresh = NULL;
-    pthread_mutex_lock(&m->mu);
-    int rc = open_named(&fresh, s, name, e);
-    if (!rc)
-        rc = state_put(s->store, STATE_NAME, name, strlen(name), e);
+    int rc = open_named(&fresh, s, name, ROLES, e);
+    if (rc)
+        return rc;
+    struct slot *x = &s->models->slot[*role = fresh->role];
+    pthread_mutex_lock(&x->mu);
+    rc = state_put(s->store, state_name[*role], name, strlen(name), e);
     if (!rc) {
-        drop_locked(m->now);
-        m->now = fresh;
-        m->failed_ns = 0;
-    } else if (fresh) {
+        drop_locked(x->now);
+        x->now = fresh;
+        x->failed_ns = 0;
+    } else {
         drop_locked(fresh);
     }
-    pthread_mutex_unlock(&m->mu);
+    pthread_mutex_unlock(&x->mu);
     return rc;
+}
+
+static char *trouble_of(struct service *s, enum model_role role)
+{
+    struct slot *x = &s->models->slot[role];
+    pthread_mutex_lock(&x->mu);
+    char *text = !x->now && x->failed_ns ? mem_str(x->why.message) : mem_str("");
+    pthread_mutex_unlock(&x->mu);
+    return text;
 }
 
 char *models_trouble(struct service *s)
 {
-    if (!s->o.config->embed)
-        return mem_str("embedding is switched off (embed = no)");
-    pthread_mutex_lock(&s->models->mu);
-    char *text = !s->models->now && s->models->failed_ns ? mem_str(s->models->why.message) : mem_str("");
-    pthread_mutex_unlock(&s->models->mu);
-    return text;
+    return s->o.config->embed ? trouble_of(s, ROLE_EMBED) : mem_str("embedding is switched off (embed = no)");
 }
 
-json_t *models_json(struct service *s, char provider[64])
+static json_t *row_of(struct service *s, enum model_role role, char provider[64])
 {
-    char *name = models_name(s), *trouble = models_trouble(s);
-    json_t *row = json_pack("{ss, so}", "role", "embed", "name", json_cstr(name));
-    strcpy(provider, "none");
-    pthread_mutex_lock(&s->models->mu);
-    if (s->models->now) {
-        const struct model_info *i = model_info(s->models->now->model);
+    char *name = models_name(s, role), *trouble = role == ROLE_EMBED ? models_trouble(s) : trouble_of(s, role);
+    struct slot *x = &s->models->slot[role];
+    json_t *row = json_pack("{ss, so}", "role", role_name[role], "name", json_cstr(name));
+    pthread_mutex_lock(&x->mu);
+    if (x->now) {
+        const struct model_info *i = model_info(x->now->model);
         char hash[65];
         hex_of(hash, i->hash, 32);
         memcpy(provider, i->provider, sizeof i->provider);
@@ -188,13 +228,27 @@ json_t *models_json(struct service *s, char provider[64])
                                               json_cstr(i->family), "provider", json_cstr(i->provider), "dim",
                                               (json_int_t)i->dim, "max_tokens", (json_int_t)i->max_tokens, "bytes",
                                               (json_int_t)i->bytes, "sha256", hash));
+        if (i->context)
+            json_object_update_new(row, json_pack("{sI, sf}", "context", (json_int_t)i->context, "prompt_rate", (double)i->prompt_rate));
     } else {
         json_object_set_new(row, "state", json_string(*trouble ? "unavailable" : "closed"));
         if (*trouble)
             json_object_set_new(row, "message", json_cstr(trouble));
     }
-    pthread_mutex_unlock(&s->models->mu);
+    pthread_mutex_unlock(&x->mu);
     free(name);
     free(trouble);
-    return json_pack("[o]", row);
+    return row;
+}
+
+json_t *models_json(struct service *s, char provider[64])
+{
+    json_t *rows = json_array();
+    char *answers = models_name(s, ROLE_ANSWER);
+    strcpy(provider, "none");
+    json_array_append_new(rows, row_of(s, ROLE_EMBED, provider));
+    if (*answers)
+        json_array_append_new(rows, row_of(s, ROLE_ANSWER, provider));
+    free(answers);
+    return rows;
 }

@@ -1,12 +1,15 @@
-/* The embedding model: found by name, opened when it is first needed, shared by its users, replaced by `model use`. */
+/* The models, one a role: found by name, opened when first needed, shared by their users, replaced by `model use`. */
 #ifndef CODEASK_SERVICE_MODELS_H
 #define CODEASK_SERVICE_MODELS_H
 
 #include "service/core.h"
 
-struct embedder {
+enum model_role { ROLE_EMBED, ROLE_ANSWER, ROLES };
+
+struct embedder {            /* of either role */
     struct model *model;
-    uint16_t number;         /* in the store's vector tables */
+    enum model_role role;
+    uint16_t number;         /* ROLE_EMBED: in the store's vector tables */
     unsigned refs;
 };
 
@@ -16,13 +19,15 @@ void models_close(struct models *m);
 /* The embedder with one reference more, opened if need be (some hundred milliseconds); give it back with models_drop.
  * ERR_NOT_FOUND and the like when there is none: the caller goes on without, and says so. */
 int models_embedder(struct embedder **out, struct service *s, struct err *e);
-void models_drop(struct service *s, struct embedder *m);
+/* The model that writes answers; the same rules. ERR_NOT_FOUND where none is chosen. */
+int models_generator(struct embedder **out, struct service *s, struct err *e);
+void models_drop(struct service *s, struct embedder *m); /* accepts NULL */
 /* Without opening anything: false when no model is open now. number may be NULL. */
 bool models_number(struct service *s, uint16_t *number);
-/* Another name from now on: kept in state.mdb; checked by opening it. */
-int models_use(struct service *s, const char *name, struct err *e);
-/* The name in use. The caller frees it. */
-char *models_name(struct service *s);
+/* Another name from now on, for the role that the model is good for: kept in state.mdb; checked by opening it. */
+int models_use(enum model_role *role, struct service *s, const char *name, struct err *e);
+/* The name in use, "" for none. The caller frees it. */
+char *models_name(struct service *s, enum model_role role);
 /* Why there is no embedder; empty when there is one or it was not needed yet. The caller frees it. */
 char *models_trouble(struct service *s);
 json_t *models_json(struct service *s, char provider[64]);

@@ -64,6 +64,7 @@ static int check_one(const struct method *row, const char *key, json_t *v, struc
             return check_strings(key, v, e);
         case FLAG_STRING:
         case FLAG_DIR:
+        case FLAG_ID:
             return json_is_string(v) ? 0 : wrong(e, key, "a text is wanted");
         }
     }

@@ -12,6 +12,17 @@ bool request_stopped(const struct request *rq)
     return __atomic_load_n(&rq->stop, __ATOMIC_RELAXED);
 }
 
+void request_enough_at(struct request *rq, int64_t ns)
+{
+    pthread_mutex_lock(&rq->s->mu);
+    rq->enough_ns = ns;
+    if (!rq->stop)
+        __atomic_store_n(&rq->enough, false, __ATOMIC_RELAXED);
+    if (ns)
+        pthread_cond_signal(&rq->s->tick);
+    pthread_mutex_unlock(&rq->s->mu);
+}
+
 void request_ready_locked(struct request *rq)
 {
     struct service *s = rq->s;
@@ -69,6 +80,7 @@ void request_emit(struct request *rq, enum event_kind kind, json_t *object)
 void request_fail_locked(struct request *rq, const struct err *why)
 {
     __atomic_store_n(&rq->stop, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&rq->enough, true, __ATOMIC_RELAXED);
     if (!rq->terminal) {
         struct event *ev = rq->first; /* partial results that nobody took are of no use to a caller that gets an error */
         for (struct event *next; ev; ev = next) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/answers.h"
+#include "service/conversations.h"
 #include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
@@ -122,6 +123,12 @@ static void *clock_main(void *arg)
                 err_set(&e, ERR_TIMEOUT, "not ready yet");
                 request_resume_locked(rq, &e);
             }
+            if (rq->enough_ns && rq->enough_ns <= now) {
+                __atomic_store_n(&rq->enough, true, __ATOMIC_RELAXED);
+                rq->enough_ns = 0;
+            }
+            if (rq->enough_ns && rq->enough_ns < next)
+                next = rq->enough_ns;
             if (rq->deadline_ns && rq->deadline_ns < next)
                 next = rq->deadline_ns;
             if (rq->on && rq->wait_until_ns && rq->wait_until_ns < next)
@@ -154,6 +161,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->started_ns = clock_ns();
     s->answers = answers_new();
     s->counts = counts_new();
+    s->conversations = conversations_new(o->config);
     s->queue_last = &s->queue_first;
     s->ready_last = &s->ready_first;
     pthread_mutex_init(&s->mu, NULL);
@@ -270,7 +278,7 @@ void service_close(struct service *s)
     pthread_mutex_lock(&s->mu);
     s->closing = true;
     for (struct request *rq = s->requests; rq; rq = rq->next)
-        __atomic_store_n(&rq->stop, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&rq->stop, true, __ATOMIC_RELAXED), __atomic_store_n(&rq->enough, true, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&s->work);
     pthread_cond_broadcast(&s->tick);
     pthread_mutex_unlock(&s->mu);
@@ -287,6 +295,7 @@ void service_close(struct service *s)
     models_close(s->models);
     answers_free(s->answers);
     counts_free(s->counts);
+    conversations_free(s->conversations);
     retriever_close(s->retriever);
     indexer_close(s->indexer);
     store_close(s->store);

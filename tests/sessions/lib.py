@@ -163,6 +163,39 @@ class World:
             return c.hello["pid"]
 
 
+class Told:
+    """A model that says what it is told (tests/tools/scripted_engine.c), chosen in the world's configuration."""
+
+    def __init__(self, w, script="", config="", rate=2000, context=8192, name="told"):
+        self.folder = w.home / "models" / name
+        self.folder.mkdir(parents=True)
+        (self.folder / "model.safetensors").touch()
+        (self.folder / "rate").write_text(str(rate))
+        (self.folder / "context").write_text(str(context))
+        self.script(script)
+        w.config(f"embed = no\nengine_program = {BUILD}/scripted_engine\nanswer_model = {name}\n{config}")
+
+    def script(self, text, n=None):
+        """What it says to every prompt, or to the nth."""
+        (self.folder / (f"{n}.script" if n else "script")).write_text(text)
+
+    def prompt(self, n):
+        return json.loads((self.folder / f"prompt.{n}").read_text())
+
+    def prompts(self):
+        return len(list(self.folder.glob("prompt.*")))
+
+    def sources(self, n):
+        """The nth prompt's sources: number -> its section, head line first."""
+        found = {}
+        fence = self.prompt(n)["stop"]
+        for m in self.prompt(n)["messages"][1:]:
+            for part in m["text"].split(fence + " ")[1:] if m["role"] == "user" else []:
+                if part.startswith("["):
+                    found[int(part[1:part.index("]")])] = part
+        return found
+
+
 def write(root, files):
     for name, text in files.items():
         path = root / name

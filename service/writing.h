@@ -1,0 +1,29 @@
+/* An answer that a model writes, out of what the extractive one found. */
+#ifndef CODEASK_SERVICE_WRITING_H
+#define CODEASK_SERVICE_WRITING_H
+
+#include "retriever/answer.h"
+#include "service/conversations.h"
+#include "service/models.h"
+#include "service/scope.h"
+
+struct writing_task {
+    struct request *rq;
+    const struct scope *scope;
+    const struct search_request *query;
+    const struct answer *answer; /* with its sources */
+    struct model *model;
+    struct conversation *conversation;
+    double began_ms;             /* of the request: timings count from it */
+};
+
+/* Changes the result of `ask`, which holds the extractive answer: "answer", "citations", "mode", "model", "timings" and what was dropped.
+ * Parts are emitted meanwhile: {"extractive": the result as it is}, then {"delta": text} …; the deltas together are the answer's text,
+ * or where the result's mode is another than "generated" they are to be forgotten. Where no model can be had or what it wrote does
+ * not hold, the result stays extractive and its note says why. ERR_CANCELED alone is an error. */
+int writing_do(json_t *result, const struct writing_task *t, struct err *e);
+
+/* Adds a sentence to the result's "note". */
+void note_add(json_t *result, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
