@@ -155,7 +155,7 @@ int client_wait_end(struct client *c, int seconds, struct err *e)
 static int replace(struct client *c, struct err *e)
 {
     json_t *result = NULL;
-    int rc = client_call(&result, c, "stop", NULL, NULL, NULL, NULL, e);
+    int rc = client_call(&result, c, "stop", NULL, NULL, NULL, e);
     json_decref(result);
     if (!rc || rc == ERR_CRASHED || rc == ERR_UNAVAILABLE)
         rc = client_wait_end(c, REPLACING_SECONDS, e);
@@ -221,7 +221,7 @@ int client_open(struct client *c, const struct paths *p, enum meeting how, struc
     return rc;
 }
 
-int client_call(json_t **result, struct client *c, const char *method, json_t *params, client_progress on, void *arg,
+int client_call(json_t **result, struct client *c, const char *method, json_t *params, const struct client_watch *watch,
                 const volatile sig_atomic_t *interrupted, struct err *e)
 {
     struct buf b = BUF_INIT;
@@ -239,8 +239,11 @@ int client_call(json_t **result, struct client *c, const char *method, json_t *p
             break;
         json_t *m = json_loads(line, JSON_ALLOW_NUL, NULL), *v;
         if ((v = json_object_get(json_object_get(m, "params"), "progress"))) {
-            if (on)
-                on(arg, v);
+            if (watch && watch->progress)
+                watch->progress(watch->progress_arg, v);
+        } else if ((v = json_object_get(json_object_get(m, "params"), "part"))) {
+            if (watch && watch->part)
+                watch->part(watch->part_arg, v);
         } else if ((v = json_object_get(m, "result"))) {
             *result = json_incref(v);
             over = true;

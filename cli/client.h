@@ -29,10 +29,16 @@ enum meeting {
 int client_open(struct client *c, const struct paths *p, enum meeting how, struct err *e);
 void client_close(struct client *c);
 
-typedef void (*client_progress)(void *arg, json_t *progress);
+/* What is told of a request before its result; any may be NULL. */
+struct client_watch {
+    void (*progress)(void *arg, json_t *progress);
+    void *progress_arg;
+    void (*part)(void *arg, json_t *part);
+    void *part_arg;
+};
 /* One request; params is borrowed. result: a new reference. ERR_CANCELED when *interrupted became non-zero.
  * ERR_CRASHED when the connection ended before the answer. */
-int client_call(json_t **result, struct client *c, const char *method, json_t *params, client_progress on, void *arg,
+int client_call(json_t **result, struct client *c, const char *method, json_t *params, const struct client_watch *watch,
                 const volatile sig_atomic_t *interrupted, struct err *e);
 /* Waits until the daemon has closed the connection: then it has ended. */
 int client_wait_end(struct client *c, int seconds, struct err *e);

@@ -62,8 +62,9 @@ void progress_show(void *progress, json_t *o)
     if (now - p->began_ns < PATIENCE_NS || now - p->drawn_ns < REDRAW_NS)
         return;
     p->drawn_ns = now;
-    bool texts = !strcmp(stage, "embedding");
-    double all = number(o, texts ? "texts" : "files"), done = number(o, texts ? "texts_done" : "files_done");
+    bool texts = !strcmp(stage, "embedding"), tokens = !strcmp(stage, "reading");
+    double all = number(o, texts ? "texts" : tokens ? "tokens" : "files");
+    double done = number(o, texts ? "texts_done" : tokens ? "tokens_done" : "files_done");
     double seconds = number(o, "seconds"), bytes = number(o, "bytes_done"), total = number(o, "bytes");
     double share = total > 0 && !texts ? bytes / total : all > 0 ? done / all : 0;
     char size[32];
@@ -75,7 +76,7 @@ void progress_show(void *progress, json_t *o)
     if (all > 0) {
         buf_adds(&b, "  ");
         bar(&b, share, p->color);
-        buf_addf(&b, "  %.0f/%.0f %s", done, all, texts ? "texts" : "files");
+        buf_addf(&b, "  %.0f/%.0f %s", done, all, texts ? "texts" : tokens ? "tokens of sources" : "files");
         if (seconds > 0.5 && bytes > 0 && !texts)
             buf_addf(&b, "  %s/s", human_bytes(size, bytes / seconds));
         if (seconds > 0.5 && texts)

@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/show.h"
+#include "cli/stream.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -112,20 +113,21 @@ static void wire_name(char out[64], const char *name)
 }
 
 /* Sends the request; a daemon that makes room for a newer one, or dies, is asked again once. */
-static int ask_daemon(json_t **result, const struct command *c, const struct paths *p, struct client *cl, struct err *e)
+static int ask_daemon(json_t **result, const struct command *c, const struct paths *p, struct client *cl, struct stream *stream, struct err *e)
 {
-    struct progress bar;
+    struct progress *bar = stream->bar;
+    struct client_watch watch = {progress_show, bar, c->json ? NULL : stream_part, stream};
     char method[64];
     int rc = 0;
     enum meeting how = c->row->starts_daemon ? MEET_START : !strcmp(c->row->name, "stop") ? MEET_STOP : MEET_RUNNING;
     wire_name(method, c->row->name);
-    progress_open(&bar);
+    progress_open(bar);
     for (int attempt = 0; attempt < 2; attempt++) {
         rc = client_open(cl, p, how, e);
         if (!rc)
-            rc = client_call(result, cl, method, c->params, progress_show, &bar, &interrupted, e);
-        progress_close(&bar);
-        if (!rc || !c->row->starts_daemon || (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE))
+            rc = client_call(result, cl, method, c->params, &watch, &interrupted, e);
+        progress_close(bar);
+        if (!rc || stream->first || !c->row->starts_daemon || (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE))
             break;
         client_close(cl);
         nanosleep(&(struct timespec){0, 100000000}, NULL);
@@ -145,10 +147,13 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     struct err e = {0};
     struct buf out = BUF_INIT;
     json_t *result = NULL;
+    struct progress bar;
+    struct stream stream;
     int status = 2;
+    stream_open(&stream, l, &bar, stdout);
     int rc = c->reads_stdin ? read_stdin(c->params, &e) : 0;
     if (!rc)
-        rc = ask_daemon(&result, c, p, &cl, &e);
+        rc = ask_daemon(&result, c, p, &cl, &stream, &e);
     bool away = rc == ERR_UNAVAILABLE && cl.fd < 0 && !c->row->starts_daemon;
     if (away && c->row->once) {
         char method[64];
@@ -159,7 +164,7 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     if (!rc && !strcmp(c->row->name, "stop"))
         rc = client_wait_end(&cl, 60, &e);
     if (rc == ERR_CANCELED && interrupted) {
-        fputs("codeask: stopped waiting; indexing goes on in the background (codeask status)\n", stderr);
+        fputs(stream.first ? "\ncodeask: stopped\n" : "codeask: stopped waiting; indexing goes on in the background (codeask status)\n", stderr);
         status = EXIT_INTERRUPTED;
     } else if (away) {
         status = not_running(c, &e);
@@ -170,6 +175,9 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
         buf_addf(&out, "%s\n", text);
         free(text);
         status = result_status(c->row, result);
+    } else if (stream.first) {
+        stream_end(&stream, &out, result);
+        status = result_status(c->row, result);
     } else {
         status = show_result(&out, l, c->row, result);
     }
@@ -177,6 +185,7 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
         status = 2;
     client_close(&cl);
     json_decref(result);
+    stream_release(&stream);
     buf_release(&out);
     return status;
 }

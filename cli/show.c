@@ -58,7 +58,7 @@ void put_freshness(struct buf *out, json_t *f)
 /* -- places --------------------------------------------------------------------------------------------------------------- */
 
 /* repo is named only where results come from several. */
-static bool many_repos(json_t *rows)
+bool many_repos(json_t *rows)
 {
     size_t i;
     json_t *row;
@@ -211,7 +211,7 @@ static void put_snippet(struct buf *out, const struct look *l, json_t *row, cons
 }
 
 /* What marks a place as not committed; in a directory without git nothing is. */
-static void put_uncommitted(struct buf *out, const struct look *l, json_t *row, json_t *answer)
+void put_uncommitted(struct buf *out, const struct look *l, json_t *row, json_t *answer)
 {
     json_t *f = json_object_get(answer, "freshness");
     if (json_is_null(json_object_get(row, "commit")) && json_is_true(json_object_get(f, "dirty")))
@@ -278,7 +278,7 @@ static void put_row(struct buf *out, const struct look *l, json_t *row, json_t *
     put_explain(out, l, row);
 }
 
-static void put_note(struct buf *out, const struct look *l, json_t *r)
+void put_note(struct buf *out, const struct look *l, json_t *r)
 {
     if (!*text_of(r, "note"))
         return;
@@ -307,39 +307,6 @@ static void show_search(struct buf *out, const struct look *l, json_t *r)
         buf_addc(out, '\n');
         buf_release(&f);
     }
-    put_note(out, l, r);
-}
-
-static void show_ask(struct buf *out, const struct look *l, json_t *r)
-{
-    json_t *cites = json_object_get(r, "citations"), *c;
-    const char *answer = text_of(r, "answer");
-    bool repo = many_repos(cites);
-    size_t i;
-    put_markdown(out, l, answer, strlen(answer));
-    json_array_foreach(cites, i, c) {
-        if (!i) {
-            buf_addc(out, '\n');
-            if (!l->color)
-                buf_adds(out, "Sources:\n");
-        }
-        put_styled(out, l, STYLE_CITE, "[%lld]", (long long)int_of(c, "n"));
-        buf_addc(out, ' ');
-        put_place(out, l, c, repo, true);
-        if (*text_of(c, "symbol"))
-            put_styled(out, l, STYLE_DIM, "  %s", text_of(c, "symbol"));
-        put_uncommitted(out, l, c, r);
-        buf_addc(out, '\n');
-    }
-    struct buf f = BUF_INIT;
-    put_freshness(&f, json_object_get(r, "freshness"));
-    buf_addc(out, '\n');
-    put_styled(out, l, STYLE_DIM, "%s · %s · %.0f ms", text_of(r, "mode"), f.data ? f.data : "",
-               json_number_value(json_object_get(json_object_get(r, "timings"), "total")));
-    buf_addc(out, '\n');
-    if (l->tty)
-        put_styled(out, l, STYLE_DIM, "was this right? codeask feedback %s good|bad\n", text_of(r, "id"));
-    buf_release(&f);
     put_note(out, l, r);
 }
 

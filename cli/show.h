@@ -21,6 +21,13 @@ void show_models(struct buf *out, const struct look *l, json_t *r);
 /* show_history.c */
 void show_history(struct buf *out, const struct look *l, json_t *r);
 
+/* show_ask.c */
+void show_ask(struct buf *out, const struct look *l, json_t *r);
+/* The same for a result of which a part was shown before: its text, and all of these citations (NULL: none). */
+void show_ask_rest(struct buf *out, const struct look *l, json_t *r, bool text_shown, json_t *listed);
+/* One citation a line; those whose n is in except (rows as these) are left out. Returns how many. */
+size_t put_citations(struct buf *out, const struct look *l, json_t *rows, json_t *answer, json_t *except);
+
 /* show_tour.c */
 void show_tour(struct buf *out, const struct look *l, json_t *r);
 
@@ -29,6 +36,10 @@ void put_place(struct buf *out, const struct look *l, json_t *row, bool repo, bo
 const char *text_of(json_t *o, const char *key);  /* "" when absent */
 int64_t int_of(json_t *o, const char *key);
 void put_freshness(struct buf *out, json_t *freshness); /* "3f2a91c +2 uncommitted · 64% embedded" */
+
+bool many_repos(json_t *rows);                    /* then a place names its repository */
+void put_uncommitted(struct buf *out, const struct look *l, json_t *row, json_t *answer);
+void put_note(struct buf *out, const struct look *l, json_t *r);
 
 /* help.c */
 void show_help(struct buf *out, const struct look *l, const struct method *row);
