@@ -102,5 +102,5 @@ void stream_end(struct stream *s, struct buf *out, json_t *result)
         show_first(s, s->text.len);
     if (!stands && s->wrote)
         put_styled(out, s->look, STYLE_WARN, "\n\nThis is taken back: its sources do not support it.\n\n");
-    show_ask_rest(out, s->look, result, stands && s->wrote, stands ? listed : NULL);
+    show_ask_rest(out, s->look, result, stands && s->wrote, stands || !s->wrote ? listed : NULL);
 }

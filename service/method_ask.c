@@ -51,21 +51,25 @@ static uint64_t about(const struct scope *sc)
     return h;
 }
 
-/* The model that writes, where one is wanted and there is room for another answer: half of the workers may wait for models. */
-static struct embedder *generator(struct request *rq, const struct search_request *q, json_t *notes)
+/* Whether a model is to write, if it can be had. */
+static bool writes(struct request *rq, const struct search_request *q)
+{
+    if (q->regex || param_bool(rq, "no_generate") || !rq->s->o.config->generate)
+        return false;
+    char *name = models_name(rq->s, ROLE_ANSWER);
+    bool chosen = *name != 0;
+    free(name);
+    return chosen;
+}
+
+/* That model, where there is room for another answer: half of the workers may wait for models. NULL: the note says why. */
+static struct embedder *generator(json_t *result, struct request *rq)
 {
     struct service *s = rq->s;
     struct embedder *g = NULL;
     struct err e = {0};
-    if (q->regex || param_bool(rq, "no_generate") || !s->o.config->generate)
-        return NULL;
-    char *name = models_name(s, ROLE_ANSWER);
-    bool chosen = *name != 0;
-    free(name);
-    if (!chosen)
-        return NULL;
     if (models_generator(&g, s, &e)) {
-        note_add(notes, "no model writes: %s", e.message);
+        note_add(result, "no model writes: %s", e.message);
         return NULL;
     }
     pthread_mutex_lock(&s->mu);
@@ -75,18 +79,34 @@ static struct embedder *generator(struct request *rq, const struct search_reques
     if (room)
         return g;
     models_drop(s, g);
-    note_add(notes, "the model is writing other answers: the sources are quoted");
+    note_add(result, "the model is writing other answers: the sources are quoted");
     return NULL;
 }
 
 static void generator_done(struct request *rq, struct embedder *g)
 {
-    if (!g)
-        return;
     pthread_mutex_lock(&rq->s->mu);
     rq->s->writing--;
     pthread_mutex_unlock(&rq->s->mu);
     models_drop(rq->s, g);
+}
+
+/* The extractive answer goes out before the model reads; before it is opened, too, which may take long. */
+static int write_answer(struct writing_task *t, json_t *result, struct err *e)
+{
+    struct request *rq = t->rq;
+    bool closed = models_closed(rq->s, ROLE_ANSWER);
+    if (closed)
+        request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
+    struct embedder *g = generator(result, rq);
+    if (!g)
+        return 0;
+    if (!closed)
+        request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
+    t->model = g->model;
+    int rc = writing_do(result, t, e);
+    generator_done(rq, g);
+    return rc;
 }
 
 static json_t *first_result(const struct scope *sc, const struct answer *a, const char *conversation)
@@ -100,14 +120,12 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
     struct scope sc;
     struct search_request q;
     struct answer a;
-    struct embedder *m = NULL, *g = NULL;
+    struct embedder *m = NULL;
     struct conversation *talk = NULL;
-    json_t *notes = json_object(), *goes_on = json_object_get(rq->params, "continue");
+    json_t *goes_on = json_object_get(rq->params, "continue");
     int rc = scope_open(&sc, rq, e);
-    if (rc) {
-        json_decref(notes);
+    if (rc)
         return rc;
-    }
     double began = clock_ms();
     bool answered = false;
     if ((rc = conversation_take(&talk, rq->s->conversations, json_string_value(goes_on), rq->who.uid, about(&sc), clock_ns(), e)) ||
@@ -115,8 +133,8 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         goto out;
     const char *asked = q.text;
     q.text = follow_question(asked, talk->searched, &rq->arena);
-    g = generator(rq, &q, notes);
-    if ((rc = answer_compose(&a, rq->s->retriever, &q, g != NULL, scope_source, &sc, &rq->arena, e)))
+    bool written = writes(rq, &q);
+    if ((rc = answer_compose(&a, rq->s->retriever, &q, written, scope_source, &sc, &rq->arena, e)))
         goto out;
     if (!sc.note)
         sc.note = query_note(rq, &q, &sc);
@@ -124,17 +142,13 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
     if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, asked, m ? m->model : NULL, e)))
         goto out;
     answer_stamp(*result, rq, &sc);
-    if (json_object_get(notes, "note"))
-        note_add(*result, "%s", json_string_value(json_object_get(notes, "note")));
     json_object_set_new(*result, "timings", json_pack("{sf, sf, sf, sf}", "search", a.ms_search, "compose", a.ms_compose, "verify", a.ms_verify,
                                                       "total", clock_ms() - began));
     if (a.dropped)
         json_object_set_new(*result, "dropped_citations", json_integer(a.dropped));
-    if (g && a.nsources) {
-        struct writing_task t = {rq, &sc, &q, &a, g->model, talk, began};
-        if ((rc = writing_do(*result, &t, e)))
-            goto out;
-    }
+    struct writing_task task = {.rq = rq, .scope = &sc, .query = &q, .answer = &a, .conversation = talk, .began_ms = began};
+    if (written && a.nsources && (rc = write_answer(&task, *result, e)))
+        goto out;
     free(talk->searched);
     talk->searched = mem_str(q.text);
     answered = true;
@@ -145,8 +159,6 @@ out:
         *result = NULL;
     }
     conversation_give(rq->s->conversations, talk, answered, clock_ns());
-    generator_done(rq, g);
     models_drop(rq->s, m);
-    json_decref(notes);
     return rc;
 }

@@ -168,6 +168,16 @@ void models_drop(struct service *s, struct embedder *m)
     pthread_mutex_unlock(&x->mu);
 }
 
+bool models_closed(struct service *s, enum model_role role)
+{
+    struct slot *x = &s->models->slot[role];
+    if (pthread_mutex_trylock(&x->mu)) /* being opened */
+        return true;
+    bool closed = !x->now && !(x->failed_ns && clock_ns() - x->failed_ns < RETRY_NS);
+    pthread_mutex_unlock(&x->mu);
+    return closed;
+}
+
 bool models_number(struct service *s, uint16_t *number)
 {
     struct slot *x = &s->models->slot[ROLE_EMBED];

@@ -22,6 +22,8 @@ int models_embedder(struct embedder **out, struct service *s, struct err *e);
 /* The model that writes answers; the same rules. ERR_NOT_FOUND where none is chosen. */
 int models_generator(struct embedder **out, struct service *s, struct err *e);
 void models_drop(struct service *s, struct embedder *m); /* accepts NULL */
+/* To take it means to open it, or to wait until it is open. */
+bool models_closed(struct service *s, enum model_role role);
 /* Without opening anything: false when no model is open now. number may be NULL. */
 bool models_number(struct service *s, uint16_t *number);
 /* Another name from now on, for the role that the model is good for: kept in state.mdb; checked by opening it. */

@@ -312,7 +312,6 @@ int writing_do(json_t *result, const struct writing_task *t, struct err *e)
     struct pack_budget b = budget_of(t->rq->s->o.config, m);
     const char *answer = json_string_value(json_object_get(result, "answer"));
     size_t prefix = strlen(answer) - strlen(t->answer->markdown); /* commits are told of before it */
-    request_emit(t->rq, EVENT_PART, json_pack("{sO}", "extractive", result));
     double began = clock_ms(), verified = 0;
     int rc = look_again(t, &why);
     verified = clock_ms() - began;

@@ -18,9 +18,9 @@ struct writing_task {
 };
 
 /* Changes the result of `ask`, which holds the extractive answer: "answer", "citations", "mode", "model", "timings" and what was dropped.
- * Parts are emitted meanwhile: {"extractive": the result as it is}, then {"delta": text} …; the deltas together are the answer's text,
- * or where the result's mode is another than "generated" they are to be forgotten. Where no model can be had or what it wrote does
- * not hold, the result stays extractive and its note says why. ERR_CANCELED alone is an error. */
+ * Parts are emitted meanwhile: {"delta": text} …; together they are the answer's text, or where the result's mode is another than
+ * "generated" they are to be forgotten. Where nothing comes, or what came does not hold, the result stays extractive and its note says
+ * why. ERR_CANCELED alone is an error. */
 int writing_do(json_t *result, const struct writing_task *t, struct err *e);
 
 /* Adds a sentence to the result's "note". */

@@ -273,6 +273,27 @@ def test_conversations_without_a_model(w):
     assert r["error"]["code"] == "not_found"
 
 
+def test_with_history(w):
+    """A question why: the commits stay in front, with their own citations; numbers do not collide."""
+    repo = w.repo()
+    write(repo, {"src/retry.py": SOURCES["src/retry.py"].replace("2 ** attempt", "3 ** attempt")})
+    w.git(repo, "commit", "-qam", "Wait longer between attempts of the retry policy\n\nServers that recover were flooded by retries.")
+    told = Told(w)
+    question = "why do we wait longer between attempts of the retry policy?"
+    w.run("index", cwd=repo)
+    learn(w, told, repo, question)
+    policy = number(told, "src/retry.py")
+    told.script(f"say The `delay` of RetryPolicy grows [{policy}].")
+    with Rpc(w.socket) as c:
+        seen, end = events(c, 1, query=question, dir=str(repo))
+    o = end["result"]
+    assert o["mode"] == "generated" and "flooded" in o["answer"] and o["answer"].index("## History") < o["answer"].index("grows"), o
+    assert "".join(e["part"]["delta"] for e in seen if "delta" in e.get("part", {})) == o["answer"]
+    numbers = [r["n"] for r in o["citations"]]
+    assert len(set(numbers)) == len(numbers) and any("reason_commit" in r for r in o["citations"]) and any("reason_commit" not in r for r in o["citations"])
+    assert set(re.findall(r"\[(\d+)\]", o["answer"])) == {str(n) for n in numbers}
+
+
 def test_shown_in_a_pipe(w):
     repo = w.repo()
     told = Told(w)
