@@ -54,7 +54,22 @@ static void tiny_write(const char *folder, const char *name, const void *bytes, 
         fail_msg("%s", e.message);
 }
 
-/* model.safetensors with every tensor of the list: [name, shape, scale, shift]. */
+/* One of the list's: [name, shape, scale, shift]. The caller frees. */
+static float *tiny_draw(const json_t *t, size_t *n)
+{
+    const json_t *shape = json_array_get(t, 1);
+    double scale = json_number_value(json_array_get(t, 2)), shift = json_number_value(json_array_get(t, 3));
+    uint64_t stream = tiny_fnv(json_string_value(json_array_get(t, 0)));
+    *n = 1;
+    for (size_t d = 0; d < json_array_size(shape); d++)
+        *n *= (size_t)json_integer_value(json_array_get(shape, d));
+    float *x = mem_alloc(*n * sizeof *x);
+    for (size_t i = 0; i < *n; i++)
+        x[i] = (float)(shift + scale * tiny_number(stream, i));
+    return x;
+}
+
+/* model.safetensors with every tensor of the list. */
 static void tiny_weights(const char *folder, const json_t *tensors)
 {
     struct buf head = BUF_INIT, data = BUF_INIT, all = BUF_INIT;
@@ -62,19 +77,13 @@ static void tiny_weights(const char *folder, const json_t *tensors)
     for (size_t i = 0; i < json_array_size(tensors); i++) {
         const json_t *t = json_array_get(tensors, i), *shape = json_array_get(t, 1);
         const char *name = json_string_value(json_array_get(t, 0));
-        double scale = json_number_value(json_array_get(t, 2)), shift = json_number_value(json_array_get(t, 3));
-        size_t n = 1, from = data.len;
+        size_t n, from = data.len;
         buf_addf(&head, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? "," : "", name);
-        for (size_t d = 0; d < json_array_size(shape); d++) {
-            size_t size = (size_t)json_integer_value(json_array_get(shape, d));
-            buf_addf(&head, "%s%zu", d ? "," : "", size);
-            n *= size;
-        }
-        uint64_t stream = tiny_fnv(name);
-        for (size_t j = 0; j < n; j++) {
-            float x = (float)(shift + scale * tiny_number(stream, j));
-            buf_add(&data, (const char *)&x, sizeof x);
-        }
+        for (size_t d = 0; d < json_array_size(shape); d++)
+            buf_addf(&head, "%s%zu", d ? "," : "", (size_t)json_integer_value(json_array_get(shape, d)));
+        float *x = tiny_draw(t, &n);
+        buf_add(&data, (const char *)x, n * sizeof *x);
+        free(x);
         buf_addf(&head, "],\"data_offsets\":[%zu,%zu]}", from, data.len);
     }
     buf_addf(&head, "}");

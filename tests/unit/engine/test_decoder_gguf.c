@@ -1,0 +1,223 @@
+/* GGUF files of Llama (whose rows of queries and keys a converter reorders, and whose scaling is a tensor) and of Qwen3, written here
+ * from the same drawn weights: the same logits as transformers gives. tests/parity/decoder_llama.py does it for all, beside llama.cpp. */
+#include "tests/unit/engine/tiny_decoder.h"
+
+#define ALIGNMENT 32
+enum { GGUF_UINT32 = 4, GGUF_FLOAT32 = 6, GGUF_STRING = 8 };
+
+static const struct {
+    const char *hf, *gguf;
+} names[] = {
+    {"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"},
+    {"input_layernorm", "attn_norm"}, {"post_attention_layernorm", "ffn_norm"}, {"self_attn.q_proj", "attn_q"},
+    {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"}, {"self_attn.o_proj", "attn_output"},
+    {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"}, {"mlp.gate_proj", "ffn_gate"},
+    {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"},
+};
+
+struct gguf {
+    struct buf keys, infos, data;
+    uint64_t nkeys, ntensors;
+    const char *arch;
+};
+
+static void add_string(struct buf *b, const char *s)
+{
+    uint64_t n = strlen(s);
+    buf_add(b, (const char *)&n, sizeof n);
+    buf_add(b, s, n);
+}
+
+static void add_key(struct gguf *g, const char *key, uint32_t type, const void *value)
+{
+    char full[100];
+    bool general = strncmp(key, "general.", 8) == 0;
+    snprintf(full, sizeof full, "%s%s%s", general ? "" : g->arch, general ? "" : ".", key);
+    add_string(&g->keys, full);
+    buf_add(&g->keys, (const char *)&type, sizeof type);
+    if (type == GGUF_STRING)
+        add_string(&g->keys, value);
+    else
+        buf_add(&g->keys, value, 4);
+    g->nkeys++;
+}
+
+static void add_tensor(struct gguf *g, const char *name, const float *x, const uint64_t *shape, uint32_t rank)
+{
+    uint64_t n = 1, at = g->data.len;
+    uint32_t f32 = 0;
+    add_string(&g->infos, name);
+    buf_add(&g->infos, (const char *)&rank, sizeof rank);
+    for (uint32_t d = rank; d-- > 0;) { /* innermost first */
+        buf_add(&g->infos, (const char *)&shape[d], sizeof *shape);
+        n *= shape[d];
+    }
+    buf_add(&g->infos, (const char *)&f32, sizeof f32);
+    buf_add(&g->infos, (const char *)&at, sizeof at);
+    buf_add(&g->data, (const char *)x, n * sizeof *x);
+    while (g->data.len % ALIGNMENT)
+        buf_add(&g->data, "", 1);
+    g->ntensors++;
+}
+
+/* Halves of a head's rows become pairs. */
+static void reorder(float *x, uint64_t rows, uint64_t k, uint64_t head)
+{
+    float *to = mem_alloc(rows * k * sizeof *to);
+    for (uint64_t r = 0; r < rows; r++) {
+        uint64_t in = r % head, from = r - in + in / 2 + in % 2 * (head / 2);
+        memcpy(to + r * k, x + from * k, k * sizeof *x);
+    }
+    memcpy(x, to, rows * k * sizeof *x);
+    free(to);
+}
+
+static void add_drawn(struct gguf *g, const json_t *t, uint64_t head)
+{
+    const char *name = json_string_value(json_array_get(t, 0));
+    const json_t *shape = json_array_get(t, 1);
+    uint64_t dims[2] = {0};
+    size_t n;
+    unsigned layer = 0;
+    bool inside = sscanf(name, "model.layers.%u.", &layer) == 1;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *at = strstr(name, names[i].hf);
+        char full[100];
+        if (!at || at[strlen(names[i].hf)] != '.' || (!inside && at != name))
+            continue;
+        for (size_t d = 0; d < json_array_size(shape); d++)
+            dims[d] = (uint64_t)json_integer_value(json_array_get(shape, d));
+        float *x = tiny_draw(t, &n);
+        if (strcmp(g->arch, "llama") == 0 && (strstr(name, "q_proj") || strstr(name, "k_proj")))
+            reorder(x, dims[0], dims[1], head);
+        if (inside)
+            snprintf(full, sizeof full, "blk.%u.%s.weight", layer, names[i].gguf);
+        else
+            snprintf(full, sizeof full, "%s.weight", names[i].gguf);
+        add_tensor(g, full, x, dims, (uint32_t)json_array_size(shape));
+        free(x);
+        return;
+    }
+    fail_msg("no name for %s", name);
+}
+
+static void add_settings(struct gguf *g, const json_t *c)
+{
+    static const struct {
+        const char *gguf, *hf;
+    } sizes[] = {{"context_length", "max_position_embeddings"}, {"embedding_length", "hidden_size"}, {"block_count", "num_hidden_layers"},
+                 {"feed_forward_length", "intermediate_size"}, {"attention.head_count", "num_attention_heads"},
+                 {"attention.head_count_kv", "num_key_value_heads"}, {"attention.key_length", "head_dim"},
+                 {"attention.value_length", "head_dim"}, {"rope.dimension_count", "head_dim"}};
+    float eps = (float)json_number_value(json_object_get(c, "rms_norm_eps"));
+    float base = (float)json_number_value(json_object_get(json_object_get(c, "rope_parameters"), "rope_theta"));
+    add_key(g, "general.architecture", GGUF_STRING, g->arch);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint32_t v = (uint32_t)json_integer_value(json_object_get(c, sizes[i].hf));
+        add_key(g, sizes[i].gguf, GGUF_UINT32, &v);
+    }
+    add_key(g, "attention.layer_norm_rms_epsilon", GGUF_FLOAT32, &eps);
+    add_key(g, "rope.freq_base", GGUF_FLOAT32, &base);
+}
+
+/* llama3's scaling as its converter writes it: by what each frequency is divided. */
+static void add_divisors(struct gguf *g, const json_t *c, uint64_t head)
+{
+    const json_t *rope = json_object_get(c, "rope_parameters");
+    float divide[64];
+    double low = json_number_value(json_object_get(rope, "low_freq_factor")), high = json_number_value(json_object_get(rope, "high_freq_factor"));
+    for (uint64_t i = 0; i < head / 2; i++) {
+        double f = pow(json_number_value(json_object_get(rope, "rope_theta")), -2.0 * (double)i / (double)head);
+        double turns = json_number_value(json_object_get(rope, "original_max_position_embeddings")) * f / (2 * M_PI);
+        double smooth = fmin(fmax((turns - low) / (high - low), 0), 1);
+        divide[i] = (float)(1 / ((1 - smooth) / json_number_value(json_object_get(rope, "factor")) + smooth));
+    }
+    add_tensor(g, "rope_freqs.weight", divide, (uint64_t[]){head / 2}, 1);
+}
+
+static void write_gguf(const struct tiny *t, const char *model, const char *path)
+{
+    struct gguf g = {.keys = BUF_INIT, .infos = BUF_INIT, .data = BUF_INIT, .arch = model};
+    struct buf all = BUF_INIT;
+    struct err e;
+    char source[500];
+    json_error_t error;
+    uint32_t version = 3;
+    snprintf(source, sizeof source, TEST_SOURCE_DIR "/tests/parity/decoders/%s.json", model);
+    json_t *root = json_load_file(source, 0, &error), *config = json_object_get(root, "config"), *tensors = json_object_get(root, "tensors");
+    assert_non_null(root);
+    uint64_t head = (uint64_t)json_integer_value(json_object_get(config, "head_dim"));
+    add_settings(&g, config);
+    for (size_t i = 0; i < json_array_size(tensors); i++)
+        add_drawn(&g, json_array_get(tensors, i), head);
+    if (strcmp(model, "llama") == 0)
+        add_divisors(&g, config, head);
+    buf_add(&all, "GGUF", 4);
+    buf_add(&all, (const char *)&version, 4);
+    buf_add(&all, (const char *)&g.ntensors, 8);
+    buf_add(&all, (const char *)&g.nkeys, 8);
+    buf_add(&all, g.keys.data, g.keys.len);
+    buf_add(&all, g.infos.data, g.infos.len);
+    while (all.len % ALIGNMENT)
+        buf_add(&all, "", 1);
+    buf_add(&all, g.data.data, g.data.len);
+    assert_int_equal(file_write(path, all.data, all.len, 0600, &e), 0);
+    json_decref(root);
+    buf_release(&g.keys);
+    buf_release(&g.infos);
+    buf_release(&g.data);
+    buf_release(&all);
+}
+
+static void one(const char *model)
+{
+    struct tiny t;
+    struct err e;
+    struct model_file *file;
+    struct decoder *d = NULL;
+    struct sequence *s;
+    void *dev;
+    char path[200];
+    uint32_t n, from;
+    double worst = 0, top = 0;
+    tiny_open(&t, model);
+    snprintf(path, sizeof path, "%s/model.gguf", t.folder);
+    write_gguf(&t, model, path);
+    assert_int_equal(backend_cpu.open(&dev, &(struct device_options){0}, &e), 0);
+    if (model_file_open(&file, path, &e) || decoder_new(&d, file, &backend_cpu, dev, &(struct decoder_options){.exact = true}, &e))
+        fail_msg("%s: %s", model, e.message);
+    n = t.length[t.sequences - 1];
+    from = t.rows - n;
+    float *got = mem_alloc((size_t)n * t.vocab * sizeof *got);
+    assert_int_equal(sequence_new(&s, d, &e), 0);
+    assert_int_equal(decoder_step(d, &(struct step_part){s, t.token + from, n, n}, 1, got, &e), 0);
+    for (size_t i = 0; i < (size_t)n * t.vocab; i++) {
+        worst = fmax(worst, fabs((double)got[i] - t.want[(size_t)from * t.vocab + i]));
+        top = fmax(top, fabs((double)got[i]));
+    }
+    if (!(worst <= 2e-4 * top))
+        fail_msg("%s: largest difference %g of %g", model, worst, top);
+    sequence_free(s);
+    decoder_free(d);
+    model_file_close(file);
+    backend_cpu.close(dev);
+    unlink(path);
+    free(got);
+    tiny_close(&t);
+}
+
+static void llama(void **state)
+{
+    one("llama");
+}
+
+static void qwen3(void **state)
+{
+    one("qwen3");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(llama), cmocka_unit_test(qwen3)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
