@@ -42,6 +42,10 @@ static void put_scales(const struct held *h, uint8_t *head, uint8_t *scales, uin
     case SCALE_E8M0:
         scales[n] = s->scale[0];
         break;
+    case SCALE_PLAIN: /* made of held blocks, in registers */
+    case SCALE_PLAIN_MIN:
+    case SCALE_PLAIN16:
+        break;
     }
 }
 
@@ -112,6 +116,10 @@ void held_values(const struct held *h, const void *panel, uint32_t block, uint32
             break;
         case SCALE_E4M3:
             scale[half] = f32_from_e4m3(at.scales[half * PANEL + n]) / 2;
+            break;
+        case SCALE_PLAIN:
+        case SCALE_PLAIN_MIN:
+        case SCALE_PLAIN16:
             break;
         }
     for (uint32_t k = 0; k < QUANT_BLOCK; k++)

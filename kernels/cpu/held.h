@@ -27,6 +27,10 @@ enum scales {
     SCALE_K16,     /* int8 [2][PANEL], times d: of 16 inputs each */
     SCALE_E8M0,    /* uint8 [PANEL], times 1/2: the table holds twice the values */
     SCALE_E4M3,    /* uint8 [2][PANEL], times 1/2: of 16 inputs each */
+    /* of blocks unpacked to 8 bits: fp32 [2][PANEL] */
+    SCALE_PLAIN,     /* the second unused */
+    SCALE_PLAIN_MIN, /* scale, least value */
+    SCALE_PLAIN16,   /* of 16 inputs each */
 };
 
 struct held {
@@ -59,7 +63,10 @@ static const uint8_t held_e2m1[16] = {128, 129, 130, 131, 132, 134, 136, 140, 12
 /* All inline: kernels call them with constants. */
 static inline size_t held_scale_bytes(const struct held *h)
 {
-    return h->scales == SCALE_F16_MIN ? 4 * PANEL : h->scales == SCALE_K || h->scales == SCALE_E8M0 ? PANEL : 2 * PANEL;
+    return h->scales >= SCALE_PLAIN                               ? 8 * PANEL
+           : h->scales == SCALE_F16_MIN                           ? 4 * PANEL
+           : h->scales == SCALE_K || h->scales == SCALE_E8M0      ? PANEL
+                                                                  : 2 * PANEL;
 }
 static inline size_t held_head_bytes(const struct held *h) /* of what comes before the scales */
 {
@@ -70,8 +77,20 @@ static inline size_t held_super_bytes(const struct held *h)
 {
     return held_head_bytes(h) + h->blocks * (held_scale_bytes(h) + held_code_bytes(h));
 }
-static inline bool held_sixteen(const struct held *h) { return h->scales == SCALE_K16 || h->scales == SCALE_E4M3; }
-static inline bool held_least(const struct held *h) { return h->scales == SCALE_F16_MIN || h->scales == SCALE_K_MIN; }
+static inline bool held_sixteen(const struct held *h) 
+{
+    return h->scales == SCALE_K16 || h->scales == SCALE_E4M3 || h->scales == SCALE_PLAIN16;
+}
+static inline bool held_least(const struct held *h) 
+{
+    return h->scales == SCALE_F16_MIN || h->scales == SCALE_K_MIN || h->scales == SCALE_PLAIN_MIN;
+}
+/* What blocks of h are when unpacked. */
+static inline struct held held_plain(const struct held *h)
+{
+    return (struct held){8, held_least(h) ? SCALE_PLAIN_MIN : held_sixteen(h) ? SCALE_PLAIN16 : SCALE_PLAIN, 1, h->offset, NULL};
+}
+#define PLAIN_BYTES (8 * PANEL + 32 * PANEL) /* of an unpacked block */
 
 struct held_at { /* one block of a panel */
     const uint8_t *head, *scales, *codes;

@@ -7,7 +7,7 @@
 extern const struct cpu_isa isa_scalar;
 
 /* x86-64 */
-extern const struct cpu_isa isa_avx2;        /* AVX2, FMA */
+extern const struct cpu_isa isa_avx2;        /* AVX2, FMA, F16C */
 extern const struct cpu_isa isa_avxvnni;     /* and AVX-VNNI */
 extern const struct cpu_isa isa_avx512;      /* AVX-512 F, BW, DQ, VL, VNNI */
 extern const struct cpu_isa isa_avx512_bf16; /* and BF16 at full rate (AMD) */

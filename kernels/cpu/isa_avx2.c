@@ -3,6 +3,7 @@
 #include "kernels/cpu/body_store.h"
 #include "kernels/cpu/body_rows.h"
 #include "kernels/cpu/body_finish.h"
+#include "kernels/cpu/body_held.h"
 #include "kernels/cpu/body_matmul_f32.h"
 #include "kernels/cpu/body_attention_f32.h"
 #include "kernels/cpu/body_attend.h"
@@ -19,7 +20,7 @@ const struct cpu_isa isa_avx2 = {
     .name = "avx2",
     .provider = "avx2",
     .there = x86_has_avx2,
-    .matmul_q8 = scalar_matmul,
+    .matmul_q8 = avx2_matmul_q8,
 };
 
 const struct cpu_isa isa_avxvnni = {
@@ -27,5 +28,5 @@ const struct cpu_isa isa_avxvnni = {
     .name = "avxvnni",
     .provider = "avx2-vnni",
     .there = x86_has_avxvnni,
-    .matmul_q8 = scalar_matmul,
+    .matmul_q8 = avxvnni_matmul_q8,
 };

@@ -3,6 +3,7 @@
 #include "kernels/cpu/body_store.h"
 #include "kernels/cpu/body_rows.h"
 #include "kernels/cpu/body_finish.h"
+#include "kernels/cpu/body_held.h"
 #include "kernels/cpu/body_matmul_f32.h"
 #include "kernels/cpu/body_attention_f32.h"
 #include "kernels/cpu/body_attend.h"
@@ -19,7 +20,7 @@ static bool amd_bf16(void)
 
 #define SHARED(isa_name, type)                                                                                         \
     .name = isa_name, .fast = type, .panel_f32 = 2 * VL, .embed = simd_embed, .quantize = simd_quantize,            \
-    .matmul_f32 = simd_matmul_f32, .matmul_q8 = scalar_matmul, .attention_f32 = simd_attention_f32,                 \
+    .matmul_f32 = simd_matmul_f32, .matmul_q8 = avx512_matmul_q8, .attention_f32 = simd_attention_f32,                 \
     .norm = simd_norm, .pool = simd_pool, .attend = simd_attend, .glu = simd_glu
 
 const struct cpu_isa isa_avx512_bf16 = {
@@ -40,11 +41,13 @@ const struct cpu_isa isa_avx512 = {
     .attention_bf16 = scalar_attention,
 };
 
-/* AMX for the matrices, the rest as above. */
+/* AMX for the matrices, the rest as above. From so many rows on: */
+#define AMX_ROWS 32
 const struct cpu_isa isa_amx = {
     SHARED("amx", TYPE_BF16),
     .provider = "amx-bf16",
     .there = x86_has_amx_bf16,
+    .bf16_rows = AMX_ROWS,
     .fast_qkv = TYPE_F32,
     .matmul_bf16 = amx_matmul_bf16,
     .attention_bf16 = avx512_attention_bf16,

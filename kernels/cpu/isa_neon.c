@@ -8,5 +8,5 @@ const struct cpu_isa isa_neon = {
     .provider = "neon-dotprod",
     .there = aarch64_has_dotprod,
     .fast = TYPE_Q8,
-    .matmul_q8 = scalar_matmul,
+    .matmul_q8 = neon_matmul_q8,
 };

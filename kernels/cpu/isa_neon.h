@@ -3,6 +3,7 @@
 #include "kernels/cpu/body_store.h"
 #include "kernels/cpu/body_rows.h"
 #include "kernels/cpu/body_finish.h"
+#include "kernels/cpu/body_held.h"
 #include "kernels/cpu/body_matmul_f32.h"
 #include "kernels/cpu/body_attention_f32.h"
 #include "kernels/cpu/body_attend.h"

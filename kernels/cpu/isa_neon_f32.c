@@ -1,5 +1,6 @@
-/* NEON without the dot product instructions (plain Armv8.0): fp32 throughout, since Q8 would have no fast product there. */
+/* NEON without the dot product instructions (plain Armv8.0): encoders in fp32 throughout, since Q8 has no fast product there. */
 #include "kernels/cpu/isa_neon.h"
+#include "kernels/cpu/ops_aarch64.h"
 
 static bool always(void)
 {
@@ -12,5 +13,5 @@ const struct cpu_isa isa_neon_f32 = {
     .provider = "neon",
     .there = always,
     .fast = TYPE_F32,
-    .matmul_q8 = scalar_matmul,
+    .matmul_q8 = neon_f32_matmul_q8,
 };

@@ -8,6 +8,7 @@
 #include "kernels/cpu/simd_avx512.h"
 #include "kernels/cpu/body_store.h"
 #include "kernels/cpu/body_finish.h"
+#include "kernels/cpu/body_held.h"
 #include "kernels/cpu/ops_x86.h"
 
 #define ROWS 32
@@ -33,11 +34,29 @@ static void configure(uint32_t rows)
     __asm__ volatile("ldtilecfg %0" : : "m"(c));
 }
 
+static void no_sums(void)
+{
+    __asm__ volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : : : "memory");
+}
+
+static void load_sums(const float *tile, uint32_t rows)
+{
+    long out = PANEL * sizeof *tile;
+    const float *high = rows > 16 ? tile + 16 * PANEL : tile;
+    __asm__ volatile("tileloadd (%0,%4,1), %%tmm0\n\t"
+                     "tileloadd (%1,%4,1), %%tmm1\n\t"
+                     "tileloadd (%2,%4,1), %%tmm2\n\t"
+                     "tileloadd (%3,%4,1), %%tmm3"
+                     :
+                     : "r"(tile), "r"(tile + 16), "r"(high), "r"(high + 16), "r"(out)
+                     : "memory");
+}
+
+/* tile: the sums in tiles 0-3 and x·w */
 static void tiles_of(uint32_t rows, float *tile, const uint16_t *x, size_t stride, const uint16_t *w, uint32_t k)
 {
     const uint16_t *low = x, *high = rows > 16 ? x + 16 * stride : x;
     long row = (long)(stride * sizeof *x), weight_row = 2 * PANEL * sizeof *w, out = PANEL * sizeof *tile;
-    __asm__ volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : : : "memory");
     for (uint32_t c = 0; c < k; c += DEPTH, low += DEPTH, high += DEPTH, w += DEPTH * PANEL)
         __asm__ volatile("tileloadd (%0,%2,1), %%tmm4\n\t"
                          "tileloadd (%3,%5,1), %%tmm6\n\t"
@@ -59,6 +78,87 @@ static void tiles_of(uint32_t rows, float *tile, const uint16_t *x, size_t strid
                      : "memory");
 }
 
+/* Weights in other types: CHUNK inputs of a panel become bf16 in L1, in the layout above, and all rows pass them, their sums
+ * waiting between chunks. So the scales of blocks cost nothing in the products, whatever the type. */
+#define CHUNK 256     /* inputs: 16 KB */
+#define ROWS_PASS 512 /* rows whose sums wait: 64 KB */
+
+static inline __m512i bf16_pairs(vf even, vf odd)
+{
+    const __m512i interleave = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                                20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
+
+#define X(type, bits, scales, blocks_, offset, table)                                                                  \
+    static void pairs_##type(uint16_t *to, const void *panel, uint32_t from, uint32_t blocks)                          \
+    {                                                                                                                  \
+        const struct held h = {bits, scales, blocks_, offset, table};                                                  \
+        for (uint32_t b = 0; b < blocks; b++, to += QUANT_BLOCK * PANEL)                                               \
+            held_pairs(&h, to, held_block(&h, panel, from + b));                                                       \
+    }
+INLINE void held_pairs(const struct held *h, uint16_t *to, struct held_at at)
+{
+    for (int j = 0; j < VECTORS; j++) {
+        vf s[2], least, v[4];
+        held_scales(h, at, j, s, &least);
+        for (int g = 0; g < 8; g++) {
+            held_four(h, at.codes, g, j, s, least, v);
+            _mm512_storeu_si512(to + (2 * g * PANEL + j * VL) * 2, bf16_pairs(v[0], v[1]));
+            _mm512_storeu_si512(to + ((2 * g + 1) * PANEL + j * VL) * 2, bf16_pairs(v[2], v[3]));
+        }
+    }
+}
+HELD_TYPES(X)
+#undef X
+
+static void (*const pairs_of[TYPE_COUNT])(uint16_t *, const void *, uint32_t, uint32_t) = {
+#define X(type, ...) [TYPE_##type] = pairs_##type,
+    HELD_TYPES(X)
+#undef X
+};
+
+/* n inputs from `from` on, filled up with zeros to whole steps. */
+static void unpack_bf16(uint16_t *to, const struct weight *w, const void *panel, uint32_t from, uint32_t n)
+{
+    if (w->type != TYPE_F16) {
+        pairs_of[w->type](to, panel, from / QUANT_BLOCK, (n + QUANT_BLOCK - 1) / QUANT_BLOCK);
+        return;
+    }
+    const uint16_t *half = (const uint16_t *)panel + (size_t)from * PANEL;
+    for (uint32_t k = 0; k < round_up(n, DEPTH); k += 2)
+        for (uint32_t j = 0; j < PANEL; j += VL) {
+            vf even = k < n ? v_load_f16(half + k * PANEL + j) : v_set(0);
+            vf odd = k + 1 < n ? v_load_f16(half + (k + 1) * PANEL + j) : v_set(0);
+            _mm512_storeu_si512(to + k * PANEL + 2 * j, bf16_pairs(even, odd));
+        }
+}
+
+static void held_bf16(struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how, uint32_t rows)
+{
+    float sums[ROWS_PASS * PANEL] __attribute__((aligned(64)));
+    uint16_t pairs[CHUNK * PANEL] __attribute__((aligned(64)));
+    uint32_t configured = 0;
+    for (uint32_t n = 0; n < w->n; n += PANEL)
+        for (uint32_t row = 0, pass; row < rows; row += pass) {
+            pass = rows - row < ROWS_PASS ? rows - row : ROWS_PASS;
+            memset(sums, 0, pass * PANEL * sizeof *sums);
+            for (uint32_t k = 0; k < w->k; k += CHUNK) {
+                uint32_t part = w->k - k < CHUNK ? w->k - k : CHUNK;
+                unpack_bf16(pairs, w, (const char *)w->data + n / PANEL * w->panel_bytes, k, part);
+                for (uint32_t i = 0; i < pass; i += ROWS) {
+                    uint32_t some = pass - i < ROWS ? pass - i : ROWS;
+                    if (some != configured)
+                        configure(configured = some);
+                    load_sums(sums + (size_t)i * PANEL, some);
+                    tiles_of(some, sums + (size_t)i * PANEL, (const uint16_t *)x->data + (size_t)(row + i) * x->stride + k,
+                             x->stride, pairs, part);
+                }
+            }
+            finish(sums, pass, PANEL, y, row, n, w, how);
+        }
+}
+
 void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
                      const struct matmul *how, const struct rows *r)
 {
@@ -66,6 +166,11 @@ void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, co
     uint32_t rows = r->used[0], k = round_up(w->k, DEPTH); /* x is zero past its columns up to its stride */
     if (rows == 0)
         return;
+    if (w->type != TYPE_BF16) {
+        held_bf16(y, x, w, how, rows);
+        __asm__ volatile("tilerelease" : : : "memory");
+        return;
+    }
     /* panels inside, whole tiles of rows first: the configuration changes once, for the last rows */
     for (uint32_t from = 0, to = rows / ROWS * ROWS; from < rows; from = to, to = rows) {
         if (from == to)
@@ -75,6 +180,7 @@ void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, co
             const uint16_t *panel = (const uint16_t *)w->data + (size_t)n * w->k_padded;
             for (uint32_t i = from; i < to; i += ROWS) {
                 uint32_t some = to - i < ROWS ? to - i : ROWS;
+                no_sums();
                 tiles_of(some, tile, (const uint16_t *)x->data + (size_t)i * x->stride, x->stride, panel, k);
                 finish(tile, some, PANEL, y, i, n, w, how);
             }

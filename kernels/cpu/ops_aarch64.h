@@ -4,6 +4,8 @@
 
 #include "kernels/cpu/cpu.h"
 
+void neon_matmul_q8(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
+void neon_f32_matmul_q8(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *, const struct matmul *, const struct rows *);
 
 bool aarch64_has_dotprod(void); /* isas_aarch64.c */
 

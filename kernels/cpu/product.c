@@ -48,7 +48,7 @@ static matmul_op op_of(const struct cpu_isa *isa, enum type x, enum type w)
     if (x == TYPE_F32)
         return isa->matmul_f32;
     if (x == TYPE_BF16)
-        return w == TYPE_BF16 || isa->bf16_rows ? isa->matmul_bf16 : NULL;
+        return w == TYPE_BF16 || (isa->bf16_rows && w != TYPE_F32) ? isa->matmul_bf16 : NULL;
     return x == TYPE_Q8 && held_of(w) ? isa->matmul_q8 : NULL;
 }
 

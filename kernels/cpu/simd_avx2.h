@@ -51,5 +51,31 @@ static inline vf v_load_bf16(const uint16_t *p)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
 }
+static inline vf v_load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+
+/* Bytes, 4·VL of them, and int32. Shifts are of 16-bit lanes. */
+typedef __m256i vb;
+typedef __m256i vi;
+static inline vb b_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void b_store(uint8_t *p, vb x) { _mm256_storeu_si256((__m256i *)p, x); }
+static inline vb b_set(uint8_t x) { return _mm256_set1_epi8((char)x); }
+static inline vb b_and(vb a, vb b) { return _mm256_and_si256(a, b); }
+static inline vb b_or(vb a, vb b) { return _mm256_or_si256(a, b); }
+static inline vb b_shl(vb a, int n) { return _mm256_slli_epi16(a, n); }
+static inline vb b_shr(vb a, int n) { return _mm256_srli_epi16(a, n); }
+static inline vb b_lookup(const uint8_t table[16], vb at) /* at < 16 */
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), at);
+}
+static inline vi i_set(int x) { return _mm256_set1_epi32(x); }
+static inline vi i_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline vi i_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+static inline vi i_load_i8(const uint8_t *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+static inline vi i_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+static inline vi i_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
+static inline vi i_shl(vi a, int n) { return _mm256_slli_epi32(a, n); }
+static inline vi i_byte(vb a, int i) { return _mm256_and_si256(_mm256_srli_epi32(a, 8 * i), _mm256_set1_epi32(255)); }
+static inline vf i_float(vi a) { return _mm256_cvtepi32_ps(a); }
+static inline vf i_as_float(vi a) { return _mm256_castsi256_ps(a); }
 
 #endif

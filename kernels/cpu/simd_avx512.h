@@ -33,5 +33,31 @@ static inline vf v_load_bf16(const uint16_t *p)
     __m512i u = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
 }
+static inline vf v_load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+
+/* Bytes, 4·VL of them, and int32. Shifts are of 16-bit lanes. */
+typedef __m512i vb;
+typedef __m512i vi;
+static inline vb b_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void b_store(uint8_t *p, vb x) { _mm512_storeu_si512(p, x); }
+static inline vb b_set(uint8_t x) { return _mm512_set1_epi8((char)x); }
+static inline vb b_and(vb a, vb b) { return _mm512_and_si512(a, b); }
+static inline vb b_or(vb a, vb b) { return _mm512_or_si512(a, b); }
+static inline vb b_shl(vb a, int n) { return _mm512_slli_epi16(a, (unsigned)n); }
+static inline vb b_shr(vb a, int n) { return _mm512_srli_epi16(a, (unsigned)n); }
+static inline vb b_lookup(const uint8_t table[16], vb at) /* at < 16 */
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), at);
+}
+static inline vi i_set(int x) { return _mm512_set1_epi32(x); }
+static inline vi i_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline vi i_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi i_load_i8(const uint8_t *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi i_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+static inline vi i_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
+static inline vi i_shl(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+static inline vi i_byte(vb a, int i) { return _mm512_and_si512(_mm512_srli_epi32(a, (unsigned)(8 * i)), _mm512_set1_epi32(255)); }
+static inline vf i_float(vi a) { return _mm512_cvtepi32_ps(a); }
+static inline vf i_as_float(vi a) { return _mm512_castsi512_ps(a); }
 
 #endif
