@@ -46,7 +46,8 @@ enum type {
 #define QUANT_BLOCK 32
 struct quant { /* of QUANT_BLOCK columns of a row of TYPE_Q8 */
     float scale;
-    int16_t sum[2]; /* of the bytes of each half: what the offset or the least value of a weight's block is multiplied with */
+    float sum;                /* of the values: what the least value of a weight's block is multiplied with */
+    int32_t start, start_low; /* -128·Σ of the bytes, of the first half of them: where products with biased bytes start */
 };
 
 enum activation { ACT_NONE, ACT_GELU /* x/2·(1+erf(x/√2)) */, ACT_GELU_TANH, ACT_RELU, ACT_SILU };

@@ -11,7 +11,8 @@
  *   ROWS, PARTS        rows of a tile, and vectors of a panel that it computes together: ROWS·PARTS int32 sums in registers
  *   vw, w_small(vb), w_biased(vb)                  codes as the dot product wants them; biased: the value + 128
  *   dot_small(vi, vw, four), dot_biased(…)         four products of the bytes at `four` into each int32
- *   START_128          what dot_biased() leaves to be taken off, as a factor of Σx: 128, or 0 */
+ *   START_128          what dot_biased() leaves to be taken off, as a factor of Σx: 128, or 0
+ *   MANY_CASES(biased) MANY_CASE(n, biased) for n = 1 … ROWS */
 
 #define FEW 8
 #define FEW_ROWS 4     /* rows of a tile over held weights */
@@ -24,26 +25,30 @@ struct operand { /* rows of x from one on */
     size_t stride; /* of data, in bytes; quant's is stride/32 */
 };
 
-INLINE vi half_start(const struct held *h, int offset, const struct quant *q, int half)
+/* -offset·Σx of a block or of half of one. shift: log2 of 128/offset. */
+INLINE vi start_of(const struct held *h, const bool biased, const int shift, const struct quant *q, int half)
 {
-    int from = offset == 128 ? START_128 : offset;
-    return i_set(-from * (held_sixteen(h) ? q->sum[half] : q->sum[0] + q->sum[1]));
+    if (held_least(h) || (biased && START_128 == 0))
+        return i_set(0);
+    int start = !held_sixteen(h) ? q->start : half ? q->start - q->start_low : q->start_low;
+    return i_set(biased ? start : start >> shift); /* exact: a multiple of 128 */
 }
 
-INLINE void held_tile(const struct held *h, int offset, const bool biased, const int rows, float *sums, struct operand x,
-                      const void *panel, uint32_t blocks)
+/* sums += x·w over blocks: rows (a constant) of x by the vectors [from, to) of a panel. */
+INLINE void held_tile(const struct held *h, const bool biased, const int shift, const int rows, const int from, const int to,
+                      float *sums, struct operand x, const void *panel, uint32_t blocks)
 {
     vf sum[FEW_ROWS > ROWS ? FEW_ROWS : ROWS][VECTORS];
     const int halves = held_sixteen(h) ? 2 : 1;
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-        for (int j = 0; j < VECTORS; j++)
-            sum[i][j] = v_load(sums + i * PANEL + j * VL);
+        for (int j = from; j < to; j++)
+            sum[i][j - from] = v_load(sums + i * PANEL + j * VL);
     for (uint32_t b = 0; b < blocks; b++, x.data += QUANT_BLOCK, x.quant++) {
         struct held_at at = held_block(h, panel, b);
 #pragma GCC unroll 4
-        for (int part = 0; part < VECTORS; part += PARTS)
+        for (int part = from; part < to; part += PARTS)
 #pragma GCC unroll 2
             for (int half = 0; half < halves; half++) {
                 vi acc[FEW_ROWS > ROWS ? FEW_ROWS : ROWS][PARTS];
@@ -51,7 +56,7 @@ INLINE void held_tile(const struct held *h, int offset, const bool biased, const
                 for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
                     for (int j = 0; j < PARTS; j++)
-                        acc[i][j] = half_start(h, offset, x.quant + i * (x.stride / QUANT_BLOCK), half);
+                        acc[i][j] = start_of(h, biased, shift, x.quant + i * (x.stride / QUANT_BLOCK), half);
 #pragma GCC unroll 8
                 for (int g = half * 4; g < (half + 1) * 8 / halves; g++) {
                     vw w[PARTS];
@@ -75,10 +80,10 @@ INLINE void held_tile(const struct held *h, int offset, const bool biased, const
 #pragma GCC unroll 8
                     for (int i = 0; i < rows; i++) {
                         const struct quant *q = x.quant + i * (x.stride / QUANT_BLOCK);
-                        vf *to = &sum[i][part + j];
-                        *to = v_fma(i_float(acc[i][j]) * s[half], v_set(q->scale), *to);
+                        vf *out = &sum[i][part + j - from];
+                        *out = v_fma(i_float(acc[i][j]) * s[half], v_set(q->scale), *out);
                         if (held_least(h))
-                            *to = v_fma(least, v_set(q->scale * (float)(q->sum[0] + q->sum[1])), *to);
+                            *out = v_fma(least, v_set(q->sum), *out);
                     }
                 }
             }
@@ -86,10 +91,13 @@ INLINE void held_tile(const struct held *h, int offset, const bool biased, const
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-        for (int j = 0; j < VECTORS; j++)
-            v_store(sums + i * PANEL + j * VL, sum[i][j]);
+        for (int j = from; j < to; j++)
+            v_store(sums + i * PANEL + j * VL, sum[i][j - from]);
 }
 
+#define SHIFT(offset) ((offset) == 8 ? 4 : (offset) == 16 ? 3 : (offset) == 32 ? 2 : 0)
+
+/* Codes to bytes, all biased by 128 where they have an offset. */
 INLINE void unpack(const struct held *h, uint8_t *to, const void *panel, uint32_t from, uint32_t blocks)
 {
     const struct held plain = held_plain(h);
@@ -102,7 +110,8 @@ INLINE void unpack(const struct held *h, uint8_t *to, const void *panel, uint32_
             v_store(scale + j * VL, s[0]);
             v_store(scale + PANEL + j * VL, held_sixteen(h) ? s[1] : least);
             for (int g = 0; g < 8; g++)
-                b_store((uint8_t *)out.codes + g * 4 * PANEL + j * VL * 4, held_codes(h, at.codes, g, j));
+                b_store((uint8_t *)out.codes + g * 4 * PANEL + j * VL * 4,
+                        b_add(held_codes(h, at.codes, g, j), b_set(held_least(h) ? 0 : 128 - h->offset)));
         }
     }
 }
@@ -113,10 +122,10 @@ INLINE void unpack(const struct held *h, uint8_t *to, const void *panel, uint32_
     {                                                                                                                  \
         const struct held h = {bits, scales, blocks_, offset, table};                                                  \
         switch (rows) {                                                                                                \
-        case 1: held_tile(&h, offset, offset == 128, 1, sums, x, panel, blocks); break;                                \
-        case 2: held_tile(&h, offset, offset == 128, 2, sums, x, panel, blocks); break;                                \
-        case 3: held_tile(&h, offset, offset == 128, 3, sums, x, panel, blocks); break;                                \
-        case 4: held_tile(&h, offset, offset == 128, 4, sums, x, panel, blocks); break;                                \
+        case 1: held_tile(&h, offset == 128, SHIFT(offset), 1, 0, VECTORS, sums, x, panel, blocks); break;             \
+        case 2: held_tile(&h, offset == 128, SHIFT(offset), 2, 0, VECTORS, sums, x, panel, blocks); break;             \
+        case 3: held_tile(&h, offset == 128, SHIFT(offset), 3, 0, VECTORS, sums, x, panel, blocks); break;             \
+        case 4: held_tile(&h, offset == 128, SHIFT(offset), 4, 0, VECTORS, sums, x, panel, blocks); break;             \
         }                                                                                                              \
     }                                                                                                                  \
     static void unpack_##type(uint8_t *to, const void *panel, uint32_t from, uint32_t blocks)                          \
@@ -136,33 +145,27 @@ static const struct type_ops {
 #undef X
 };
 
-/* Up to ROWS rows over unpacked blocks. */
-#define MANY(name, scales, biased, fixed)                                                                              \
-    static void many_##name(float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks, int offset) \
+/* Up to ROWS rows over unpacked blocks, one part of a panel after the other: it is in L1. */
+#define MANY(name, scales, biased)                                                                                     \
+    static void many_##name(float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks)          \
     {                                                                                                                  \
         const struct held h = {8, scales, 1, 128, NULL};                                                               \
-        switch (rows) {                                                                                                \
-            MANY_CASES(scales, biased, fixed)                                                                          \
-        }                                                                                                              \
+        for (int part = 0; part < VECTORS; part += PARTS)                                                              \
+            switch (rows) {                                                                                            \
+                MANY_CASES(biased)                                                                                     \
+            }                                                                                                          \
     }
-#define MANY_CASE(n, biased, fixed)                                                                                    \
+#define MANY_CASE(n, biased)                                                                                           \
     case n:                                                                                                            \
-        held_tile(&h, fixed < 0 ? offset : fixed, biased, n, sums, x, plain, blocks);                                  \
+        held_tile(&h, biased, 0, n, part, part + PARTS, sums, x, plain, blocks);                                       \
         break;
-MANY(biased, SCALE_PLAIN, true, 128)
-MANY(biased16, SCALE_PLAIN16, true, 128)
-MANY(small, SCALE_PLAIN, false, -1)
-MANY(small16, SCALE_PLAIN16, false, -1)
-MANY(least, SCALE_PLAIN_MIN, false, 0)
+MANY(plain, SCALE_PLAIN, true)
+MANY(sixteen, SCALE_PLAIN16, true)
+MANY(least, SCALE_PLAIN_MIN, false)
 
 static void many(const struct held *h, float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks)
 {
-    if (held_least(h))
-        many_least(sums, rows, x, plain, blocks, 0);
-    else if (held_sixteen(h))
-        (h->offset == 128 ? many_biased16 : many_small16)(sums, rows, x, plain, blocks, h->offset);
-    else
-        (h->offset == 128 ? many_biased : many_small)(sums, rows, x, plain, blocks, h->offset);
+    (held_least(h) ? many_least : held_sixteen(h) ? many_sixteen : many_plain)(sums, rows, x, plain, blocks);
 }
 
 static struct operand operand_at(const struct mat *x, uint32_t row, uint32_t block)

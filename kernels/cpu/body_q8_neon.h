@@ -2,7 +2,7 @@
 #define ROWS 4
 #define PARTS 4
 #define START_128 0
-#define MANY_CASES(s, b, f) MANY_CASE(1, b, f) MANY_CASE(2, b, f) MANY_CASE(3, b, f) MANY_CASE(4, b, f)
+#define MANY_CASES(b) MANY_CASE(1, b) MANY_CASE(2, b) MANY_CASE(3, b) MANY_CASE(4, b)
 
 typedef int8x16_t vw;
 static inline vw w_small(vb codes) { return vreinterpretq_s8_u8(codes); }

@@ -19,7 +19,8 @@ static inline void store_block(int8_t *to, struct quant *quant, const vf v[BLOCK
         sum[i * VL / 16] += whole;
         v_store_i8(to + i * VL, whole);
     }
-    *quant = (struct quant){max > 1e-30f ? max / 127 : 0, {(int16_t)v_sum(sum[0]), (int16_t)v_sum(sum[1])}};
+    float scale = max > 1e-30f ? max / 127 : 0, low = v_sum(sum[0]), all = low + v_sum(sum[1]); /* whole numbers: exact */
+    *quant = (struct quant){scale, scale * all, -128 * (int)all, -128 * (int)low};
 }
 
 static inline void load_block(vf v[BLOCK_VECTORS], const float *x)

@@ -34,6 +34,7 @@ struct cpu_isa {
     const char *provider;
     bool (*there)(void);
     enum type fast, fast_qkv;
+    size_t sums;        /* bytes of a queue's sums */
     uint32_t panel_f32;
     uint32_t bf16_rows; /* from so many rows on bf16 is the best operand of every weight but fp32 (> 8); 0: never */
     void (*embed)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t,
@@ -69,7 +70,14 @@ struct cpu_queue {
     struct bounds bounds;
     struct err first; /* code 0: none */
     float *scratch;   /* attention: see attention_scratch() */
+    float *sums;      /* products on AMX: [AMX_PASS_WIDTH / PANEL][AMX_PASS_ROWS][PANEL], and a chunk of x; else nothing */
 };
+
+/* Rows, outputs and inputs of a block of products on AMX: sums of 1 MB and 128 KB of x, in L2. */
+#define AMX_PASS_ROWS 256
+#define AMX_PASS_WIDTH 1024
+#define AMX_PASS_INPUTS 256
+#define AMX_SUMS_BYTES (AMX_PASS_ROWS * (AMX_PASS_WIDTH * sizeof(float) + AMX_PASS_INPUTS * sizeof(uint16_t)))
 
 /* Best first; NULL ends it. To add an instruction set: isa_<x>.c, a row in isa.c. */
 extern const struct cpu_isa *const cpu_isas[];

@@ -62,7 +62,7 @@ static int cpu_plan(void *dev, const struct bounds *b, size_t *scratch, struct e
 {
     if (b->heads == 0 || b->hidden % b->heads != 0 || b->longest > 1u << 20 || b->hidden > 1u << 20)
         return err_set(e, ERR_UNSUPPORTED, "%u heads over a width of %u, sequences of %u", b->heads, b->hidden, b->longest);
-    *scratch = attention_scratch(b);
+    *scratch = attention_scratch(b) + ((const struct cpu_device *)dev)->isa->sums;
     return 0;
 }
 
@@ -81,7 +81,8 @@ static int cpu_queue(void *dev, const struct bounds *b, void **out, struct err *
     }
     q->dev = dev;
     q->bounds = *b;
-    q->scratch = p;
+    q->sums = p; /* a multiple of ALIGN */
+    q->scratch = (float *)p + q->dev->isa->sums / sizeof(float);
     *out = q;
     return 0;
 }
@@ -91,7 +92,7 @@ static void cpu_queue_close(void *queue)
     struct cpu_queue *q = queue;
     if (q == NULL)
         return;
-    free(q->scratch);
+    free(q->sums);
     free(q);
 }
 

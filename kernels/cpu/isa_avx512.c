@@ -48,6 +48,7 @@ const struct cpu_isa isa_amx = {
     .provider = "amx-bf16",
     .there = x86_has_amx_bf16,
     .bf16_rows = AMX_ROWS,
+    .sums = AMX_SUMS_BYTES,
     .fast_qkv = TYPE_F32,
     .matmul_bf16 = amx_matmul_bf16,
     .attention_bf16 = avx512_attention_bf16,

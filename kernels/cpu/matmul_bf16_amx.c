@@ -52,12 +52,11 @@ static void load_sums(const float *tile, uint32_t rows)
                      : "memory");
 }
 
-/* tile: the sums in tiles 0-3 and x·w */
-static void tiles_of(uint32_t rows, float *tile, const uint16_t *x, size_t stride, const uint16_t *w, uint32_t k)
+/* tile: the sums in tiles 0-3 and x·w; x: see pack() */
+static void tiles_of(float *tile, const uint16_t *low, const uint16_t *high, const uint16_t *w, uint32_t k)
 {
-    const uint16_t *low = x, *high = rows > 16 ? x + 16 * stride : x;
-    long row = (long)(stride * sizeof *x), weight_row = 2 * PANEL * sizeof *w, out = PANEL * sizeof *tile;
-    for (uint32_t c = 0; c < k; c += DEPTH, low += DEPTH, high += DEPTH, w += DEPTH * PANEL)
+    long row = 2 * DEPTH, weight_row = 2 * PANEL * sizeof *w, out = PANEL * sizeof *tile;
+    for (uint32_t c = 0; c < k; c += DEPTH, low += 16 * DEPTH, high += 16 * DEPTH, w += DEPTH * PANEL)
         __asm__ volatile("tileloadd (%0,%2,1), %%tmm4\n\t"
                          "tileloadd (%3,%5,1), %%tmm6\n\t"
                          "tileloadd (%4,%5,1), %%tmm7\n\t"
@@ -78,10 +77,13 @@ static void tiles_of(uint32_t rows, float *tile, const uint16_t *x, size_t strid
                      : "memory");
 }
 
-/* Weights in other types: CHUNK inputs of a panel become bf16 in L1, in the layout above, and all rows pass them, their sums
- * waiting between chunks. So the scales of blocks cost nothing in the products, whatever the type. */
-#define CHUNK 256     /* inputs: 16 KB */
-#define ROWS_PASS 512 /* rows whose sums wait: 64 KB */
+/* Blocks. CHUNK inputs of a panel in bf16 (from other types unpacked into L1, so that scales of blocks cost nothing in the
+ * products) meet ROWS_PASS rows; their sums wait in the queue's scratch while all panels of WIDTH outputs pass, so that the
+ * same inputs of x come from L2 and not, for each panel anew, from behind it: 256 × 4,096 of them are as large as L2, and one
+ * panel after the other runs at a fifth of the speed (measured). */
+#define CHUNK AMX_PASS_INPUTS /* 16 KB a panel; x: 128 KB */
+#define ROWS_PASS AMX_PASS_ROWS
+#define WIDTH AMX_PASS_WIDTH
 
 static inline __m512i bf16_pairs(vf even, vf odd)
 {
@@ -134,57 +136,60 @@ static void unpack_bf16(uint16_t *to, const struct weight *w, const void *panel,
         }
 }
 
-static void held_bf16(struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how, uint32_t rows)
+/* A chunk of x as tiles: to [rows/16][CHUNK/DEPTH][16][DEPTH]. Rows of x as they are, kilobytes apart, share few sets of L1. */
+static void pack(uint16_t *to, const struct mat *x, uint32_t row, uint32_t rows, uint32_t k, uint32_t n)
 {
-    float sums[ROWS_PASS * PANEL] __attribute__((aligned(64)));
-    uint16_t pairs[CHUNK * PANEL] __attribute__((aligned(64)));
-    uint32_t configured = 0;
-    for (uint32_t n = 0; n < w->n; n += PANEL)
-        for (uint32_t row = 0, pass; row < rows; row += pass) {
-            pass = rows - row < ROWS_PASS ? rows - row : ROWS_PASS;
-            memset(sums, 0, pass * PANEL * sizeof *sums);
-            for (uint32_t k = 0; k < w->k; k += CHUNK) {
-                uint32_t part = w->k - k < CHUNK ? w->k - k : CHUNK;
-                unpack_bf16(pairs, w, (const char *)w->data + n / PANEL * w->panel_bytes, k, part);
-                for (uint32_t i = 0; i < pass; i += ROWS) {
-                    uint32_t some = pass - i < ROWS ? pass - i : ROWS;
-                    if (some != configured)
-                        configure(configured = some);
-                    load_sums(sums + (size_t)i * PANEL, some);
-                    tiles_of(some, sums + (size_t)i * PANEL, (const uint16_t *)x->data + (size_t)(row + i) * x->stride + k,
-                             x->stride, pairs, part);
-                }
-            }
-            finish(sums, pass, PANEL, y, row, n, w, how);
-        }
+    for (uint32_t i = 0; i < rows; i++) {
+        const uint16_t *from = (const uint16_t *)x->data + (size_t)(row + i) * x->stride + k;
+        uint16_t *tile = to + (size_t)(i / 16) * (16 * CHUNK) + i % 16 * DEPTH;
+        for (uint32_t c = 0; c < n; c += DEPTH) /* x is zero past its columns up to its stride */
+            _mm512_store_si512(tile + c * 16, _mm512_loadu_si512(from + c));
+    }
+}
+
+/* One panel of a chunk: all rows of the pass. first: there are no sums yet. */
+static void panel_chunk(float *sums, const uint16_t *x, uint32_t rows, const uint16_t *w, uint32_t n, bool first,
+                        uint32_t *configured)
+{
+    for (uint32_t i = 0; i < rows; i += ROWS, sums += ROWS * PANEL, x += ROWS * CHUNK) {
+        uint32_t some = rows - i < ROWS ? rows - i : ROWS;
+        if (some != *configured)
+            configure(*configured = some);
+        if (first)
+            no_sums();
+        else
+            load_sums(sums, some);
+        tiles_of(sums, x, some > 16 ? x + 16 * CHUNK : x, w, n);
+    }
 }
 
 void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
                      const struct matmul *how, const struct rows *r)
 {
-    float tile[ROWS * PANEL] __attribute__((aligned(64)));
-    uint32_t rows = r->used[0], k = round_up(w->k, DEPTH); /* x is zero past its columns up to its stride */
-    if (rows == 0)
-        return;
-    if (w->type != TYPE_BF16) {
-        held_bf16(y, x, w, how, rows);
-        __asm__ volatile("tilerelease" : : : "memory");
-        return;
-    }
-    /* panels inside, whole tiles of rows first: the configuration changes once, for the last rows */
-    for (uint32_t from = 0, to = rows / ROWS * ROWS; from < rows; from = to, to = rows) {
-        if (from == to)
-            continue;
-        configure(from == 0 && to ? (to < ROWS ? to : ROWS) : to - from);
-        for (uint32_t n = 0; n < w->n; n += PANEL) {
-            const uint16_t *panel = (const uint16_t *)w->data + (size_t)n * w->k_padded;
-            for (uint32_t i = from; i < to; i += ROWS) {
-                uint32_t some = to - i < ROWS ? to - i : ROWS;
-                no_sums();
-                tiles_of(some, tile, (const uint16_t *)x->data + (size_t)i * x->stride, x->stride, panel, k);
-                finish(tile, some, PANEL, y, i, n, w, how);
+    uint16_t pairs[CHUNK * PANEL] __attribute__((aligned(64)));
+    uint16_t *packed = (uint16_t *)(q->sums + WIDTH * ROWS_PASS);
+    uint32_t rows = r->used[0], configured = 0, panels = (w->n + PANEL - 1) / PANEL;
+    for (uint32_t row = 0, pass; row < rows; row += pass) {
+        pass = rows - row < ROWS_PASS ? rows - row : ROWS_PASS;
+        for (uint32_t p = 0; p < panels; p += WIDTH / PANEL) {
+            uint32_t end = panels - p < WIDTH / PANEL ? panels : p + WIDTH / PANEL;
+            for (uint32_t k = 0; k < w->k; k += CHUNK) {
+                uint32_t n = w->k - k < CHUNK ? w->k - k : CHUNK;
+                pack(packed, x, row, pass, k, n);
+                for (uint32_t i = p; i < end; i++) {
+                    const char *panel = (const char *)w->data + i * w->panel_bytes;
+                    const uint16_t *chunk = (const uint16_t *)panel + (size_t)k * PANEL;
+                    if (w->type != TYPE_BF16) {
+                        unpack_bf16(pairs, w, panel, k, n);
+                        chunk = pairs;
+                    }
+                    panel_chunk(q->sums + (size_t)(i - p) * ROWS_PASS * PANEL, packed, pass, chunk, n, k == 0, &configured);
+                }
             }
+            for (uint32_t i = p; i < end; i++)
+                finish(q->sums + (size_t)(i - p) * ROWS_PASS * PANEL, pass, PANEL, y, row, i * PANEL, w, how);
         }
     }
-    __asm__ volatile("tilerelease" : : : "memory");
+    if (rows)
+        __asm__ volatile("tilerelease" : : : "memory");
 }

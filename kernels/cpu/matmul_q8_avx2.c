@@ -9,7 +9,7 @@
 #define ROWS 4
 #define PARTS 2
 #define START_128 0 /* the signed product has no bias */
-#define MANY_CASES(s, b, f) MANY_CASE(1, b, f) MANY_CASE(2, b, f) MANY_CASE(3, b, f) MANY_CASE(4, b, f)
+#define MANY_CASES(b) MANY_CASE(1, b) MANY_CASE(2, b) MANY_CASE(3, b) MANY_CASE(4, b)
 
 typedef struct {
     __m256i size, sign;

@@ -12,7 +12,7 @@
 #define ROWS 6
 #define PARTS 2
 #define START_128 128
-#define MANY_CASES(s, b, f) MANY_CASE(1, b, f) MANY_CASE(2, b, f) MANY_CASE(3, b, f) MANY_CASE(4, b, f) MANY_CASE(5, b, f) MANY_CASE(6, b, f)
+#define MANY_CASES(b) MANY_CASE(1, b) MANY_CASE(2, b) MANY_CASE(3, b) MANY_CASE(4, b) MANY_CASE(5, b) MANY_CASE(6, b)
 
 typedef vb vw;
 static inline vw w_small(vb codes) { return codes; }

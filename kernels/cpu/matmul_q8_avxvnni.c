@@ -9,7 +9,7 @@
 #define ROWS 3
 #define PARTS 2
 #define START_128 128
-#define MANY_CASES(s, b, f) MANY_CASE(1, b, f) MANY_CASE(2, b, f) MANY_CASE(3, b, f)
+#define MANY_CASES(b) MANY_CASE(1, b) MANY_CASE(2, b) MANY_CASE(3, b)
 
 typedef vb vw;
 static inline vw w_small(vb codes) { return codes; }

@@ -29,11 +29,13 @@ static void store_q8(struct mat *m, uint32_t row, const float *x)
         float max = 0;
         for (uint32_t c = b; c < b + QUANT_BLOCK && c < m->cols; c++)
             max = fmaxf(max, fabsf(x[c]));
-        *quant = (struct quant){.scale = max / 127};
+        int sum[2] = {0};
         for (uint32_t c = b; c < b + QUANT_BLOCK; c++) {
             to[c] = (int8_t)(c < m->cols && max > 0 ? nearbyintf(x[c] * (127 / max)) : 0);
-            quant->sum[(c - b) / 16] = (int16_t)(quant->sum[(c - b) / 16] + to[c]);
+            sum[(c - b) / 16] += to[c];
         }
+        float scale = max / 127;
+        *quant = (struct quant){scale, scale * (float)(sum[0] + sum[1]), -128 * (sum[0] + sum[1]), -128 * sum[0]};
     }
 }
 

@@ -61,6 +61,7 @@ static inline void b_store(uint8_t *p, vb x) { _mm256_storeu_si256((__m256i *)p,
 static inline vb b_set(uint8_t x) { return _mm256_set1_epi8((char)x); }
 static inline vb b_and(vb a, vb b) { return _mm256_and_si256(a, b); }
 static inline vb b_or(vb a, vb b) { return _mm256_or_si256(a, b); }
+static inline vb b_add(vb a, vb b) { return _mm256_add_epi8(a, b); }
 static inline vb b_shl(vb a, int n) { return _mm256_slli_epi16(a, n); }
 static inline vb b_shr(vb a, int n) { return _mm256_srli_epi16(a, n); }
 static inline vb b_lookup(const uint8_t table[16], vb at) /* at < 16 */
@@ -73,6 +74,9 @@ static inline vi i_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_l
 static inline vi i_load_i8(const uint8_t *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
 static inline vi i_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 static inline vi i_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
+static inline vi i_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
+static inline vi i_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+static inline vi i_shr(vi a, int n) { return _mm256_srli_epi32(a, n); } /* of what is not negative */
 static inline vi i_shl(vi a, int n) { return _mm256_slli_epi32(a, n); }
 static inline vi i_byte(vb a, int i) { return _mm256_and_si256(_mm256_srli_epi32(a, 8 * i), _mm256_set1_epi32(255)); }
 static inline vf i_float(vi a) { return _mm256_cvtepi32_ps(a); }

@@ -43,6 +43,7 @@ static inline void b_store(uint8_t *p, vb x) { _mm512_storeu_si512(p, x); }
 static inline vb b_set(uint8_t x) { return _mm512_set1_epi8((char)x); }
 static inline vb b_and(vb a, vb b) { return _mm512_and_si512(a, b); }
 static inline vb b_or(vb a, vb b) { return _mm512_or_si512(a, b); }
+static inline vb b_add(vb a, vb b) { return _mm512_add_epi8(a, b); }
 static inline vb b_shl(vb a, int n) { return _mm512_slli_epi16(a, (unsigned)n); }
 static inline vb b_shr(vb a, int n) { return _mm512_srli_epi16(a, (unsigned)n); }
 static inline vb b_lookup(const uint8_t table[16], vb at) /* at < 16 */
@@ -55,6 +56,9 @@ static inline vi i_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_l
 static inline vi i_load_i8(const uint8_t *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 static inline vi i_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 static inline vi i_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
+static inline vi i_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
+static inline vi i_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline vi i_shr(vi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); } /* of what is not negative */
 static inline vi i_shl(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 static inline vi i_byte(vb a, int i) { return _mm512_and_si512(_mm512_srli_epi32(a, (unsigned)(8 * i)), _mm512_set1_epi32(255)); }
 static inline vf i_float(vi a) { return _mm512_cvtepi32_ps(a); }

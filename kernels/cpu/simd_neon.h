@@ -47,6 +47,7 @@ static inline void b_store(uint8_t *p, vb x) { vst1q_u8(p, x); }
 static inline vb b_set(uint8_t x) { return vdupq_n_u8(x); }
 static inline vb b_and(vb a, vb b) { return vandq_u8(a, b); }
 static inline vb b_or(vb a, vb b) { return vorrq_u8(a, b); }
+static inline vb b_add(vb a, vb b) { return vaddq_u8(a, b); }
 static inline vb b_shl(vb a, int n) { return vshlq_u8(a, vdupq_n_s8((int8_t)n)); }
 static inline vb b_shr(vb a, int n) { return vshlq_u8(a, vdupq_n_s8((int8_t)-n)); }
 static inline vb b_lookup(const uint8_t table[16], vb at) { return vqtbl1q_u8(vld1q_u8(table), at); } /* at < 16 */
@@ -62,6 +63,9 @@ static inline vi i_load_u8(const uint8_t *p) { return vreinterpretq_s32_u32(vmov
 static inline vi i_load_i8(const uint8_t *p) { return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(four_bytes(p))))); }
 static inline vi i_and(vi a, vi b) { return vandq_s32(a, b); }
 static inline vi i_max(vi a, vi b) { return vmaxq_s32(a, b); }
+static inline vi i_min(vi a, vi b) { return vminq_s32(a, b); }
+static inline vi i_add(vi a, vi b) { return vaddq_s32(a, b); }
+static inline vi i_shr(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(-n)); } /* of what is not negative */
 static inline vi i_shl(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(n)); }
 static inline vi i_byte(vb a, int i)
 {

@@ -192,7 +192,9 @@ static void compare(uint32_t rows, uint32_t n, uint32_t k, enum block_type type)
     b.data = got;
     struct matmul how = {.bias = bias, .activation = ACT_GELU};
     scalar_matmul(NULL, &a, &x, w, &how, &r);
-    amx_matmul_bf16(NULL, &b, &x, w, &how, &r);
+    struct cpu_queue queue = {.sums = aligned_alloc(64, AMX_SUMS_BYTES)};
+    amx_matmul_bf16(&queue, &b, &x, w, &how, &r);
+    free(queue.sums);
     /* other types than bf16 are rounded to it */
     float top = 0;
     for (size_t i = 0; i < (size_t)rows * n; i++)
@@ -225,6 +227,7 @@ static void like_reference(void **state)
             compare(sizes[i], sizes[8 - i], 768, BLOCK_Q4_K);
             compare(sizes[i], sizes[8 - i], 11 * sizes[i], BLOCK_F16);
         }
+    compare(300, 1100, 512, BLOCK_F32); /* more than a pass of rows, and of panels */
     if (!x86_has_amx_bf16()) {
         sigaction(SIGILL, &cmockas, NULL);
         assert_true(tiles.instructions > 1000); /* it was this handler that computed */
