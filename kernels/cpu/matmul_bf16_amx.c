@@ -52,11 +52,13 @@ static void load_sums(const float *tile, uint32_t rows)
                      : "memory");
 }
 
-/* tile: the sums in tiles 0-3 and x·w; x: see pack() */
-static void tiles_of(float *tile, const uint16_t *low, const uint16_t *high, const uint16_t *w, uint32_t k)
+/* tile: the sums in tiles 0-3 and x·w. low, high: the two halves of x's rows, each row_bytes behind the other; `step` elements
+ * on are the next DEPTH inputs. */
+static inline void tiles_of(float *tile, const uint16_t *low, const uint16_t *high, long row_bytes, size_t step, const uint16_t *w,
+                            uint32_t k)
 {
-    long row = 2 * DEPTH, weight_row = 2 * PANEL * sizeof *w, out = PANEL * sizeof *tile;
-    for (uint32_t c = 0; c < k; c += DEPTH, low += 16 * DEPTH, high += 16 * DEPTH, w += DEPTH * PANEL)
+    long row = row_bytes, weight_row = 2 * PANEL * sizeof *w, out = PANEL * sizeof *tile;
+    for (uint32_t c = 0; c < k; c += DEPTH, low += step, high += step, w += DEPTH * PANEL)
         __asm__ volatile("tileloadd (%0,%2,1), %%tmm4\n\t"
                          "tileloadd (%3,%5,1), %%tmm6\n\t"
                          "tileloadd (%4,%5,1), %%tmm7\n\t"
@@ -84,6 +86,7 @@ static void tiles_of(float *tile, const uint16_t *low, const uint16_t *high, con
 #define CHUNK AMX_PASS_INPUTS /* 16 KB a panel; x: 128 KB */
 #define ROWS_PASS AMX_PASS_ROWS
 #define WIDTH AMX_PASS_WIDTH
+#define DIRECT_BYTES (1 << 20) /* of x: half of L2 */
 
 static inline __m512i bf16_pairs(vf even, vf odd)
 {
@@ -159,16 +162,39 @@ static void panel_chunk(float *sums, const uint16_t *x, uint32_t rows, const uin
             no_sums();
         else
             load_sums(sums, some);
-        tiles_of(sums, x, some > 16 ? x + 16 * CHUNK : x, w, n);
+        tiles_of(sums, x, some > 16 ? x + 16 * CHUNK : x, 2 * DEPTH, 16 * DEPTH, w, n);
     }
 }
 
-void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
-                     const struct matmul *how, const struct rows *r)
+/* Weights in bf16 and an x that stays in L2 beside a panel: neither needs to be copied. Whole tiles of rows first, so that the
+ * configuration changes once. */
+static void direct(struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how, uint32_t rows)
+{
+    float tile[ROWS * PANEL] __attribute__((aligned(64)));
+    uint32_t k = round_up(w->k, DEPTH); /* x is zero past its columns up to its stride */
+    for (uint32_t from = 0, to = rows / ROWS * ROWS; from < rows; from = to, to = rows) {
+        if (from == to)
+            continue;
+        configure(to - from < ROWS ? to - from : ROWS);
+        for (uint32_t n = 0; n < w->n; n += PANEL) {
+            const uint16_t *panel = (const uint16_t *)((const char *)w->data + n / PANEL * w->panel_bytes);
+            for (uint32_t i = from; i < to; i += ROWS) {
+                uint32_t some = to - i < ROWS ? to - i : ROWS;
+                const uint16_t *low = (const uint16_t *)x->data + (size_t)i * x->stride;
+                no_sums();
+                tiles_of(tile, low, some > 16 ? low + 16 * (size_t)x->stride : low, 2 * (long)x->stride, DEPTH, panel, k);
+                finish(tile, some, PANEL, y, i, n, w, how);
+            }
+        }
+    }
+}
+
+static void blocked(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w, const struct matmul *how,
+                    uint32_t rows)
 {
     uint16_t pairs[CHUNK * PANEL] __attribute__((aligned(64)));
     uint16_t *packed = (uint16_t *)(q->sums + WIDTH * ROWS_PASS);
-    uint32_t rows = r->used[0], configured = 0, panels = (w->n + PANEL - 1) / PANEL;
+    uint32_t configured = 0, panels = (w->n + PANEL - 1) / PANEL;
     for (uint32_t row = 0, pass; row < rows; row += pass) {
         pass = rows - row < ROWS_PASS ? rows - row : ROWS_PASS;
         for (uint32_t p = 0; p < panels; p += WIDTH / PANEL) {
@@ -190,6 +216,17 @@ void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, co
                 finish(q->sums + (size_t)(i - p) * ROWS_PASS * PANEL, pass, PANEL, y, row, i * PANEL, w, how);
         }
     }
-    if (rows)
-        __asm__ volatile("tilerelease" : : : "memory");
+}
+
+void amx_matmul_bf16(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct weight *w,
+                     const struct matmul *how, const struct rows *r)
+{
+    uint32_t rows = r->used[0];
+    if (rows == 0)
+        return;
+    if (w->type == TYPE_BF16 && (size_t)rows * w->k * sizeof(uint16_t) <= DIRECT_BYTES)
+        direct(y, x, w, how, rows);
+    else
+        blocked(q, y, x, w, how, rows);
+    __asm__ volatile("tilerelease" : : : "memory");
 }
