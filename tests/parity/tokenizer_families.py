@@ -3,6 +3,7 @@ repository's own text, and the texts that try them. tokenizer_vectors.py commits
 import json
 import pathlib
 import random
+import struct
 import unicodedata
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -47,6 +48,35 @@ def characters(pre=None, normalizer=None, decoder=None, special=FALLBACK, size=9
     return t, trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False, limit_alphabet=150)
 
 
+def charsmap(pairs):
+    """SentencePiece's map of characters, from (key, what it becomes): a double array of the keys' bytes, then the texts"""
+    texts, trie = b"", {}
+    for key, to in pairs:
+        node = trie
+        for c in key.encode():
+            node = node.setdefault(c, {})
+        node[0] = len(texts)  # the leaf
+        texts += to.encode() + b"\0"
+    unit, used = {0: 0}, {0}
+
+    def place(at, node, label):
+        free = next(o for o in range(1, 1 << 20) if all(at ^ o ^ c not in used for c in node))
+        used.update(at ^ free ^ c for c in node)
+        unit[at] = label | (0 in node) << 8 | free << 10
+        for c, child in node.items():
+            if c:
+                place(at ^ free ^ c, child, c)
+            else:
+                unit[at ^ free] = child | 1 << 31
+    place(0, trie, 0)
+    size = (max(unit) | 255) + 1
+    return struct.pack("<I", 4 * size) + b"".join(struct.pack("<I", unit.get(i, 0)) for i in range(size)) + texts
+
+
+MAP = [("ﬁ", "fi"), ("Å", "Å"), ("\u212b", "Å"), ("e\u0301", "é"), ("\u3000", " "), ("\u00a0", " "), ("\t", " "), ("\n", " "), ("²", "2"), ("Ⅷ", "VIII"),
+       ("\u200b", ""), ("\ufeff", ""), ("ſ", "s"), ("A", "a"), ("👨", "man"), ("ab", "AB")]
+
+
 def sentence():
     return decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
 
@@ -85,6 +115,8 @@ FAMILIES = {
     "t5": lambda: unigram(pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]), normalizers.NFKC()),
     "unigram": lambda: unigram(pre_tokenizers.Metaspace(), normalizers.Nmt(), True),
     "first": lambda: unigram(pre_tokenizers.Metaspace(prepend_scheme="first")),
+    "xlmr": lambda: unigram(pre_tokenizers.Metaspace(), normalizers.Sequence([normalizers.Precompiled(charsmap(MAP)),
+                                                                              normalizers.Replace(Regex(" {2,}"), " ")])),
     "albert": lambda: unigram(pre_tokenizers.Metaspace(), normalizers.Sequence([normalizers.Replace("``", '"'), normalizers.NFKD(),
                                                                                normalizers.StripAccents(), normalizers.Lowercase()])),
 }
