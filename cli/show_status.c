@@ -131,8 +131,8 @@ void show_status(struct buf *out, const struct look *l, json_t *r)
         field(out, l, i ? "" : "model");
         put_styled(out, l, STYLE_NAME, "%s", text_of(row, "name"));
         if (!strcmp(text_of(row, "state"), "ready"))
-            buf_addf(out, "  %s, %lld dimensions, %s\n", text_of(row, "provider"), (long long)int_of(row, "dim"),
-                     human_bytes(a, (double)int_of(row, "bytes")));
+            buf_addf(out, "  %s, %lld %s, %s\n", text_of(row, "provider"), (long long)int_of(row, int_of(row, "context") ? "context" : "dim"),
+                     int_of(row, "context") ? "tokens of window" : "dimensions", human_bytes(a, (double)int_of(row, "bytes")));
         else if (*text_of(row, "message"))
             put_styled(out, l, STYLE_WARN, "  %s\n", text_of(row, "message"));
         else
@@ -172,8 +172,8 @@ void show_models(struct buf *out, const struct look *l, json_t *r)
     size_t i;
     if (json_object_get(r, "sha256")) { /* verify */
         put_styled(out, l, STYLE_GOOD, "good");
-        buf_addf(out, "  %s  %s, %lld dimensions, %s, %s\n      sha256 %s\n", text_of(r, "name"), text_of(r, "family"),
-                 (long long)int_of(r, "dim"), human_bytes(size, (double)int_of(r, "bytes")), text_of(r, "provider"),
+        buf_addf(out, "  %s  %s, %lld %s, %s, %s\n      sha256 %s\n", text_of(r, "name"), text_of(r, "family"),
+                 (long long)int_of(r, int_of(r, "context") ? "context" : "dim"), int_of(r, "context") ? "tokens of window" : "dimensions", human_bytes(size, (double)int_of(r, "bytes")), text_of(r, "provider"),
                  text_of(r, "sha256"));
         return;
     }

@@ -84,8 +84,8 @@ int method_model_verify(struct request *rq, json_t **result, struct err *e)
     }
     const struct model_info *i = model_info(m);
     hex_of(hash, i->hash, 32);
-    *result = json_pack("{so, so, so, sI, sI, sI, ss, so, sf}", "name", json_cstr(i->name), "path", json_cstr(path), "family",
-                        json_cstr(i->family), "dim", (json_int_t)i->dim, "max_tokens", (json_int_t)i->max_tokens, "bytes",
+    *result = json_pack("{so, so, so, sI, sI, sI, sI, ss, so, sf}", "name", json_cstr(i->name), "path", json_cstr(path), "family",
+                        json_cstr(i->family), "dim", (json_int_t)i->dim, "context", (json_int_t)i->context, "max_tokens", (json_int_t)i->max_tokens, "bytes",
                         (json_int_t)i->bytes, "sha256", hash, "provider", json_cstr(i->provider), "took_ms",
                         (double)(clock_ns() - began) / 1e6);
 out:

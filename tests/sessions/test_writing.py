@@ -314,12 +314,14 @@ def test_model_commands(w):
     (w.home / "config").write_text((w.home / "config").read_text().replace("answer_model = told\n", ""))
     assert w.json("ask", QUESTION, cwd=repo)["model"] is None
     assert w.json("model", "verify", "told")["name"] == "told"
+    assert "8192 tokens of window" in w.run("model", "verify", "told").stdout
     assert w.json("model", "use", "told") == {"answer_model": "told"}
     assert w.json("model", "list")["answer_model"] == "told"
     assert w.json("ask", QUESTION, cwd=repo)["model"] == "told"
     rows = {m["role"]: m for m in w.json("status")["models"]}
     assert rows["answer"]["state"] == "ready" and rows["answer"]["context"] == 8192
-    assert told.prompts() == 2
+    assert told.prompts() == 3
+    assert "told  cpu scripted, 8192 tokens of window" in w.run("status").stdout
 
 
 if __name__ == "__main__":
