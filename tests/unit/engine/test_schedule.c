@@ -1,0 +1,405 @@
+/* The schedule over a decoder of a few lines in the place of engine/run's: its logits are a function of the tokens before, so what
+ * each request must write is known whatever else runs. */
+#include "engine/generate/schedule.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VOCAB 50
+
+struct decoder {
+    uint32_t context, max_rows, max_sequences, pages, alive, used;
+    uint32_t steps, rows, most_rows, most_writers;
+};
+struct sequence {
+    struct decoder *d;
+    uint32_t *token, n;
+};
+
+static uint32_t pages_of(uint32_t n)
+{
+    return (n + DECODER_PAGE - 1) / DECODER_PAGE;
+}
+
+void decoder_info(const struct decoder *d, struct decoder_info *out)
+{
+    *out = (struct decoder_info){.vocab = VOCAB, .context = d->context, .max_rows = d->max_rows,
+                                 .max_sequences = d->max_sequences, .pages = d->pages, .pages_free = d->pages - d->used};
+}
+
+int sequence_new(struct sequence **out, struct decoder *d, struct err *e)
+{
+    if (d->alive == d->max_sequences)
+        return err_set(e, ERR_BUSY, "no sequence");
+    struct sequence *s = mem_zero(1, sizeof *s);
+    s->d = d;
+    s->token = mem_zero(d->context + 1, sizeof *s->token);
+    d->alive++;
+    *out = s;
+    return 0;
+}
+
+void sequence_free(struct sequence *s)
+{
+    if (!s)
+        return;
+    s->d->alive--;
+    s->d->used -= pages_of(s->n);
+    free(s->token);
+    free(s);
+}
+
+int sequence_fork(struct sequence **out, const struct sequence *from, struct err *e)
+{
+    if (from->d->pages - from->d->used < pages_of(from->n)) /* no sharing here */
+        return err_set(e, ERR_BUSY, "no page");
+    int rc = sequence_new(out, from->d, e);
+    if (rc)
+        return rc;
+    memcpy((*out)->token, from->token, from->n * sizeof *from->token);
+    (*out)->n = from->n;
+    from->d->used += pages_of(from->n);
+    return 0;
+}
+
+uint32_t sequence_length(const struct sequence *s) { return s->n; }
+const uint32_t *sequence_tokens(const struct sequence *s) { return s->token; }
+
+int sequence_roll_back(struct sequence *s, uint32_t n, struct err *e)
+{
+    if (n > s->n)
+        return err_set(e, ERR_USAGE, "too far");
+    s->d->used -= pages_of(s->n) - pages_of(s->n - n);
+    s->n -= n;
+    return 0;
+}
+
+uint32_t decoder_short_of(const struct decoder *d, const struct step_part *part, size_t n)
+{
+    uint32_t need = 0;
+    for (size_t i = 0; i < n; i++)
+        need += pages_of(part[i].s->n + part[i].n) - pages_of(part[i].s->n);
+    return need > d->pages - d->used ? need - (d->pages - d->used) : 0;
+}
+
+/* The token after these: every one of them counts. */
+static uint32_t follows(const uint32_t *token, uint32_t n)
+{
+    uint32_t h = 1;
+    for (uint32_t i = 0; i < n; i++)
+        h = h * 31 + token[i] + 7;
+    h ^= h >> 15;
+    return h % 5 ? h % VOCAB : token[n / 2]; /* often what was there before */
+}
+
+int decoder_step(struct decoder *d, const struct step_part *part, size_t n, float *logits, struct err *e)
+{
+    uint32_t rows = 0, writers = 0;
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < i; j++)
+            assert_ptr_not_equal(part[i].s, part[j].s);
+        rows += part[i].n;
+        writers += part[i].want;
+        assert_true(part[i].n >= part[i].want && part[i].n > 0);
+        assert_true(part[i].s->n + part[i].n <= d->context);
+    }
+    assert_true(rows <= d->max_rows);
+    if (decoder_short_of(d, part, n))
+        return err_set(e, ERR_BUSY, "no page");
+    for (size_t i = 0; i < n; i++) {
+        struct sequence *s = part[i].s;
+        d->used += pages_of(s->n + part[i].n) - pages_of(s->n);
+        for (uint32_t k = 0; k < part[i].n; k++) {
+            s->token[s->n++] = part[i].token[k];
+            if (part[i].n - k > part[i].want)
+                continue;
+            for (uint32_t v = 0; v < VOCAB; v++)
+                logits[v] = 0;
+            logits[follows(s->token, s->n)] = 1;
+            logits += VOCAB;
+        }
+    }
+    d->steps++;
+    d->rows += rows;
+    if (rows > d->most_rows)
+        d->most_rows = rows;
+    if (writers > d->most_writers)
+        d->most_writers = writers;
+    return 0;
+}
+
+/* A request and what it must write: greedy until 0 is chosen. */
+struct asked {
+    uint32_t prompt[400], n, most;
+    uint32_t text[400], written;
+    bool drafts, ended, cut;
+    int rc;
+    struct schedule_result result;
+    struct gen_provenance from;
+    uint32_t told;
+    uint64_t id;
+};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static bool choose(void *arg, float *logits, uint32_t *token)
+{
+    struct asked *a = arg;
+    uint32_t best = 0;
+    for (uint32_t v = 1; v < VOCAB; v++)
+        if (logits[v] > logits[best])
+            best = v;
+    if (!best)
+        return false;
+    *token = a->text[a->written++] = best;
+    return true;
+}
+
+static uint32_t draft(void *arg, uint32_t *token, uint32_t most)
+{
+    struct asked *a = arg;
+    uint32_t all[800], n = a->n + a->written, k = 0;
+    if (!a->drafts)
+        return 0;
+    memcpy(all, a->prompt, a->n * sizeof *all);
+    memcpy(all + a->n, a->text, a->written * sizeof *all);
+    for (; k < most; k++) { /* right, except that now and then it is not */
+        token[k] = follows(all, n);
+        if (n % 3 == 0)
+            token[k] = (token[k] + 1) % VOCAB;
+        all[n++] = token[k];
+    }
+    return k;
+}
+
+static void told(void *arg, uint32_t done)
+{
+    struct asked *a = arg;
+    assert_true(done > a->told && done <= a->n);
+    a->told = done;
+}
+
+static void ended(void *arg, int rc, bool cut, const struct err *why, const struct schedule_result *r)
+{
+    struct asked *a = arg;
+    assert_true(!rc || why->code == rc);
+    pthread_mutex_lock(&lock);
+    assert_false(a->ended);
+    a->ended = true;
+    a->rc = rc;
+    a->cut = cut;
+    a->result = *r;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static int submit(struct schedule *s, struct asked *a, struct err *e)
+{
+    struct schedule_task t = {a->prompt, a->n, a->most, &a->from, choose, draft, told, ended, a};
+    return schedule_submit(s, &t, &a->id, e);
+}
+
+static void wait_for(struct asked *a)
+{
+    pthread_mutex_lock(&lock);
+    while (!a->ended)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void check(const struct asked *a)
+{
+    uint32_t all[800], n = a->n;
+    memcpy(all, a->prompt, a->n * sizeof *all);
+    for (uint32_t i = 0; i < a->written; i++) {
+        uint32_t next = follows(all, n);
+        assert_int_equal(a->text[i], next);
+        all[n++] = next;
+    }
+    assert_int_equal(a->rc, 0);
+    if (a->cut)
+        assert_true(a->written == a->most);
+    else
+        assert_int_equal(follows(all, n), 0);
+}
+
+static void ask(struct asked *a, uint32_t seed, uint32_t n, uint32_t most, bool drafts)
+{
+    *a = (struct asked){.n = n, .most = most, .drafts = drafts};
+    for (uint32_t i = 0; i < n; i++) {
+        seed = seed * 1664525 + 1013904223;
+        a->prompt[i] = (seed >> 16) % (VOCAB - 1) + 1;
+    }
+}
+
+static void many_write_what_each_would_alone(void **state)
+{
+    (void)state;
+    struct decoder d = {.context = 500, .max_rows = 96, .max_sequences = 40, .pages = 1000};
+    struct schedule *s;
+    struct err e = {0};
+    static struct asked a[30];
+    assert_int_equal(schedule_open(&s, &d, NULL, &e), 0);
+    for (int i = 0; i < 30; i++) {
+        ask(&a[i], (uint32_t)i, 1 + (uint32_t)i * 13 % 390, 1 + (uint32_t)i * 7 % 60, i % 2);
+        assert_int_equal(submit(s, &a[i], &e), 0);
+    }
+    uint32_t accepted = 0, drafted = 0;
+    for (int i = 0; i < 30; i++) {
+        wait_for(&a[i]);
+        check(&a[i]);
+        accepted += a[i].result.accepted;
+        drafted += a[i].result.drafted;
+    }
+    assert_true(drafted > accepted && accepted > 20);
+    assert_true(d.most_writers <= DECODER_EXACT_ROWS);
+    schedule_close(s);
+    assert_int_equal(d.alive, 0);
+    assert_int_equal(d.used, 0);
+}
+
+static void few_pages_cost_time_and_nothing_else(void **state)
+{
+    (void)state;
+    struct decoder d = {.context = 500, .max_rows = 64, .max_sequences = 12, .pages = 20}; /* two long ones */
+    struct schedule *s;
+    struct err e = {0};
+    static struct asked a[10];
+    assert_int_equal(schedule_open(&s, &d, NULL, &e), 0);
+    for (int i = 0; i < 10; i++) {
+        ask(&a[i], (uint32_t)i + 100, 150 + (uint32_t)i * 20, 90, i % 2);
+        assert_int_equal(submit(s, &a[i], &e), 0);
+    }
+    for (int i = 0; i < 10; i++) {
+        wait_for(&a[i]);
+        check(&a[i]);
+    }
+    schedule_close(s);
+    assert_int_equal(d.used, 0);
+    struct decoder tiny = {.context = 500, .max_rows = 64, .max_sequences = 12, .pages = 3};
+    ask(&a[0], 1, 200, 5, false);
+    assert_int_equal(schedule_open(&s, &tiny, NULL, &e), 0);
+    assert_int_equal(submit(s, &a[0], &e), 0);
+    wait_for(&a[0]);
+    assert_int_equal(a[0].rc, ERR_MEMORY);
+    schedule_close(s);
+}
+
+static void what_begins_alike_is_read_once(void **state)
+{
+    (void)state;
+    struct decoder d = {.context = 500, .max_rows = 64, .max_sequences = 12, .pages = 1000};
+    struct schedule *s;
+    struct err e = {0};
+    static const uint8_t content[1][20] = {{7}};
+    struct asked a, b;
+    assert_int_equal(schedule_open(&s, &d, NULL, &e), 0);
+    ask(&a, 5, 200, 30, true);
+    a.from = (struct gen_provenance){content, 1, "mine"};
+    assert_int_equal(submit(s, &a, &e), 0);
+    wait_for(&a);
+    check(&a);
+    assert_int_equal(a.result.reused, 0);
+
+    b = a; /* goes on from what was written, in the same scope */
+    memcpy(b.prompt + b.n, a.text, a.written * sizeof *a.text);
+    b.n += a.written;
+    b.written = b.told = 0;
+    b.ended = false;
+    struct asked c = b, twice = b;
+    assert_int_equal(submit(s, &b, &e), 0);
+    wait_for(&b);
+    check(&b);
+    assert_true(b.result.reused >= a.n);
+
+    assert_int_equal(submit(s, &twice, &e), 0); /* all of it: its last token is read again */
+    wait_for(&twice);
+    check(&twice);
+    assert_int_equal(twice.result.reused, b.n - 1);
+
+    struct asked other = c;
+    c.from.scope = "another's";
+    assert_int_equal(submit(s, &c, &e), 0);
+    wait_for(&c);
+    check(&c);
+    assert_int_equal(c.result.reused, 0);
+
+    schedule_forget(s, content[0]);
+    assert_int_equal(submit(s, &other, &e), 0);
+    wait_for(&other);
+    check(&other);
+    assert_int_equal(other.result.reused, 0);
+    schedule_close(s);
+}
+
+static void a_long_prompt_does_not_hold_up_a_short_one(void **state)
+{
+    (void)state;
+    struct decoder d = {.context = 500, .max_rows = 16, .max_sequences = 12, .pages = 1000};
+    struct schedule *s;
+    struct err e = {0};
+    static struct asked lng, shrt;
+    assert_int_equal(schedule_open(&s, &d, NULL, &e), 0);
+    ask(&lng, 3, 390, 3, false);
+    ask(&shrt, 4, 20, 3, false);
+    assert_int_equal(submit(s, &lng, &e), 0);
+    assert_int_equal(submit(s, &shrt, &e), 0);
+    wait_for(&shrt);
+    wait_for(&lng);
+    check(&lng);
+    check(&shrt);
+    assert_true(shrt.result.ms_prompt < lng.result.ms_prompt);
+    schedule_close(s);
+}
+
+static void limits_and_cancels(void **state)
+{
+    (void)state;
+    struct decoder d = {.context = 300, .max_rows = 16, .max_sequences = 2, .pages = 1000};
+    struct schedule_options o = {.waiting = 2};
+    struct schedule *s;
+    struct err e = {0};
+    static struct asked a[4];
+    assert_int_equal(schedule_open(&s, &d, &o, &e), 0);
+    ask(&a[0], 3, 300, 3, false);
+    assert_int_equal(submit(s, &a[0], &e), ERR_LIMIT);
+    int busy = 0, taken = 0;
+    for (int i = 0; i < 4; i++) {
+        ask(&a[i], (uint32_t)i, 290, 9, false);
+        int rc = submit(s, &a[i], &e);
+        if (rc == ERR_BUSY)
+            busy++;
+        else
+            taken += !rc;
+    }
+    assert_true(taken >= 3 && busy + taken == 4);
+    schedule_cancel(s, a[2].id);
+    wait_for(&a[2]);
+    assert_true(a[2].rc == ERR_CANCELED || a[2].rc == 0);
+    wait_for(&a[0]);
+    check(&a[0]);
+    schedule_close(s); /* the rest ends now */
+    assert_true(a[1].ended);
+    assert_int_equal(d.alive, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_write_what_each_would_alone),
+        cmocka_unit_test(few_pages_cost_time_and_nothing_else),
+        cmocka_unit_test(what_begins_alike_is_read_once),
+        cmocka_unit_test(a_long_prompt_does_not_hold_up_a_short_one),
+        cmocka_unit_test(limits_and_cancels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
