@@ -1,0 +1,323 @@
+#define _GNU_SOURCE
+#include "engine/generate/generator.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/generate/conversation.h"
+#include "engine/generate/schedule.h"
+#include "engine/generate/writer.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PROBE 64     /* tokens read to learn how fast prompts are read: two pages, .1 to 2 s */
+#define POLL_NS 20000000 /* how often a waiting caller looks whether it was canceled */
+
+struct generator {
+    struct model_file *file;     /* NULL once everything is read out of it */
+    struct tokenizer *tokenizer;
+    struct conversation *conversation;
+    struct decoder *decoder;
+    struct schedule *schedule;
+    struct sampler *sampler;
+    struct decoder_info info;
+    pthread_mutex_t lock;        /* guards vocab */
+    struct grammar_vocab *vocab; /* NULL until a grammar is asked for */
+};
+
+/* A request between the schedule's thread and its caller's. */
+struct flight {
+    struct generator *g;
+    struct writer *writer;
+    uint32_t prompt;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t news;
+    struct buf pieces;    /* struct piece_head and its bytes, … */
+    bool ended, cut;
+    int rc;
+    struct err why;
+    struct schedule_result result;
+    int64_t first;        /* when the first byte came; 0: none yet */
+};
+struct piece_head {
+    enum gen_channel channel;
+    uint32_t len, done;
+};
+
+static void add_piece(struct flight *f, struct piece_head h, const char *bytes)
+{
+    pthread_mutex_lock(&f->lock);
+    if (h.len && !f->first)
+        f->first = clock_ns();
+    buf_add(&f->pieces, &h, sizeof h);
+    buf_add(&f->pieces, bytes, h.len);
+    pthread_cond_signal(&f->news);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void emit(void *arg, enum gen_channel channel, const char *bytes, size_t n)
+{
+    add_piece(arg, (struct piece_head){channel, (uint32_t)n, 0}, bytes);
+}
+
+static bool choose(void *arg, float *logits, uint32_t *token)
+{
+    struct flight *f = arg;
+    return writer_choose(f->writer, logits, token);
+}
+
+static uint32_t draft(void *arg, uint32_t *token, uint32_t most)
+{
+    struct flight *f = arg;
+    return writer_draft(f->writer, token, most);
+}
+
+static void prompt_read(void *arg, uint32_t done)
+{
+    add_piece(arg, (struct piece_head){GEN_ANSWER, 0, done}, "");
+}
+
+static void ended(void *arg, int rc, bool cut, const struct err *why, const struct schedule_result *r)
+{
+    struct flight *f = arg;
+    pthread_mutex_lock(&f->lock);
+    f->ended = true;
+    f->cut = cut;
+    f->rc = rc;
+    f->result = *r;
+    if (rc)
+        f->why = *why;
+    pthread_cond_signal(&f->news);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* false: the sink has enough. */
+static bool give(const struct flight *f, const struct buf *pieces, gen_sink sink, void *arg)
+{
+    struct piece_head h;
+    bool more = true;
+    for (size_t at = 0; more && at < pieces->len; at += h.len) {
+        memcpy(&h, pieces->data + at, sizeof h);
+        at += sizeof h;
+        more = sink(arg, &(struct gen_piece){h.channel, pieces->data + at, h.len, h.done, f->prompt});
+    }
+    return more;
+}
+
+/* Gives pieces until the request has ended; false: the sink had enough before. */
+static bool attend(struct flight *f, uint64_t id, gen_sink sink, void *arg, const volatile bool *stop)
+{
+    bool more = true, canceled = false;
+    struct buf pieces = BUF_INIT;
+    pthread_mutex_lock(&f->lock);
+    while (!f->ended || f->pieces.len) {
+        if (f->pieces.len) {
+            struct buf empty = pieces;
+            pieces = f->pieces;
+            f->pieces = empty;
+            pthread_mutex_unlock(&f->lock);
+            more = more && give(f, &pieces, sink, arg);
+            buf_clear(&pieces);
+            pthread_mutex_lock(&f->lock);
+        } else {
+            int64_t t = clock_ns() + POLL_NS;
+            pthread_cond_timedwait(&f->news, &f->lock, &(struct timespec){t / 1000000000, t % 1000000000});
+        }
+        if (!canceled && (!more || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))) {
+            canceled = true;
+            pthread_mutex_unlock(&f->lock);
+            schedule_cancel(f->g->schedule, id);
+            pthread_mutex_lock(&f->lock);
+        }
+    }
+    pthread_mutex_unlock(&f->lock);
+    buf_release(&pieces);
+    return more;
+}
+
+static const char *vocab_bytes(void *arg, uint32_t id, size_t *len)
+{
+    if (id < tokenizer_info(arg)->vocab)
+        return tokenizer_bytes(arg, id, false, len);
+    *len = 0;
+    return NULL;
+}
+
+static const struct grammar_vocab *vocab(struct generator *g)
+{
+    pthread_mutex_lock(&g->lock);
+    if (!g->vocab)
+        g->vocab = grammar_vocab_new(g->info.vocab, vocab_bytes, g->tokenizer);
+    const struct grammar_vocab *v = g->vocab;
+    pthread_mutex_unlock(&g->lock);
+    return v;
+}
+
+static void flight_init(struct flight *f, struct generator *g)
+{
+    pthread_condattr_t a;
+    *f = (struct flight){.g = g};
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->news, &a);
+    pthread_condattr_destroy(&a);
+}
+
+static void flight_release(struct flight *f)
+{
+    writer_free(f->writer);
+    buf_release(&f->pieces);
+    pthread_cond_destroy(&f->news);
+    pthread_mutex_destroy(&f->lock);
+}
+
+int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
+                  const volatile bool *stop, struct err *e)
+{
+    struct tokenizer_memory *memory = tokenizer_memory_new();
+    struct prompt_tokens prompt = {0};
+    struct writer_shared shared = {.tokenizer = g->tokenizer, .sampler = g->sampler, .logits = g->info.vocab,
+                                   .vocab = p->options.grammar ? vocab(g) : NULL};
+    struct flight f;
+    uint64_t id;
+    int64_t began = clock_ns();
+    flight_init(&f, g);
+    shared.template_text = conversation_template(g->conversation, &shared.template_len);
+    int rc = conversation_render(&prompt, g->conversation, memory, p->message, p->n, p->options.max_reasoning, e);
+    f.prompt = (uint32_t)prompt.n;
+    if (!rc)
+        rc = writer_new(&f.writer, &shared, &p->options, prompt.text.text.data, prompt.text.text.len, prompt.token, f.prompt, emit,
+                        &f, e);
+    if (rc)
+        goto out;
+    uint32_t room = prompt.n < g->info.context ? g->info.context - f.prompt : 0;
+    struct schedule_task task = {.prompt = prompt.token, .n = f.prompt, .most = room ? room : 1, .from = &p->provenance,
+                                 .choose = choose, .draft = draft, .read = prompt_read, .ended = ended, .arg = &f};
+    if ((rc = schedule_submit(g->schedule, &task, &id, e)))
+        goto out;
+    bool whole = attend(&f, id, sink, arg, stop);
+    rc = f.rc;
+    if (rc && e)
+        *e = f.why;
+    int wrote = writer_end(f.writer, out, rc ? NULL : e); /* may emit the rest */
+    if (!rc)
+        rc = wrote;
+    if (!rc && f.cut)
+        out->end = GEN_END_LENGTH;
+    if (!whole || (!rc && !give(&f, &f.pieces, sink, arg))) {
+        out->end = GEN_END_SINK;
+        rc = rc == ERR_CANCELED ? 0 : rc;
+    }
+    out->prompt_tokens = f.prompt;
+    out->reused_tokens = f.result.reused;
+    out->drafted = f.result.drafted;
+    out->accepted = f.result.accepted;
+    out->ms_prompt = f.result.ms_prompt;
+    out->ms_first = f.first ? (double)(f.first - began) / 1e6 : 0;
+    out->ms_total = (double)(clock_ns() - began) / 1e6;
+out:
+    flight_release(&f);
+    prompt_tokens_release(&prompt);
+    tokenizer_memory_free(memory);
+    return rc;
+}
+
+int generator_count(struct generator *g, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e)
+{
+    struct tokenizer_memory *memory = tokenizer_memory_new();
+    uint32_t *token = NULL;
+    size_t cap = 0;
+    (void)e;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        tokenizer_encode(g->tokenizer, memory, text[i], len[i], NULL, &token, &k, &cap);
+        out[i] = (uint32_t)k;
+    }
+    free(token);
+    tokenizer_memory_free(memory);
+    return 0;
+}
+
+int generator_forget(struct generator *g, const uint8_t content[20], struct err *e)
+{
+    (void)e;
+    schedule_forget(g->schedule, content);
+    return 0;
+}
+
+/* How many tokens of a prompt are read in a second. */
+static int probe(struct generator *g, float *rate, struct err *e)
+{
+    uint32_t token[PROBE], n = g->info.context < PROBE ? g->info.context : PROBE;
+    struct sequence *s = NULL;
+    n = n < g->info.max_rows ? n : g->info.max_rows;
+    for (uint32_t i = 0; i < n; i++)
+        token[i] = i * 31 % g->info.vocab;
+    int rc = sequence_new(&s, g->decoder, e);
+    int64_t began = clock_ns();
+    if (!rc)
+        rc = decoder_step(g->decoder, &(struct step_part){s, token, n, 0}, 1, NULL, e);
+    if (!rc)
+        *rate = (float)((double)n / ((double)(clock_ns() - began) / 1e9));
+    sequence_free(s);
+    return rc;
+}
+
+int generator_open(struct generator **out, const struct backend *b, void *device, const char *path,
+                   const struct generator_options *o, struct model_info *info, struct err *e)
+{
+    struct generator *g = mem_zero(1, sizeof *g);
+    struct decoder_options d = {.threads = o->threads, .exact = o->exact, .context = o->context, .kv = o->exact ? KV_F32 : KV_F16};
+    pthread_mutex_init(&g->lock, NULL);
+    int rc = model_file_open(&g->file, path, e);
+    if (!rc)
+        rc = model_file_finite(g->file, e);
+    if (!rc)
+        rc = model_file_hash(g->file, info->hash, e);
+    if (!rc)
+        rc = tokenizer_open(&g->tokenizer, g->file, e);
+    if (!rc)
+        rc = conversation_open(&g->conversation, g->file, g->tokenizer, e);
+    if (!rc)
+        rc = decoder_new(&g->decoder, g->file, b, device, &d, e);
+    model_file_close(g->file);
+    g->file = NULL;
+    if (!rc)
+        decoder_info(g->decoder, &g->info);
+    if (!rc && tokenizer_info(g->tokenizer)->vocab > g->info.vocab)
+        rc = err_set(e, ERR_FORMAT, "%s: the tokenizer knows %u tokens and the model %u", path, tokenizer_info(g->tokenizer)->vocab,
+                     g->info.vocab);
+    if (!rc)
+        rc = probe(g, &info->prompt_rate, e);
+    if (!rc)
+        rc = schedule_open(&g->schedule, g->decoder, NULL, e);
+    if (rc) {
+        generator_close(g);
+        return rc;
+    }
+    g->sampler = sampler_new(g->info.vocab);
+    snprintf(info->family, sizeof info->family, "%s", g->info.family);
+    info->context = info->max_tokens = g->info.context;
+    info->bytes = g->info.weight_bytes + g->info.kv_bytes;
+    *out = g;
+    return 0;
+}
+
+void generator_close(struct generator *g)
+{
+    if (!g)
+        return;
+    schedule_close(g->schedule);
+    sampler_free(g->sampler);
+    grammar_vocab_free(g->vocab);
+    decoder_free(g->decoder);
+    conversation_close(g->conversation);
+    tokenizer_close(g->tokenizer);
+    model_file_close(g->file);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
