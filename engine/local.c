@@ -7,6 +7,7 @@
 #include "engine/format/model_config.h"
 #include "engine/format/safetensors.h"
 #include "engine/format/sha256.h"
+#include "engine/generate/generator.h"
 #include "engine/model.h"
 #include "engine/run/forward.h"
 #include "engine/tokenizer/wordpiece.h"
@@ -32,6 +33,7 @@ struct local {
 
 struct local_model {
     struct local *en;
+    struct generator *generator;       /* of a model that writes: then all below is empty */
     struct model_config config;
     struct wordpiece *words;
     struct encoder *encoder;
@@ -181,6 +183,7 @@ out:
 static void close_model(void *model)
 {
     struct local_model *m = model;
+    generator_close(m->generator);
     batcher_free(m->batcher);
     encoder_free(m->encoder);
     wordpiece_close(m->words);
@@ -191,7 +194,7 @@ static void close_model(void *model)
     free(m);
 }
 
-static void describe(struct model_info *info, const struct local_model *m, const char *path)
+static void name_of(struct model_info *info, const char *path)
 {
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
@@ -200,11 +203,14 @@ static void describe(struct model_info *info, const struct local_model *m, const
     while (at && path[at - 1] != '/')
         at--;
     snprintf(info->name, sizeof info->name, "%.*s", (int)(n - at), path + at);
+}
+
+static void describe(struct model_info *info, const struct local_model *m)
+{
     snprintf(info->family, sizeof info->family, "%s", m->config.family);
     info->dim = m->config.bert.hidden;
     info->max_tokens = m->config.max_tokens;
     info->bytes = encoder_bytes(m->encoder) + wordpiece_bytes(m->words);
-    provider(m->en, info->provider);
 }
 
 /* Of a batch of documents. A device that wants many rows at once gets four micro-batches, so that it never waits for a host. */
@@ -214,15 +220,10 @@ static size_t batch_tokens(const struct local *en)
     return rows ? 4 * rows : (size_t)en->threads * TOKENS_A_THREAD;
 }
 
-static int open_model(void **model, void *self, const char *path, struct model_info *info, struct err *e)
+static int open_encoder(struct local_model *m, const char *path, struct model_info *info, struct err *e)
 {
-    struct local *en = self;
-    struct local_model *m = mem_zero(1, sizeof *m);
-    m->en = en;
-    pthread_mutex_init(&m->lock, NULL);
+    struct local *en = m->en;
     int rc = check_size(en, path, e);
-    if (!rc)
-        rc = model_config_read(&m->config, path, e);
     if (!rc)
         rc = wordpiece_open(&m->words, path, e);
     if (!rc && wordpiece_vocab(m->words) > m->config.bert.vocab)
@@ -232,11 +233,42 @@ static int open_model(void **model, void *self, const char *path, struct model_i
         rc = load_weights(m, path, info, e);
     if (!rc)
         rc = batcher_new(&m->batcher, run, m->encoder, m->config.bert.hidden, batch_tokens(en), e);
+    if (!rc)
+        describe(info, m);
+    return rc;
+}
+
+/* One that writes. Where the device has no ops for decoders yet, the CPU computes. */
+static int open_generator(struct local_model *m, const char *path, struct model_info *info, struct err *e)
+{
+    struct local *en = m->en;
+    struct generator_options o = {.threads = en->threads, .exact = en->exact};
+    return generator_open(&m->generator, en->backend, en->device, path, &o, info, e);
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+static int open_model(void **model, void *self, const char *path, struct model_info *info, struct err *e)
+{
+    struct local_model *m = mem_zero(1, sizeof *m);
+    m->en = self;
+    pthread_mutex_init(&m->lock, NULL);
+    bool file = is_file(path);
+    int rc = file ? 0 : model_config_read(&m->config, path, e);
+    if (file || rc == ERR_UNSUPPORTED) /* no encoder: what the decoders say about it is the answer */
+        rc = open_generator(m, path, info, e);
+    else if (!rc)
+        rc = open_encoder(m, path, info, e);
     if (rc) {
         close_model(m);
         return rc;
     }
-    describe(info, m, path);
+    name_of(info, path);
+    provider(m->en, info->provider);
     *model = m;
     return 0;
 }
@@ -292,6 +324,8 @@ static int embed(void *model, enum embed_kind kind, const char *const *text, con
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e)
 {
     struct local_model *m = model;
+    if (m->generator)
+        return err_set(e, ERR_UNSUPPORTED, "a model that writes gives no vectors");
     struct wordpiece_memory *memory = take_memory(m);
     const char *prefix = kind == EMBED_QUERY ? m->config.query_prefix : m->config.document_prefix;
     struct slice s = {.offset = mem_alloc(((n < SLICE ? n : SLICE) + 1) * sizeof(uint32_t))};
@@ -310,4 +344,26 @@ static int embed(void *model, enum embed_kind kind, const char *const *text, con
     return rc;
 }
 
-const struct engine_kind engine_local = {close_local, no_pid, provider, open_model, close_model, embed};
+/* Called for models with a window only (generate.c). */
+static int generate(void *model, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
+                    const volatile bool *stop, struct err *e)
+{
+    struct local_model *m = model;
+    return generator_run(m->generator, p, sink, arg, out, stop, e);
+}
+
+static int count(void *model, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e)
+{
+    struct local_model *m = model;
+    return generator_count(m->generator, text, len, n, out, e);
+}
+
+static int forget(void *model, const uint8_t content[20], struct err *e)
+{
+    struct local_model *m = model;
+    return generator_forget(m->generator, content, e);
+}
+
+const struct engine_kind engine_local = {.close = close_local, .pid = no_pid, .provider = provider, .model_open = open_model,
+                                         .model_close = close_model, .embed = embed, .generate = generate, .count = count,
+                                         .forget = forget};

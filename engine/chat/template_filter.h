@@ -27,7 +27,7 @@ struct value text_strip(struct run *r, struct value v, struct value chars, int s
 /* At most most times, all where most is negative. */
 struct value text_replace(struct run *r, struct value v, struct value old, struct value with, int64_t most);
 struct value text_capitalize(struct run *r, struct value v);
-struct value text_lines(struct run *r, struct value v, bool keep_ends);
+struct value template_text_lines(struct run *r, struct value v, bool keep_ends);
 /* width: of the whole; left of the text stand before of the missing characters, all behind it where before is 0. */
 struct value text_pad(struct run *r, struct value v, size_t before, size_t behind, struct value fill);
 struct value dict_pairs(struct run *r, struct value d, enum list_kind kind);

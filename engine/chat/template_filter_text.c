@@ -105,7 +105,7 @@ static size_t line_break(const char *s, const char *end)
     return breaks ? n : 0;
 }
 
-struct value text_lines(struct run *r, struct value v, bool keep_ends)
+struct value template_text_lines(struct run *r, struct value v, bool keep_ends)
 {
     struct value lines = v_list(r, LIST_PLAIN, 0);
     size_t from = 0;
@@ -231,7 +231,7 @@ struct value filter_indent(struct run *r, const struct call *c)
     struct text whole = {0};
     text_add_value(r, &whole, v);
     text_add(r, &whole, "\n", 1, true);
-    struct list *lines = text_lines(r, text_value(r, &whole), false).list;
+    struct list *lines = template_text_lines(r, text_value(r, &whole), false).list;
     if (v_true(r, c->arg[1]))
         text_add_value(r, &t, indent);
     for (size_t i = 0; i < lines->n; i++) {

@@ -149,7 +149,7 @@ static struct value text_method_rpartition(struct run *r, const struct call *c)
 
 static struct value text_method_splitlines(struct run *r, const struct call *c)
 {
-    return text_lines(r, c->self, v_true(r, c->arg[0]));
+    return template_text_lines(r, c->self, v_true(r, c->arg[0]));
 }
 
 /* The part [start, end) that a method looks at; false: start lies behind the text. */

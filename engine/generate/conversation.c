@@ -1,6 +1,7 @@
 #include "engine/generate/conversation.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "engine/format/json.h"
 

@@ -279,11 +279,11 @@ int generator_open(struct generator **out, const struct backend *b, void *device
     if (!rc)
         rc = model_file_hash(g->file, info->hash, e);
     if (!rc)
+        rc = decoder_new(&g->decoder, g->file, b, device, &d, e); /* first: an unknown architecture is what is to be said */
+    if (!rc)
         rc = tokenizer_open(&g->tokenizer, g->file, e);
     if (!rc)
         rc = conversation_open(&g->conversation, g->file, g->tokenizer, e);
-    if (!rc)
-        rc = decoder_new(&g->decoder, g->file, b, device, &d, e);
     model_file_close(g->file);
     g->file = NULL;
     if (!rc)

@@ -97,7 +97,7 @@ static void tiny_weights(const char *folder, const json_t *tensors)
     buf_release(&all);
 }
 
-static void tiny_open(struct tiny *t, const char *name)
+static inline void tiny_open(struct tiny *t, const char *name)
 {
     char path[500];
     struct err e;
@@ -139,7 +139,7 @@ static void tiny_open(struct tiny *t, const char *name)
         fail_msg("%s: %s", name, e.message);
 }
 
-static void tiny_close(struct tiny *t)
+static inline void tiny_close(struct tiny *t)
 {
     char path[200];
     model_file_close(t->file);

@@ -1,0 +1,244 @@
+/* A tiny model writes, in process and through the engine process: this program is its own engine process with --engine. */
+#define _GNU_SOURCE
+#include "tiny_writer.h"
+
+#include "engine/generate.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+static char folder[64];
+static struct err e;
+
+struct said {
+    struct buf text, reasoning;
+    uint32_t told, total;
+    size_t enough; /* bytes after which the sink has enough; 0: never */
+};
+
+static bool hear(void *arg, const struct gen_piece *p)
+{
+    struct said *s = arg;
+    if (p->prompt_total)
+        s->total = p->prompt_total;
+    if (p->prompt_done)
+        s->told = p->prompt_done;
+    buf_add(p->channel == GEN_REASONING ? &s->reasoning : &s->text, p->len ? p->text : "", p->len);
+    return !s->enough || s->text.len < s->enough;
+}
+
+static int ask(struct model *m, struct said *s, struct gen_result *r, const char *question, const struct gen_options *o)
+{
+    const struct gen_message message[] = {{"system", "be brief", 8}, {"user", question, strlen(question)}};
+    struct gen_prompt p = {.message = message, .n = 2, .options = *o};
+    buf_clear(&s->text);
+    buf_clear(&s->reasoning);
+    return model_generate(m, &p, hear, s, r, NULL, &e);
+}
+
+static struct engine *en;
+static struct model *m;
+
+static void start(bool spawned)
+{
+    static const struct engine_options two = {.threads = 2};
+    assert_int_equal(spawned ? engine_spawn(&en, "/proc/self/exe", &two, &e) : engine_open(&en, &two, &e), 0);
+    if (model_open(&m, en, folder, &e))
+        fail_msg("%s", e.message);
+}
+
+static void finish(void)
+{
+    model_close(m);
+    engine_close(en);
+}
+
+static void writes(bool spawned)
+{
+    struct said s = {0}, again = {0};
+    struct gen_result r;
+    start(spawned);
+    const struct model_info *info = model_info(m);
+    assert_string_equal(info->family, "qwen2");
+    assert_true(info->context == 512 && !info->dim && info->prompt_rate > 0);
+    const struct gen_options o = {.max_tokens = 60};
+    if (ask(m, &s, &r, "what is here?", &o))
+        fail_msg("%s", e.message);
+    assert_true(r.prompt_tokens > 20 && s.told == r.prompt_tokens && s.total == r.prompt_tokens);
+    assert_true(r.answer_tokens > 0 && r.answer_tokens <= 60);
+    assert_true(r.end == GEN_END_TURN || (r.end == GEN_END_LENGTH && r.answer_tokens == 60));
+    assert_int_equal(ask(m, &again, &r, "what is here?", &o), 0);
+    assert_true(r.reused_tokens == r.prompt_tokens - 1);
+    assert_int_equal(again.text.len, s.text.len);
+    assert_memory_equal(again.text.data, s.text.data, s.text.len);
+
+    const char *const text[] = {"abc", "<|im_start|>"};
+    const size_t len[] = {3, 12};
+    uint32_t n[2];
+    assert_int_equal(model_count(m, text, len, 2, n, &e), 0);
+    assert_int_equal(n[0], 3);
+    assert_int_equal(n[1], 12); /* in a message it is no special token */
+    assert_int_equal(model_forget(m, NULL, &e), 0);
+    assert_int_equal(ask(m, &again, &r, "what is here?", &o), 0);
+    assert_int_equal(r.reused_tokens, 0);
+
+    static char lng[2000];
+    memset(lng, 'x', sizeof lng - 1);
+    assert_int_equal(ask(m, &again, &r, lng, &o), ERR_LIMIT);
+    assert_non_null(strstr(e.message, "512"));
+    buf_release(&s.text);
+    buf_release(&again.text);
+    finish();
+}
+
+static void a_model_writes(void **state)
+{
+    (void)state;
+    writes(false);
+}
+
+static void through_the_process(void **state)
+{
+    (void)state;
+    writes(true);
+}
+
+struct asker {
+    char question[40];
+    struct gen_options o;
+    struct said s;
+    struct gen_result r;
+    int rc;
+};
+
+static void *ask_it(void *arg)
+{
+    struct asker *a = arg;
+    a->rc = ask(m, &a->s, &a->r, a->question, &a->o);
+    return NULL;
+}
+
+/* Greedy and sampled, with and without drafts: each text is what it is alone. */
+static void together_as_alone(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    static struct asker a[N];
+    struct said alone = {0};
+    struct gen_result r;
+    pthread_t thread[N];
+    uint32_t drafted = 0;
+    start(true);
+    for (int i = 0; i < N; i++) {
+        a[i] = (struct asker){.o = {.max_tokens = 40 + (uint32_t)i, .lookup = i % 2, .temperature = i / 2 ? .9f : 0, .seed = (uint64_t)i / 2,
+                                    .top_k = 20, .repetition = i == 5 ? 1.2f : 0}};
+        snprintf(a[i].question, sizeof a[i].question, "tell tell tell of %d", i / 2);
+        assert_int_equal(pthread_create(&thread[i], NULL, ask_it, &a[i]), 0);
+    }
+    for (int i = 0; i < N; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < N; i++) {
+        struct gen_options o = a[i].o;
+        assert_int_equal(a[i].rc, 0);
+        drafted += a[i].r.drafted;
+        o.lookup = false;
+        assert_int_equal(model_forget(m, NULL, &e), 0);
+        assert_int_equal(ask(m, &alone, &r, a[i].question, &o), 0);
+        assert_int_equal(alone.text.len, a[i].s.text.len);
+        assert_memory_equal(alone.text.data, a[i].s.text.data, alone.text.len);
+        buf_release(&a[i].s.text);
+    }
+    assert_true(drafted > 0);
+    buf_release(&alone.text);
+    finish();
+}
+
+static void ends_when_asked(void **state)
+{
+    (void)state;
+    struct said s = {0}, cut = {0};
+    struct gen_result r;
+    start(false);
+    struct gen_options o = {.max_tokens = 80, .temperature = 1, .seed = 3};
+    assert_int_equal(ask(m, &s, &r, "why?", &o), 0);
+    assert_true(s.text.len > 10);
+    cut.enough = 5;
+    assert_int_equal(ask(m, &cut, &r, "why?", &o), 0);
+    assert_int_equal(r.end, GEN_END_SINK);
+    assert_true(cut.text.len >= 5 && cut.text.len < s.text.len);
+
+    char stop[4] = {0}; /* three characters out of the middle end it before them */
+    size_t at = s.text.len / 2;
+    while (at + 3 < s.text.len && ((unsigned char)s.text.data[at] >= 0x80 || (unsigned char)s.text.data[at + 1] >= 0x80 ||
+                                   (unsigned char)s.text.data[at + 2] >= 0x80))
+        at++;
+    if (at + 3 < s.text.len) {
+        memcpy(stop, s.text.data + at, 3);
+        o.stop[0] = stop;
+        cut.enough = 0;
+        assert_int_equal(ask(m, &cut, &r, "why?", &o), 0);
+        assert_int_equal(r.end, GEN_END_STOP);
+        assert_true(cut.text.len <= at && !memcmp(cut.text.data, s.text.data, cut.text.len));
+        o.stop[0] = NULL;
+    }
+    static const volatile bool now = true;
+    const struct gen_message message = {"user", "why?", 4};
+    struct gen_prompt p = {.message = &message, .n = 1, .options = o};
+    assert_int_equal(model_generate(m, &p, hear, &cut, &r, &now, &e), ERR_CANCELED);
+    buf_release(&s.text);
+    buf_release(&cut.text);
+    finish();
+}
+
+static void keeps_to_a_schema(void **state)
+{
+    (void)state;
+    struct said s = {0};
+    struct gen_result r;
+    start(false);
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        struct gen_options o = {.max_tokens = 300, .temperature = 1, .seed = seed,
+                                .grammar = "{\"type\": \"object\", \"properties\": {\"n\": {\"enum\": [1, 22, 333]}, \"ok\": {\"type\": "
+                                           "\"boolean\"}}, \"required\": [\"n\", \"ok\"], \"additionalProperties\": false}"};
+        if (ask(m, &s, &r, "fill it in", &o))
+            fail_msg("%s", e.message);
+        json_t *got = json_loadb(s.text.data, s.text.len, 0, NULL);
+        assert_non_null(got);
+        assert_true(json_is_boolean(json_object_get(got, "ok")) && json_is_integer(json_object_get(got, "n")));
+        json_decref(got);
+        assert_int_equal(r.end, GEN_END_TURN);
+    }
+    struct gen_options bad = {.grammar = "{\"type\": \"object\", \"patternProperties\": {}}"};
+    assert_int_equal(ask(m, &s, &r, "x", &bad), ERR_UNSUPPORTED);
+    buf_release(&s.text);
+    finish();
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    tiny_writer(folder);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    tiny_writer_remove(folder);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "--engine"))
+        return engine_main(ENGINE_FD);
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_writes),
+        cmocka_unit_test(through_the_process),
+        cmocka_unit_test(together_as_alone),
+        cmocka_unit_test(ends_when_asked),
+        cmocka_unit_test(keeps_to_a_schema),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
