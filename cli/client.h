@@ -46,8 +46,10 @@ int client_wait_end(struct client *c, int seconds, struct err *e);
 /* spawn.c: starts codeaskd, found beside this program, apart from this terminal; returns when it listens. ERR_BUSY: another
  * one holds the home already. */
 int daemon_start(const struct paths *p, struct err *e);
-/* Runs `codeaskd --once` and gives its result. */
-int daemon_once(json_t **result, const struct paths *p, const char *method, json_t *params, struct err *e);
+typedef void (*client_progress)(void *arg, json_t *progress);
+/* Runs `codeaskd --once` and gives its result; on: gets what it says meanwhile, may be NULL. */
+int daemon_once(json_t **result, const struct paths *p, const char *method, json_t *params, client_progress on, void *arg,
+                struct err *e);
 /* Its path; the caller frees it. */
 int daemon_program(char **out, const struct paths *p, struct err *e);
 /* Fills e from {"code","message","hint"}; returns the code. */

@@ -46,6 +46,14 @@ static double number(json_t *o, const char *key)
     return json_number_value(json_object_get(o, key));
 }
 
+static void put_left(struct buf *b, double seconds, double share)
+{
+    if (seconds > 1 && share > 0.01 && share < 1) {
+        long left = (long)(seconds / share - seconds + 0.5);
+        buf_addf(b, "  ETA %ld:%02ld", left / 60, left % 60);
+    }
+}
+
 void progress_show(void *progress, json_t *o)
 {
     struct progress *p = progress;
@@ -73,7 +81,15 @@ void progress_show(void *progress, json_t *o)
     put_cleans(&b, stage);
     buf_adds(&b, " ");
     put_cleans(&b, repo);
-    if (all > 0) {
+    if (!(all > 0) && total > 0) { /* bytes alone: a file on its way */
+        buf_adds(&b, "  ");
+        bar(&b, share, p->color);
+        buf_addf(&b, "  %s", human_bytes(size, bytes));
+        buf_addf(&b, " of %s", human_bytes(size, total));
+        if (seconds > 0.5)
+            buf_addf(&b, "  %s/s", human_bytes(size, bytes / seconds));
+        put_left(&b, seconds, share);
+    } else if (all > 0) {
         buf_adds(&b, "  ");
         bar(&b, share, p->color);
         buf_addf(&b, "  %.0f/%.0f %s", done, all, texts ? "texts" : tokens ? "tokens of sources" : "files");
@@ -81,10 +97,7 @@ void progress_show(void *progress, json_t *o)
             buf_addf(&b, "  %s/s", human_bytes(size, bytes / seconds));
         if (seconds > 0.5 && texts)
             buf_addf(&b, "  %.0f/s", done / seconds);
-        if (seconds > 1 && share > 0.01 && share < 1) {
-            long left = (long)(seconds / share - seconds + 0.5);
-            buf_addf(&b, "  ETA %ld:%02ld", left / 60, left % 60);
-        }
+        put_left(&b, seconds, share);
     } else {
         buf_adds(&b, " …");
     }

@@ -135,6 +135,17 @@ static int ask_daemon(json_t **result, const struct command *c, const struct pat
     return rc;
 }
 
+static int ask_apart(json_t **result, const struct command *c, const struct paths *p, struct err *e)
+{
+    struct progress bar;
+    char method[64];
+    wire_name(method, c->row->name);
+    progress_open(&bar);
+    int rc = daemon_once(result, p, method, c->params, progress_show, &bar, e);
+    progress_close(&bar);
+    return rc;
+}
+
 static int not_running(const struct command *c, struct err *e)
 {
     fail(e, c->json);
@@ -152,18 +163,20 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     int status = 2;
     stream_open(&stream, l, &bar, stdout);
     int rc = c->reads_stdin ? read_stdin(c->params, &e) : 0;
+    bool apart = method_apart(c->row, json_string_value(json_object_get(c->params, "name")));
     if (!rc)
-        rc = ask_daemon(&result, c, p, &cl, &stream, &e);
-    bool away = rc == ERR_UNAVAILABLE && cl.fd < 0 && !c->row->starts_daemon;
+        rc = apart ? ask_apart(&result, c, p, &e) : ask_daemon(&result, c, p, &cl, &stream, &e);
+    bool away = rc == ERR_UNAVAILABLE && cl.fd < 0 && !c->row->starts_daemon && !apart;
     if (away && c->row->once) {
-        char method[64];
-        wire_name(method, c->row->name);
-        rc = daemon_once(&result, p, method, c->params, &e);
+        rc = ask_apart(&result, c, p, &e);
         away = false;
     }
     if (!rc && !strcmp(c->row->name, "stop"))
         rc = client_wait_end(&cl, 60, &e);
-    if (rc == ERR_CANCELED && interrupted) {
+    if (rc == ERR_CANCELED && interrupted && apart) {
+        fail(&e, c->json);
+        status = EXIT_INTERRUPTED;
+    } else if (rc == ERR_CANCELED && interrupted) {
         fputs(stream.first ? "\ncodeask: stopped\n" : "codeask: stopped waiting; indexing goes on in the background (codeask status)\n", stderr);
         status = EXIT_INTERRUPTED;
     } else if (away) {

@@ -448,6 +448,8 @@ static const struct shown {
     {"model list", show_models, NULL},
     {"model verify", show_models, NULL},
     {"model use", show_models, NULL},
+    {"model pull", show_models, NULL},
+    {"model quantize", show_models, NULL},
     {"backup", show_backup, NULL},
     {"restore", show_restore, NULL},
     {"stop", show_stop, NULL},

@@ -165,11 +165,51 @@ void show_status(struct buf *out, const struct look *l, json_t *r)
     }
 }
 
+/* What the files of a model hold, for model verify PATH. */
+static void show_model_file(struct buf *out, const struct look *l, json_t *r)
+{
+    json_t *row;
+    char size[32];
+    size_t i;
+    const char *family = text_of(r, "family");
+    put_styled(out, l, STYLE_GOOD, "good");
+    buf_adds(out, "  ");
+    put_cleans(out, text_of(r, "path"));
+    buf_addf(out, "  %s, ", text_of(r, "container"));
+    put_cleans(out, *family ? family : "family not named");
+    double values = (double)int_of(r, "values");
+    buf_addf(out, values >= 1e9 ? ", %.2f billion values" : values >= 1e6 ? ", %.1f million values" : ", %.0f values",
+             values >= 1e9 ? values / 1e9 : values >= 1e6 ? values / 1e6 : values);
+    buf_addf(out, " in %lld tensors, %s in %lld file%s\n", (long long)int_of(r, "tensors"), human_bytes(size, (double)int_of(r, "bytes")), (long long)int_of(r, "files"),
+             int_of(r, "files") == 1 ? "" : "s");
+    json_array_foreach(json_object_get(r, "types"), i, row)
+        buf_addf(out, "      %-8s %6lld tensors  %5.1f%% of the values\n", text_of(row, "type"), (long long)int_of(row, "tensors"),
+                 100 * (double)int_of(row, "values") / (double)(int_of(r, "values") ? int_of(r, "values") : 1));
+    buf_addf(out, "      sha256 %s\n", text_of(r, "sha256"));
+}
+
 void show_models(struct buf *out, const struct look *l, json_t *r)
 {
     json_t *rows = json_object_get(r, "models"), *row;
     char size[32];
     size_t i;
+    if (json_object_get(r, "container")) {
+        show_model_file(out, l, r);
+        return;
+    }
+    if (json_object_get(r, "host")) {
+        put_styled(out, l, STYLE_GOOD, "fetched");
+        buf_addf(out, "  %s, %s from %s\n", text_of(r, "name"), human_bytes(size, (double)int_of(r, "bytes")), text_of(r, "host"));
+        return;
+    }
+    if (json_object_get(r, "bytes_out")) {
+        char was[32];
+        put_styled(out, l, STYLE_GOOD, "written");
+        buf_addf(out, "  %s: %lld of %lld tensors as %s, %s of %s, %.2f%% off\n", text_of(r, "path"), (long long)int_of(r, "changed"),
+                 (long long)int_of(r, "tensors"), text_of(r, "type"), human_bytes(size, (double)int_of(r, "bytes_out")),
+                 human_bytes(was, (double)int_of(r, "bytes_in")), 100 * json_number_value(json_object_get(r, "error")));
+        return;
+    }
     if (json_object_get(r, "sha256")) { /* verify */
         put_styled(out, l, STYLE_GOOD, "good");
         buf_addf(out, "  %s  %s, %lld %s, %s, %s\n      sha256 %s\n", text_of(r, "name"), text_of(r, "family"),

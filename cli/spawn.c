@@ -42,7 +42,26 @@ int daemon_program(char **out, const struct paths *p, struct err *e)
     return 0;
 }
 
-static void read_all(int fd, struct buf *out)
+/* What a child says, to its end. Lines {"progress":…} are shown as they come and left out. */
+struct listener {
+    client_progress on; /* may be NULL */
+    void *arg;
+};
+
+static void take_progress(struct buf *said, const struct listener *l)
+{
+    static const char begin[] = "{\"progress\":";
+    char *end;
+    while (said->len > strlen(begin) && !memcmp(said->data, begin, strlen(begin)) && (end = memchr(said->data, '\n', said->len))) {
+        json_t *o = json_loadb(said->data, (size_t)(end - said->data), 0, NULL);
+        if (o && l->on)
+            l->on(l->arg, json_object_get(o, "progress"));
+        json_decref(o);
+        buf_drop_front(said, (size_t)(end + 1 - said->data));
+    }
+}
+
+static void read_all(int fd, struct buf *out, const struct listener *l)
 {
     for (;;) {
         ssize_t n = read(fd, buf_room(out, 4096), 4096);
@@ -52,12 +71,13 @@ static void read_all(int fd, struct buf *out)
             return;
         out->len += (size_t)n;
         out->data[out->len] = 0;
+        take_progress(out, l);
     }
 }
 
-/* Starts program with argv; what it writes on to_fd until it closes that comes back in said. Waits for its end when status
- * is given. */
-static int run(const char *program, char *const argv[], int to_fd, bool detach, struct buf *said, pid_t *pid, struct err *e)
+/* Starts program with argv; what it writes on to_fd until it closes that comes back in said. */
+static int run(const char *program, char *const argv[], int to_fd, bool detach, struct buf *said, const struct listener *l, pid_t *pid,
+               struct err *e)
 {
     int pipe_fd[2];
     posix_spawn_file_actions_t fa;
@@ -87,7 +107,7 @@ static int run(const char *program, char *const argv[], int to_fd, bool detach, 
     posix_spawnattr_destroy(&attr);
     close(pipe_fd[1]);
     if (!code)
-        read_all(pipe_fd[0], said);
+        read_all(pipe_fd[0], said, l);
     close(pipe_fd[0]);
     return code ? err_errno(e, code, "%s", program) : 0;
 }
@@ -101,7 +121,7 @@ int daemon_start(const struct paths *p, struct err *e)
     if (rc)
         return rc;
     char *argv[] = {program, "--autostart", "3", NULL};
-    rc = run(program, argv, REPORT_FD, true, &said, &pid, e);
+    rc = run(program, argv, REPORT_FD, true, &said, &(struct listener){0}, &pid, e);
     if (!rc && said.len) {
         json_t *o = json_loadb(said.data, said.len, 0, NULL);
         rc = err_of_json(e, o);
@@ -120,7 +140,7 @@ int daemon_start(const struct paths *p, struct err *e)
     return rc;
 }
 
-int daemon_once(json_t **result, const struct paths *p, const char *method, json_t *params, struct err *e)
+int daemon_once(json_t **result, const struct paths *p, const char *method, json_t *params, client_progress on, void *arg, struct err *e)
 {
     char *program = NULL, *text = NULL;
     struct buf said = BUF_INIT;
@@ -131,7 +151,7 @@ int daemon_once(json_t **result, const struct paths *p, const char *method, json
         return rc;
     text = json_dumps(params, JSON_COMPACT);
     char *argv[] = {program, "--once", (char *)method, text, NULL};
-    rc = run(program, argv, STDOUT_FILENO, false, &said, &pid, e);
+    rc = run(program, argv, STDOUT_FILENO, false, &said, &(struct listener){on, arg}, &pid, e);
     if (!rc) {
         waitpid(pid, &status, 0);
         json_t *o = json_loadb(said.data ? said.data : "", said.len, 0, NULL);

@@ -5,17 +5,43 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A folder that holds model.safetensors, or a file that ends in .gguf. */
+unsigned model_shards(const char *path, unsigned *no, size_t *stem)
+{
+    unsigned which, count;
+    int end = 0;
+    size_t n = strlen(path), suffix = strlen("-00001-of-00001.gguf");
+    if (n <= suffix || sscanf(path + n - suffix, "-%5u-of-%5u.gguf%n", &which, &count, &end) != 2 || (size_t)end != suffix)
+        return 0;
+    if (no)
+        *no = which;
+    if (stem)
+        *stem = n - suffix;
+    return which >= 1 && which <= count ? count : 0;
+}
+
+/* The second and later files of a model, which is called by its first. */
+static bool is_later_shard(const char *name)
+{
+    unsigned no;
+    return model_shards(name, &no, NULL) && no > 1;
+}
+
+/* A folder that holds weights, or a file that ends in .gguf. */
 static bool is_model(const char *path)
 {
-    struct buf b = BUF_INIT;
-    buf_addf(&b, "%s/model.safetensors", path);
+    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json", "model.gguf"};
     size_t n = strlen(path);
-    bool yes = file_exists(b.data) || (n > 5 && !strcmp(path + n - 5, ".gguf") && file_exists(path));
-    buf_release(&b);
+    bool yes = n > 5 && !strcmp(path + n - 5, ".gguf") && file_exists(path);
+    for (size_t i = 0; i < sizeof weights / sizeof *weights && !yes; i++) {
+        struct buf b = BUF_INIT;
+        buf_addf(&b, "%s/%s", path, weights[i]);
+        yes = file_exists(b.data);
+        buf_release(&b);
+    }
     return yes;
 }
 
@@ -67,7 +93,7 @@ int model_list(struct model_entry **out, size_t *n, const struct paths *p, struc
         while (d && (de = readdir(d))) {
             struct buf b = BUF_INIT;
             buf_addf(&b, "%s/%s", p->model_dirs[i], de->d_name);
-            if (!good_name(de->d_name) || !is_model(b.data)) {
+            if (!good_name(de->d_name) || is_later_shard(de->d_name) || !is_model(b.data)) {
                 buf_release(&b);
                 continue;
             }

@@ -49,6 +49,11 @@ const char *paths_network(long f_type, const char *mount_type);
  * ERR_NOT_FOUND names the folders that were searched. */
 int model_find(char **path, const struct paths *p, const char *name, struct err *e);
 
+/* NAME-00002-of-00003.gguf is one of the files of a model: how many the name says that there are, 0 where it does not say. no:
+ * which one it is, from 1; stem: bytes before the suffix, of MODEL_SHARD_FORMAT with no and count. Either may be NULL. */
+#define MODEL_SHARD_FORMAT "-%05u-of-%05u.gguf"
+unsigned model_shards(const char *path, unsigned *no, size_t *stem);
+
 struct model_entry {
     char *name, *path;
     bool ours; /* in <home>/models: may be removed */

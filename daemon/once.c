@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +43,32 @@ static int fail(const struct err *e)
     return 2;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static bool on_progress(void *arg, const char *json)
+{
+    (void)arg;
+    printf("{\"progress\":%s}\n", json);
+    fflush(stdout);
+    return interrupted;
+}
+
 bool once_alone(int *status, const struct paths *p, const char *method, const char *params)
 {
     struct err e;
     char *result = NULL;
-    int rc = service_alone(&result, method, params, p, &e);
+    struct sigaction sa = {.sa_handler = on_signal}, before[2];
+    sigaction(SIGINT, &sa, &before[0]); /* what is half done is left in order */
+    sigaction(SIGTERM, &sa, &before[1]);
+    int rc = service_alone(&result, method, params, p, on_progress, NULL, &e);
+    sigaction(SIGINT, &before[0], NULL);
+    sigaction(SIGTERM, &before[1], NULL);
     if (rc == 1)
         return false;
     *status = rc ? fail(&e) : 0;

@@ -1,6 +1,8 @@
 /* Binds the rows of methods[] to their functions. */
+#include "service/alone.h"
 #include "service/method.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct binding bindings[] = {
@@ -32,17 +34,56 @@ const struct binding *binding_named(const char *name)
     return NULL;
 }
 
-int service_alone(char **result, const char *method, const char *params, const struct paths *p, struct err *e)
+static const struct {
+    const char *name;
+    bool path; /* only where `name` is a path */
+    alone_run run;
+} alone[] = {
+    {"restore", false, restore_alone},
+    {"model.verify", true, model_check_alone},
+    {"model.pull", false, model_pull_alone},
+    {"model.quantize", false, model_quantize_alone},
+};
+
+enum { ALONE = sizeof alone / sizeof *alone };
+
+static size_t row_of(const char *name)
 {
-    json_t *o, *said = NULL;
+    size_t i = 0;
+    while (i < ALONE && strcmp(alone[i].name, name))
+        i++;
+    return i;
+}
+
+alone_run alone_named(const char *name)
+{
+    size_t i = row_of(name);
+    return i < ALONE ? alone[i].run : NULL;
+}
+
+static bool say(const struct alone *a, json_t *event)
+{
     size_t len;
-    if (strcmp(method, "restore"))
+    char *text = json_line(event, &len);
+    bool stop = a->out && a->out(a->arg, text);
+    free(text);
+    return stop;
+}
+
+int service_alone(char **result, const char *method, const char *params, const struct paths *p, alone_progress progress, void *arg,
+                  struct err *e)
+{
+    struct alone a = {p, say, progress, arg};
+    json_t *said = NULL, *o = json_loads(params, 0, NULL);
+    const char *name = json_string_value(json_object_get(o, "name"));
+    size_t i = row_of(method), len;
+    if (i == ALONE || (alone[i].path && !(name && strchr(name, '/')))) {
+        json_decref(o);
         return 1;
-    if (!(o = json_loads(params, 0, NULL)))
-        return err_set(e, ERR_USAGE, "the parameters are no JSON");
-    int rc = params_check(method_named(method), o, e);
+    }
+    int rc = o ? params_check(method_named(method), o, e) : err_set(e, ERR_USAGE, "the parameters are no JSON");
     if (!rc)
-        rc = restore_alone(&said, p, o, e);
+        rc = alone[i].run(&said, &a, o, e);
     if (!rc)
         *result = json_line(said, &len);
     json_decref(o);

@@ -21,8 +21,6 @@ int method_model_verify(struct request *rq, json_t **result, struct err *e);
 int method_model_use(struct request *rq, json_t **result, struct err *e);
 int method_backup(struct request *rq, json_t **result, struct err *e);
 int method_restore(struct request *rq, json_t **result, struct err *e);
-/* Without a service: there may be no state that one could be opened on. */
-int restore_alone(json_t **result, const struct paths *p, json_t *params, struct err *e);
 int method_stop(struct request *rq, json_t **result, struct err *e);
 
 #endif

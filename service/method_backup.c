@@ -6,6 +6,7 @@
  *   adapters/NAME   the regular files of <home>/adapters, where it is there
  *
  * The manifest is written last, when everything else is synced: a directory without it is no backup. */
+#include "service/alone.h"
 #include "service/method.h"
 
 #include "base/clock.h"
@@ -351,8 +352,9 @@ static int put_all(json_t *aside, bool *index_kept, const struct paths *p, const
     return rc;
 }
 
-int restore_alone(json_t **result, const struct paths *p, json_t *params, struct err *e)
+int restore_alone(json_t **result, const struct alone *a, json_t *params, struct err *e)
 {
+    const struct paths *p = a->paths;
     const char *dir = json_string_value(json_object_get(params, "dir"));
     json_t *manifest = NULL, *files, *row, *aside = json_array();
     char *staged = in(p->home, "restoring");

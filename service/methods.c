@@ -75,6 +75,17 @@ static const struct method_flag feedback_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag pull_flags[] = {
+    {"sha256", 0, FLAG_STRING, "HEX", "the hash that the file must have"},
+    {"name", 0, FLAG_STRING, "NAME", "what the model is called here (default: the end of the address)"},
+    F_JSON,
+    F_END,
+};
+static const struct method_flag quantize_flags[] = {
+    {"threads", 0, FLAG_INT, "N", "threads (default: one a core)"},
+    F_JSON,
+    F_END,
+};
 static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
@@ -124,8 +135,21 @@ const struct method methods[] = {
     {"repo remove", "NAME", "name", "forget a repository and what was indexed of it", NULL, plain_flags, .starts_daemon = true},
     {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true},
     {"model list", NULL, "", "list the models that can be found", NULL, plain_flags, .once = true},
-    {"model verify", "[NAME]", "name", "load a model and run it once", NULL, plain_flags, .once = true},
+    {"model verify", "[NAME|PATH]", "name", "load a model and run it once; look at every byte of a model's files",
+     "A NAME is loaded as it is for use. A PATH (with a slash: ./m.gguf, a folder of safetensors) is read from end to end: shapes, "
+     "offsets, numbers that are none, and its SHA-256.",
+     plain_flags, .once = true, .apart_path = true},
     {"model use", "NAME", "name", "choose the model that embeds, or the one that writes answers", NULL, plain_flags, .once = true},
+    {"model pull", "URL", "url", "fetch a model from the address you name",
+     "A .gguf file (of several, NAME-00001-of-00003.gguf: all of them), or a folder of safetensors, whose address ends in a slash. Only "
+     "the named host is spoken to, and those that it redirects to. What is interrupted goes on where it ended when the same command is "
+     "given again.",
+     pull_flags, .apart = true},
+    {"model quantize", "IN OUT TYPE", "in out type", "write a model's weights in fewer bits",
+     "IN is a GGUF file (F32, F16 or BF16 at best) and OUT the new one, or both are folders: safetensors in, model.gguf out, with the "
+     "same tokenizer and configuration. TYPE is Q8_0, Q4_K, Q6_K, MXFP4 or NVFP4. Vectors, routers and what takes no more bits already "
+     "stay as they are; the token embedding and the output take Q6_K or Q8_0.",
+     quantize_flags, .apart = true},
     {"backup", "DIR", "to", "copy what cannot be rebuilt into a new or empty directory",
      "The repositories, settings and feedback of state.mdb, the adapters and the configuration file, with a manifest of their hashes. "
      "The daemon goes on meanwhile. The index is not copied: it is built again out of the repositories.",
@@ -137,6 +161,11 @@ const struct method methods[] = {
     {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
     {NULL},
 };
+
+bool method_apart(const struct method *m, const char *argument)
+{
+    return m->apart || (m->apart_path && argument && strchr(argument, '/'));
+}
 
 const struct method *method_named(const char *name)
 {

@@ -30,12 +30,18 @@ struct method {
     const struct method_flag *flags; /* ended by a NULL name */
     bool starts_daemon;      /* false: works on a running one, or in the client itself */
     bool once;               /* where no daemon runs, the client has `codeaskd --once` do it */
+    bool apart;              /* always by `codeaskd --once`, daemon or not: takes minutes, reads foreign files, needs nothing of
+                                the daemon's (service/alone.h) */
+    bool apart_path;         /* the same where its first argument is a path and no name */
     bool local;              /* done by the client without the daemon's method (stop, doctor, inspect …) */
 };
 
 extern const struct method methods[]; /* ended by a NULL name */
 /* By name, its words parted by ' ' or '.'; NULL when unknown. */
 const struct method *method_named(const char *name);
+
+/* Is it done apart, with this first argument (may be NULL)? A path has a slash. */
+bool method_apart(const struct method *m, const char *argument);
 
 /* The first message both ways on the socket: {"codeask":PROTOCOL_VERSION,"build":…}. Neighbours understand each other; any
  * version understands `stop`, so that a newer client can replace the oldest daemon. */

@@ -55,9 +55,11 @@ bool service_stop_asked(struct service *s);          /* a caller asked the progr
 void service_drain(struct service *s);               /* takes no new requests; jobs checkpoint and resume at the next start */
 void service_close(struct service *s);               /* drains, joins the threads, closes the store. Sessions first */
 
-/* A method that wants the home for itself, run at once without a service: its result (the caller frees), or 1 when method is
- * not of that kind. */
-int service_alone(char **result, const char *method, const char *params, const struct paths *p, struct err *e);
+/* A method that needs no service (service/alone.h), run at once: its result (the caller frees), or 1 when method is not of that
+ * kind. progress: gets a JSON object now and then; true: stop. */
+typedef bool (*alone_progress)(void *arg, const char *json);
+int service_alone(char **result, const char *method, const char *params, const struct paths *p, alone_progress progress, void *arg,
+                  struct err *e);
 
 /* What the transport's side may watch for changes. The service needs no watcher: a hint only makes it look sooner than after
  * ten seconds. All on the loop's thread. */

@@ -3,26 +3,9 @@
 #include "engine/format/model_inside.h"
 
 #include "base/mem.h"
+#include "config/paths.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define SUFFIX "-00001-of-00001.gguf"
-
-/* How many files the name says that there are, 0 where it does not say; stem: the bytes before the suffix. */
-static unsigned count_of(const char *path, size_t *stem)
-{
-    size_t len = strlen(path);
-    unsigned no, count;
-    int end = 0;
-    if (len <= strlen(SUFFIX))
-        return 0;
-    *stem = len - strlen(SUFFIX);
-    if (sscanf(path + *stem, "-%5u-of-%5u.gguf%n", &no, &count, &end) != 2 || (size_t)end != strlen(SUFFIX))
-        return 0;
-    return no >= 1 && no <= count ? count : 0;
-}
 
 static int open_one(struct model_file *f, char *path /* taken over */, struct err *e)
 {
@@ -67,17 +50,16 @@ static int check_split(const struct model_file *f, struct err *e)
 int model_open_gguf(struct model_file *f, const char *path, struct err *e)
 {
     size_t stem = 0;
-    unsigned count = count_of(path, &stem);
+    unsigned count = model_shards(path, NULL, &stem);
     int rc = 0;
     if (count > MODEL_SHARDS_MAX)
         return err_set(e, ERR_LIMIT, "%s: more than %d files", path, MODEL_SHARDS_MAX);
     if (!count)
         rc = open_one(f, mem_str(path), e);
     for (unsigned i = 1; i <= count && !rc; i++) {
-        size_t room = stem + sizeof SUFFIX;
-        char *one = mem_alloc(room);
-        snprintf(one, room, "%.*s-%05u-of-%05u.gguf", (int)stem, path, i, count);
-        rc = open_one(f, one, e);
+        struct buf one = BUF_INIT;
+        buf_addf(&one, "%.*s" MODEL_SHARD_FORMAT, (int)stem, path, i, count);
+        rc = open_one(f, buf_take(&one), e);
     }
     if (!rc)
         rc = check_split(f, e);

@@ -195,6 +195,38 @@ static void models_are_found_in_order(void **state)
     paths_close(&p);
 }
 
+static void files_of_one_model(void **state)
+{
+    unsigned no = 0;
+    size_t stem = 0;
+    assert_int_equal(model_shards("/a/m-00002-of-00003.gguf", &no, &stem), 3);
+    assert_true(no == 2 && stem == strlen("/a/m"));
+    static const char *const others[] = {"m.gguf", "-00001-of-00003.gguf", "m-00000-of-00003.gguf", "m-00004-of-00003.gguf",
+                                         "m-1-of-3.gguf", "m-00001-of-00003.gguf2", "m-00001-of-0000x.gguf", "m--0001-of-00003.gguf"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(model_shards(others[i], NULL, NULL), 0);
+    assert_int_equal(dir_make(in("h/models/indexed"), 0700, &e), 0);
+    assert_int_equal(dir_make(in("h/models/small"), 0700, &e), 0);
+    touch(in("h/models/indexed/model.safetensors.index.json"));
+    touch(in("h/models/small/model.gguf"));
+    touch(in("h/models/m-00001-of-00002.gguf"));
+    touch(in("h/models/m-00002-of-00002.gguf"));
+    struct paths p;
+    struct model_entry *list;
+    size_t n;
+    setenv("CODEASK_HOME", in("h"), 1);
+    assert_int_equal(paths_open(&p, &e), 0);
+    assert_int_equal(model_list(&list, &n, &p, &e), 0);
+    struct buf names = BUF_INIT;
+    for (size_t i = 0; i < n; i++)
+        if (list[i].ours)
+            buf_addf(&names, "%s ", list[i].name);
+    assert_string_equal(names.data, "indexed m-00001-of-00002 small ");
+    buf_release(&names);
+    model_list_release(list, n);
+    paths_close(&p);
+}
+
 static void network_file_systems_are_known(void **state)
 {
     assert_string_equal(paths_network(0x6969, "nfs4"), "NFS");
@@ -218,6 +250,7 @@ int main(void)
         T(long_homes_meet_in_a_runtime_folder),
         T(a_home_open_to_others_is_refused),
         T(models_are_found_in_order),
+        T(files_of_one_model),
         T(network_file_systems_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
