@@ -1,14 +1,12 @@
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* qsort_r */
 #include "engine/batch.h"
 
 #include "base/mem.h"
+#include "base/nice.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* A caller's texts; lives on its stack. Guarded by the lane's lock, token, offset and stop aside. */
 struct job {
@@ -50,12 +48,6 @@ struct batcher {
     size_t budget;
     struct lane lane[2];
 };
-
-void thread_be_nice(void)
-{
-    /* on Linux niceness is a thread's own and is inherited; failure costs speed only */
-    (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), DOCUMENT_NICE);
-}
 
 static uint32_t length(const struct job *j, uint32_t text)
 {

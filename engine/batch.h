@@ -19,8 +19,4 @@ void batcher_free(struct batcher *b); /* accepts NULL; no batcher_embed may be i
 int batcher_embed(struct batcher *b, enum priority p, const uint32_t *token, const uint32_t *offset, size_t n, float *out,
                   const volatile bool *stop, struct err *e);
 
-#define DOCUMENT_NICE 10
-/* Makes the calling thread, and the threads it starts, yield to the others. */
-void thread_be_nice(void);
-
 #endif

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/nice.h"
 #include "engine/batch.h"
 #include "engine/format/model_config.h"
 #include "engine/format/safetensors.h"

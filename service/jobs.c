@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/nice.h"
 #include "indexer/history.h"
 #include "service/models.h"
 #include "service/scope.h"
@@ -334,14 +335,29 @@ static int list_tips(struct tips *l, struct job *j, struct err *e)
     return rc;
 }
 
+struct reading {
+    struct job *j;
+    struct err *e;
+    int rc;
+};
+
+static void read_tips(void *arg)
+{
+    struct reading *r = arg;
+    struct tips l = {0};
+    r->rc = list_tips(&l, r->j, r->e);
+    for (size_t i = 0; i < l.n && !r->rc; i++)
+        r->rc = history_index(r->j->s->indexer, &r->j->repo, &l.v[i], on_embed, r->j, r->e);
+    free(l.v);
+}
+
+/* Nicely, as all that nobody waits for. Not the whole thread: what calls the model may have to start the engine's process, which
+ * would inherit it, and questions are computed there. */
 static int read_history(struct job *j, struct err *e)
 {
-    struct tips l = {0};
-    int rc = list_tips(&l, j, e);
-    for (size_t i = 0; i < l.n && !rc; i++)
-        rc = history_index(j->s->indexer, &j->repo, &l.v[i], on_embed, j, e);
-    free(l.v);
-    return rc;
+    struct reading r = {j, e, 0};
+    call_nicely(read_tips, &r);
+    return r.rc;
 }
 
 /* Nobody waits for the vectors of messages: whoever did goes on before. */

@@ -1,9 +1,10 @@
 /* Upkeep: what makes the index smaller while nobody waits. In this order: small term segments are merged, what no view holds is
- * swept, the file is written anew. Runs on the embedding thread, between its jobs. */
+ * swept, the file is written anew. Asked for by the embedding thread, between its jobs. */
 #include "service/jobs_inside.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/nice.h"
 #include "store/segment.h"
 
 #define SWEEP_FIRST_NS 60000000000LL   /* after the start: the first questions come before it */
@@ -22,45 +23,69 @@ static void tell(const char *what, int rc, const struct err *e)
         log_err(LOG_WARN, what, e);
 }
 
+/* A step, called nicely and without mu. */
+struct step {
+    struct jobs *x;
+    int rc;
+    bool did, more;
+    struct err err;
+};
+
+static void call(struct step *s, void (*run)(void *), const char *what)
+{
+    pthread_mutex_unlock(&s->x->s->mu);
+    call_nicely(run, s);
+    tell(what, s->rc, &s->err);
+    pthread_mutex_lock(&s->x->s->mu);
+}
+
+static void run_merge(void *arg)
+{
+    struct step *s = arg;
+    s->rc = segments_merge(s->x->s->store, NULL, NULL, &s->did, &s->err);
+}
+
 static void merge(struct jobs *x)
 {
-    struct err e;
-    bool did = false;
+    struct step s = {.x = x};
     x->upkeep = false;
-    pthread_mutex_unlock(&x->s->mu);
-    tell("merging segments", segments_merge(x->s->store, NULL, NULL, &did, &e), &e);
-    pthread_mutex_lock(&x->s->mu);
-    x->upkeep |= did;
-    x->compact |= did;
+    call(&s, run_merge, "merging segments");
+    x->upkeep |= s.did;
+    x->compact |= s.did;
+}
+
+static void run_sweep(void *arg)
+{
+    struct step *s = arg;
+    const struct service *of = s->x->s;
+    s->rc = index_sweep(of->indexer, of->o.config->sweep_hours * 3600, &s->did, &s->more, &s->err);
 }
 
 static void sweep(struct jobs *x)
 {
-    struct err e;
-    bool did = false, more = false;
-    int64_t grace = x->s->o.config->sweep_hours * 3600;
+    struct step s = {.x = x};
     x->sweep_soon = false;
-    pthread_mutex_unlock(&x->s->mu);
-    int rc = index_sweep(x->s->indexer, grace, &did, &more, &e);
-    tell("sweeping", rc, &e);
-    pthread_mutex_lock(&x->s->mu);
-    x->swept |= did;
-    if (more)
+    call(&s, run_sweep, "sweeping");
+    x->swept |= s.did;
+    if (s.more)
         return;
     if (x->swept)
         x->upkeep = x->compact = true; /* the words of what went, then its room */
     x->swept = false;
-    x->sweep_at_ns = clock_ns() + (rc ? SWEEP_AGAIN_NS : SWEEP_EVERY_NS);
+    x->sweep_at_ns = clock_ns() + (s.rc ? SWEEP_AGAIN_NS : SWEEP_EVERY_NS);
+}
+
+static void run_compact(void *arg)
+{
+    struct step *s = arg;
+    s->rc = store_compact(s->x->s->store, &s->did, &s->err);
 }
 
 static void compact(struct jobs *x)
 {
-    struct err e;
-    bool did = false;
+    struct step s = {.x = x};
     x->compact = false;
-    pthread_mutex_unlock(&x->s->mu);
-    tell("compacting the index", store_compact(x->s->store, &did, &e), &e);
-    pthread_mutex_lock(&x->s->mu);
+    call(&s, run_compact, "compacting the index");
 }
 
 bool upkeep_step_locked(struct jobs *x)
