@@ -9,6 +9,7 @@
 
 struct arena_block {
     struct arena_block *next;
+    size_t cap;
     _Alignas(16) char bytes[];
 };
 
@@ -32,6 +33,25 @@ void arena_release(struct arena *a)
     arena_init(a);
 }
 
+size_t arena_held(const struct arena *a)
+{
+    size_t sum = 0;
+    for (const struct arena_block *b = a->head; b; b = b->next)
+        sum += b->cap;
+    return sum;
+}
+
+void arena_reset(struct arena *a)
+{
+    size_t held = arena_held(a);
+    if (BLOCK_SIZE == 0 || !held || a->cap < held) {
+        arena_release(a);
+        if (BLOCK_SIZE && held)
+            arena_alloc(a, held);
+    }
+    a->used = 0;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
     size = (size + 15) & ~(size_t)15;
@@ -39,6 +59,7 @@ void *arena_alloc(struct arena *a, size_t size)
         size_t cap = size > BLOCK_SIZE ? size : BLOCK_SIZE;
         struct arena_block *b = mem_alloc(sizeof *b + cap);
         b->next = a->head;
+        b->cap = cap;
         a->head = b;
         a->used = 0;
         a->cap = cap;

@@ -47,8 +47,20 @@ const char *scan_name(const struct scan *s);
 void scan_topk(const struct scan *s, const struct scan_rows *r, const uint64_t *candidates, const struct scan_queries *q,
                struct scan_top *top);
 
-/* Scores of all rows with one query by the best kernels: out [n]. */
-void scan_scores(const int8_t *rows, const float *scale, size_t n, size_t dim, const int8_t *query, float qscale,
-                 float *out);
+/* Scores of all rows with each query by the best kernels: out[i] is query i's [n]. */
+void scan_scores(const struct scan_rows *r, const struct scan_queries *q, float *const *out);
+/* Scores of some rows with one query: out[i] is that of row number[i] of r, counted from 0. */
+void scan_pick(const struct scan *s, const struct scan_rows *r, const uint32_t *number, size_t n, const int8_t *query, float qscale,
+               float *out);
+
+/* A row's signs, an eighth of its bytes: enough to choose the rows that are worth their exact product.
+ *   bits    [n, SCAN_SIGN_WORDS(dim)] 1 where an element is above 0; zeros fill the last word
+ *   factor  [n] scale · Σx² / Σ|x|, so that signs · query · factor is right for the row itself
+ * The rest of a unit row is not in its signs: the error is about .75 / √dim where elements are like those of a random direction. */
+#define SCAN_SIGN_WORDS(dim) (((dim) + 63) / 64)
+void scan_signs_make(const struct scan_rows *r, uint64_t *bits, float *factor);
+/* What the signs say of the scores of all rows with one query, the same on every instruction set: out [n]. */
+void scan_signs(const struct scan *s, const uint64_t *bits, const float *factor, size_t n, size_t dim, const int8_t *query, float qscale,
+                float *out);
 
 #endif

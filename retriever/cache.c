@@ -31,6 +31,7 @@ void cache_release(struct cache *c)
         drop_row(c, &c->row[i]);
     for (size_t i = 0; i < CACHE_UNIVERSES; i++)
         drop_universe(&c->universe[i]);
+    sketch_drop(c->sketch);
     pthread_mutex_destroy(&c->lock);
 }
 
@@ -184,4 +185,18 @@ struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b
         __atomic_add_fetch(&o->refs, 1, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&c->lock);
     return o;
+}
+
+struct sketch *cache_sketch(struct cache *c, uint16_t model, const struct dense_rows *rows, uint32_t dim)
+{
+    pthread_mutex_lock(&c->lock);
+    struct sketch *s = c->sketch;
+    if (!s || s->model != model || s->mark != rows->mark) {
+        c->sketch = sketch_new(s, model, rows, dim);
+        sketch_drop(s);
+        s = c->sketch;
+    }
+    __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&c->lock);
+    return s;
 }

@@ -34,6 +34,7 @@ struct cache {
     uint64_t clock;
     struct cache_row row[CACHE_VIEWS];
     struct cache_universe universe[CACHE_UNIVERSES];
+    struct sketch *sketch; /* of the model that was asked last */
 };
 
 void cache_init(struct cache *c, struct store *s);
@@ -49,5 +50,7 @@ struct universe_base *cache_universe(struct cache *c, struct snapshot *const *sn
 /* Whose vectors are whose in it (over: it, over the caller's snapshots), with one reference for the caller. map: one per snapshot, of this model. */
 struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b, const struct universe *over,
                                   struct dense_map *const *map, uint16_t model, const struct dense_rows *rows);
+/* The signs of all rows of a model, their transaction open, with one reference for the caller. */
+struct sketch *cache_sketch(struct cache *c, uint16_t model, const struct dense_rows *rows, uint32_t dim);
 
 #endif

@@ -203,6 +203,10 @@ void choose_files(struct ranking *r, struct arena *arena)
         f->dir_mask = r->dir_mask[r->path0[f->target] + f->number];
         f->value = value + i * signal_count();
         if (r->near)
-            dense_of_file(r->near, u, f->gid, f->target, f->ucut);
+            dense_want(r->near, u, f->target, f->ucut);
     }
+    if (r->near)
+        dense_settle(r->near);
+    for (uint32_t i = 0; i < r->nfiles && r->near; i++)
+        dense_of_file(r->near, u, r->file[i].gid, r->file[i].target, r->file[i].ucut);
 }

@@ -5,8 +5,8 @@
 #include "base/words.h"
 #include "kernels/quant.h"
 #include "kernels/scan.h"
-#include "retriever/dense.h"
 #include "retriever/query.h"
+#include "retriever/rows.h"
 #include "store/vector.h"
 
 #include <ctype.h>
@@ -200,8 +200,10 @@ static int scan_messages(struct scoring *x, struct txn *t, const struct model_in
     struct nearness n = {.x = x, .rows = &rows, .cosine = cosine};
     int8_t *q = arena_alloc(arena, m->dim);
     float scale = quant_row(q, query, m->dim);
-    for (size_t i = 0; i < rows.nruns; i++)
-        scan_scores(rows.run[i].q, rows.run[i].scale, rows.run[i].n, m->dim, q, scale, cosine + rows.row[i]);
+    for (size_t i = 0; i < rows.nruns; i++) {
+        struct scan_rows of = {rows.run[i].q, rows.run[i].scale, rows.run[i].n, m->dim, 0};
+        scan_scores(&of, &(struct scan_queries){q, &scale, 1}, &(float *){cosine + rows.row[i]});
+    }
     x->near = mem_zero((size_t)x->reach->most + 1, sizeof *x->near);
     rc = saidvec_each(t, number, take_cosine, &n, e);
     free(cosine);

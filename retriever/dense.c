@@ -1,12 +1,13 @@
 #include "retriever/dense.h"
 
-#include "base/hash.h"
 #include "base/mem.h"
 #include "kernels/quant.h"
 #include "kernels/scan.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define PICK_SHARE 3 /* fewer than one row in so many is asked about: each on its own costs less than the pass over all */
 
 int dense_map_load(struct dense_map **out, const struct snapshot *s, uint16_t model, uint32_t vectors, struct txn *t, struct err *e)
 {
@@ -55,64 +56,17 @@ size_t dense_map_bytes(const struct dense_map *m, const struct snapshot *s)
     return ((size_t)s->ncuts + m->chunk0[s->ncuts] + s->nfiles) * sizeof(uint32_t);
 }
 
-/* -- rows --------------------------------------------------------------------------------------------------------------- */
-
-struct dense_rows dense_rows_of(const struct vector_run *run, size_t nruns, uint32_t dim, struct arena *arena)
-{
-    struct vector_run *mine = arena_alloc(arena, (nruns + 1) * sizeof *mine);
-    uint32_t *row = arena_alloc(arena, (nruns + 1) * sizeof *row), end = 0;
-    struct dense_rows r = {.run = mine, .row = row};
-    for (size_t i = 0; i < nruns; i++) {
-        if (run[i].dim != dim || run[i].first < end)
-            continue;
-        end = vector_run_end(&run[i]);
-        mine[r.nruns] = run[i];
-        row[r.nruns++] = r.n;
-        struct {
-            uint32_t first, end, n, pad;
-            uint64_t before;
-        } k = {run[i].first, end, run[i].n, 0, r.mark};
-        r.mark = hash64(&k, sizeof k);
-        r.n += run[i].n;
-    }
-    row[r.nruns] = r.n;
-    return r;
-}
-
-/* The place of a number in a run's list, which ascends. */
-static uint32_t place_in(const struct vector_run *r, uint32_t number)
-{
-    uint32_t lo = 0, hi = r->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (r->number[mid] < number)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < r->n && r->number[lo] == number ? lo : ROW_NONE;
-}
-
-uint32_t dense_row(const struct dense_rows *r, uint32_t number, size_t *at)
-{
-    size_t lo = 0, hi = r->nruns;
-    if (*at < hi && r->run[*at].first <= number && number < vector_run_end(&r->run[*at]))
-        lo = hi = *at; /* most numbers are neighbours of the ones before */
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (vector_run_end(&r->run[mid]) <= number)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo == r->nruns || number < r->run[lo].first)
-        return ROW_NONE;
-    *at = lo;
-    uint32_t place = r->run[lo].number ? place_in(&r->run[lo], number) : number - r->run[lo].first;
-    return place == ROW_NONE ? ROW_NONE : r->row[lo] + place;
-}
-
 /* -- owners --------------------------------------------------------------------------------------------------------------- */
+
+static size_t words_of(const struct dense_rows *rows)
+{
+    return rows->n / 64 + 1;
+}
+
+static bool is_set(const uint64_t *bits, uint32_t i)
+{
+    return bits[i / 64] >> i % 64 & 1;
+}
 
 struct owning {
     struct dense_owners *o;
@@ -151,6 +105,12 @@ struct dense_owners *dense_owners_new(const struct universe *u, struct dense_map
                 own(&w, map[k]->card[s->by_cut[s->cut[i].file + c]], gid | DENSE_CARD);
         }
     }
+    o->owned = mem_zero(words_of(rows), sizeof *o->owned);
+    for (uint32_t i = 0; i < rows->n; i++)
+        if (o->owner[i] != FILE_NONE) {
+            o->owned[i / 64] |= 1ull << i % 64;
+            o->nowned++;
+        }
     return o;
 }
 
@@ -159,23 +119,98 @@ void dense_owners_drop(struct dense_owners *o)
     if (!o || __atomic_sub_fetch(&o->refs, 1, __ATOMIC_ACQ_REL))
         return;
     free(o->owner);
+    free(o->owned);
     free(o->more);
     free(o);
 }
 
 /* -- scan ----------------------------------------------------------------------------------------------------------------- */
 
-static void offer(struct dense *d, float cosine, uint32_t owner)
+static void offer(struct dense *d, uint32_t row, uint32_t owner)
 {
-    if (!(owner & DENSE_CARD) && cosine > d->best)
+    float cosine = d->all[row], *file = &d->file[owner & ~DENSE_CARD];
+    if (!(owner & DENSE_CARD) && cosine > d->best && (!d->exact || is_set(d->exact, row)))
         d->best = cosine;
-    float *file = &d->file[owner & ~DENSE_CARD];
     if (cosine > DENSE_NEAR && cosine > *file)
         *file = cosine;
 }
 
-void dense_scan(struct dense *out, const struct universe *u, struct dense_map *const *map, const struct dense_owners *owners,
-                const struct dense_rows *rows, const float *query, uint32_t dim, struct arena *arena)
+/* Offers every score above least. */
+static void offer_all(struct dense *d, const struct dense_owners *owners, float least)
+{
+    for (uint32_t at = 0; at < d->rows.n; at++)
+        if (d->all[at] > least && owners->owner[at] != FILE_NONE)
+            offer(d, at, owners->owner[at]);
+    for (uint32_t i = 0; i < owners->nmore; i++)
+        if (d->all[owners->more[i].row] > least)
+            offer(d, owners->more[i].row, owners->more[i].owner);
+}
+
+/* The exact cosines of some rows, a bit each. */
+static void pick(struct dense *d, const uint64_t *some)
+{
+    const struct dense_rows *rows = &d->rows;
+    uint32_t most = 0;
+    for (size_t i = 0; i < rows->nruns; i++)
+        most = rows->run[i].n > most ? rows->run[i].n : most;
+    uint32_t *place = mem_alloc((most + 1) * sizeof *place);
+    float *score = mem_alloc((most + 1) * sizeof *score);
+    for (size_t i = 0; i < rows->nruns; i++) {
+        const struct vector_run *r = &rows->run[i];
+        struct scan_rows all = {r->q, r->scale, r->n, r->dim, 0};
+        uint32_t first = rows->row[i], end = rows->row[i + 1], n = 0;
+        for (uint32_t at = first; at < end; at = (at / 64 + 1) * 64)
+            for (uint64_t left = some[at / 64] >> at % 64; left; left &= left - 1) {
+                uint32_t row = at + (uint32_t)__builtin_ctzll(left);
+                if (row < end)
+                    place[n++] = row - first;
+            }
+        scan_pick(scan_find(NULL), &all, place, n, d->query, d->scale, score);
+        for (uint32_t k = 0; k < n; k++)
+            d->all[first + place[k]] = score[k];
+    }
+    free(place);
+    free(score);
+}
+
+/* The rows that the signs say most of, `wanted` of the owned ones and those of like score: a bit each. Without branches, which random
+ * signs would send the wrong way every second time: that took longer than the signs themselves. */
+#define BINS 2048 /* of scores from 0 to 1 */
+#define SAMPLE 4  /* one row in so many is counted */
+static uint64_t *best_of(const struct dense *d, const uint64_t *owned, uint32_t wanted, struct arena *arena)
+{
+    uint32_t bin[BINS] = {0}, least = BINS, n = d->rows.n;
+    uint64_t *best = arena_zero(arena, words_of(&d->rows), sizeof *best);
+    for (uint32_t i = 0; i < n; i += SAMPLE) {
+        int at = (int)(d->all[i] * BINS);
+        at = at < 0 ? 0 : at > BINS - 1 ? BINS - 1 : at;
+        bin[at] += is_set(owned, i);
+    }
+    for (uint32_t sum = 0; least > 1 && sum < wanted / SAMPLE; least--) /* what is in the first bin is of no interest */
+        sum += bin[least - 1];
+    float bar = (float)least / BINS;
+    for (uint32_t from = 0; from < n; from += 64) {
+        uint64_t word = 0;
+        for (uint32_t i = 0; i < 64 && from + i < n; i++)
+            word |= (uint64_t)(d->all[from + i] >= bar) << i;
+        best[from / 64] = word & owned[from / 64];
+    }
+    return best;
+}
+
+/* What the signs say of all rows, and the cosines of those that it says most of. */
+static void scan_sketch(struct dense *d, const struct dense_owners *owners, const struct sketch *s, uint32_t dim, struct arena *arena)
+{
+    uint32_t wanted = owners->nowned / SKETCH_SHARE;
+    scan_signs(scan_find(NULL), s->bits, s->factor, d->rows.n, dim, d->query, d->scale, d->all);
+    d->exact = best_of(d, owners->owned, wanted < SKETCH_LEAST ? SKETCH_LEAST : wanted, arena);
+    d->want = arena_zero(arena, words_of(&d->rows), sizeof *d->want);
+    pick(d, d->exact);
+}
+
+void dense_scan(struct dense *out, struct joint *joint, const struct universe *u, struct dense_map *const *map,
+                const struct dense_owners *owners, const struct sketch *sketch, const struct dense_rows *rows, const float *query,
+                uint32_t dim, struct arena *arena)
 {
     struct dense d = {.map = map, .rows = *rows};
     d.all = arena_alloc(arena, (rows->n + 1) * sizeof *d.all);
@@ -183,18 +218,47 @@ void dense_scan(struct dense *out, const struct universe *u, struct dense_map *c
     d.chunk = arena_alloc(arena, (u->nchunks + 1) * sizeof *d.chunk);
     d.card = arena_alloc(arena, (u->ngids + 1) * sizeof *d.card);
     int8_t *q = arena_alloc(arena, dim);
-    float scale = quant_row(q, query, dim);
-    for (size_t i = 0; i < rows->nruns; i++) {
-        const struct vector_run *run = &rows->run[i];
-        scan_scores(run->q, run->scale, run->n, dim, q, scale, d.all + rows->row[i]);
-        /* while these scores are in the cache; most are no sign of anything */
-        for (uint32_t at = rows->row[i]; at < rows->row[i + 1]; at++)
-            if ((d.all[at] > d.best || d.all[at] > DENSE_NEAR) && owners->owner[at] != FILE_NONE)
-                offer(&d, d.all[at], owners->owner[at]);
+    d.scale = quant_row(q, query, dim);
+    d.query = q;
+    if (sketch) {
+        scan_sketch(&d, owners, sketch, dim, arena);
+    } else if (owners->nowned < rows->n / PICK_SHARE) {
+        memset(d.all, 0, rows->n * sizeof *d.all);
+        pick(&d, owners->owned);
+    } else {
+        joint_scan(joint, rows, q, d.scale, d.all);
     }
-    for (uint32_t i = 0; i < owners->nmore; i++)
-        offer(&d, d.all[owners->more[i].row], owners->more[i].owner);
+    offer_all(&d, owners, DENSE_NEAR);
+    if (d.best <= 0) /* nothing is near: the nearest is wanted all the same */
+        offer_all(&d, owners, 0);
     *out = d;
+}
+
+static void want(struct dense *d, uint32_t number, size_t *at)
+{
+    uint32_t row = number == VECTOR_NONE ? ROW_NONE : dense_row(&d->rows, number, at);
+    if (row != ROW_NONE && !is_set(d->exact, row))
+        d->want[row / 64] |= 1ull << row % 64;
+}
+
+void dense_want(struct dense *d, const struct universe *u, uint32_t target, uint32_t ucut)
+{
+    const struct snapshot *s = u->snap[target];
+    const struct dense_map *m = d->map[target];
+    size_t at = 0;
+    for (uint32_t n = 0; d->exact && n < s->cut[ucut].nchunks; n++)
+        want(d, m->chunk[m->chunk0[ucut] + n], &at);
+    for (uint32_t n = 0; d->exact && n < s->cut[ucut].nfiles; n++)
+        want(d, m->card[s->by_cut[s->cut[ucut].file + n]], &at);
+}
+
+void dense_settle(struct dense *d)
+{
+    if (!d->exact)
+        return;
+    pick(d, d->want);
+    for (size_t i = 0; i < words_of(&d->rows); i++)
+        d->exact[i] |= d->want[i];
 }
 
 static float cosine_of(const struct dense *d, uint32_t number, size_t *at)

@@ -1,9 +1,11 @@
-/* Vectors of a view: which number each chunk and card has (cached beside the snapshot, read again when vectors were added),
- * and the exact scan that gives every one of them its cosine with the question. */
+/* Vectors of a view: which number each chunk and card has (cached beside the snapshot, read again when vectors were added), and
+ * the cosine of each with the question. */
 #ifndef CODEASK_RETRIEVER_DENSE_H
 #define CODEASK_RETRIEVER_DENSE_H
 
+#include "retriever/joint.h"
 #include "retriever/lexical.h"
+#include "retriever/sketch.h"
 
 /* Numbers of one snapshot's vectors for one model; immutable, counted by reference. */
 struct dense_map {
@@ -19,21 +21,6 @@ int dense_map_load(struct dense_map **out, const struct snapshot *s, uint16_t mo
 void dense_map_drop(struct dense_map *m);
 size_t dense_map_bytes(const struct dense_map *m, const struct snapshot *s);
 
-/* The vectors that are stored, one row each in the order of their numbers. Numbers are never given again, so that they have ever more
- * gaps where sweeps took some; rows have none. */
-#define ROW_NONE UINT32_MAX
-struct dense_rows {
-    const struct vector_run *run; /* of one dimension, ascending */
-    const uint32_t *row;         /* [nruns + 1] of a run's first vector */
-    size_t nruns;
-    uint32_t n;
-    uint64_t mark;               /* the same: the same numbers stand in the same rows */
-};
-/* run must live as long as the rows do. */
-struct dense_rows dense_rows_of(const struct vector_run *run, size_t nruns, uint32_t dim, struct arena *arena);
-/* ROW_NONE: it is not stored. *at: of its run, where the next look begins; 0 at first. */
-uint32_t dense_row(const struct dense_rows *r, uint32_t number, size_t *at);
-
 /* The other way round, for a universe: whose each vector is. Immutable, counted by reference; cached with the universe. */
 #define DENSE_CARD 0x80000000u   /* in an owner: the vector is a card's, not a chunk's */
 struct dense_owners {
@@ -41,6 +28,8 @@ struct dense_owners {
     uint16_t model;
     uint64_t mark;               /* of the rows */
     uint32_t *owner;             /* [rows] gid, or FILE_NONE */
+    uint64_t *owned;             /* a bit a row: it has one */
+    uint32_t nowned;
     struct dense_owner {
         uint32_t row, owner;
     } *more;                     /* of vectors that several files share, the others */
@@ -55,14 +44,28 @@ struct dense {
     struct dense_map *const *map;
     float *file;                 /* [ngids] best cosine of a file's chunks and cards; 0 where it is not above DENSE_NEAR */
     float best;                  /* of all chunks */
-    float *all;                  /* [rows] cosines */
+    float *all;                  /* [rows] cosines of those that have an owner */
+    uint64_t *exact;             /* a bit a row: all[] is its cosine, not only what its signs say. NULL: so are all */
+    uint64_t *want;              /* a bit a row: dense_want asked for it */
+    const int8_t *query;         /* [dim] */
+    float scale;
     struct dense_rows rows;
     float *chunk, *card;         /* [u->nchunks], [ngids]: cosines, 0 without a vector; only for files given to dense_of_file */
 };
-/* query: [dim] fp32, unit length; map: one per snapshot; owners: of these rows. */
-void dense_scan(struct dense *out, const struct universe *u, struct dense_map *const *map, const struct dense_owners *owners,
-                const struct dense_rows *rows, const float *query, uint32_t dim, struct arena *arena);
-/* Fills chunk[] and card[] for one file. gid: of its cut; the file is ucut of the snapshot of target. */
+/* query: [dim] fp32, unit length; map: one per snapshot; owners, sketch: of these rows, whose transaction stays open until dense_settle.
+ *
+ * Without a sketch every cosine is exact. With one they are what the signs say, but for those that look best: one in SKETCH_SHARE, at
+ * least SKETCH_LEAST. Which files are ranked follows from that; what they are ranked by is exact again after dense_want for each
+ * and dense_settle. */
+#define SKETCH_SHARE 64
+#define SKETCH_LEAST 2048
+void dense_scan(struct dense *out, struct joint *joint, const struct universe *u, struct dense_map *const *map,
+                const struct dense_owners *owners, const struct sketch *sketch, const struct dense_rows *rows, const float *query,
+                uint32_t dim, struct arena *arena);
+/* The cosines of a file's chunks and cards are wanted. The file is ucut of the snapshot of target. */
+void dense_want(struct dense *d, const struct universe *u, uint32_t target, uint32_t ucut);
+void dense_settle(struct dense *d);
+/* Fills chunk[] and card[] for one such file. gid: of its cut. */
 void dense_of_file(struct dense *d, const struct universe *u, uint32_t gid, uint32_t target, uint32_t ucut);
 
 #endif

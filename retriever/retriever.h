@@ -29,6 +29,8 @@ struct snapshot; /* snapshot.h */
 /* For the rest of this room: the view's snapshot (give it back with snapshot_drop), and the store behind it. */
 int retriever_snapshot(struct snapshot **out, struct retriever *r, uint32_t view, struct err *e);
 struct store *retriever_store(struct retriever *r);
+/* From how many vectors on signs choose among them (sketch.h says the usual); for tests and tools, while nobody searches. */
+void retriever_sketch_from(struct retriever *r, uint32_t vectors);
 
 /* One view that may be searched. */
 struct search_target {

@@ -11,11 +11,45 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a search needs for itself alone. 200k chunks take 8 MB, and pages that are new to the process cost as much as what is written
+ * into them, so searches hand it on; there are as many as ever searched at once. */
+#define SCRATCH_BYTES ((size_t)32 << 20) /* a larger one goes back to the system */
+struct scratch {
+    struct scratch *next;
+    struct arena arena;
+};
+
 struct retriever {
     struct store *store;
     struct cache cache;
     struct texts texts;
+    struct joint joint;
+    uint32_t sketch_from;    /* vectors that are asked about; fewer are read whole */
+    pthread_mutex_t lock;    /* of idle */
+    struct scratch *idle;
 };
+
+static struct scratch *scratch_take(struct retriever *r)
+{
+    pthread_mutex_lock(&r->lock);
+    struct scratch *s = r->idle;
+    if (s)
+        r->idle = s->next;
+    pthread_mutex_unlock(&r->lock);
+    return s ? s : mem_zero(1, sizeof *s);
+}
+
+static void scratch_give(struct retriever *r, struct scratch *s)
+{
+    if (arena_held(&s->arena) > SCRATCH_BYTES)
+        arena_release(&s->arena);
+    else
+        arena_reset(&s->arena);
+    pthread_mutex_lock(&r->lock);
+    s->next = r->idle;
+    r->idle = s;
+    pthread_mutex_unlock(&r->lock);
+}
 
 int retriever_open(struct retriever **out, struct store *s, struct err *e)
 {
@@ -23,6 +57,9 @@ int retriever_open(struct retriever **out, struct store *s, struct err *e)
     r->store = s;
     cache_init(&r->cache, s);
     texts_init(&r->texts);
+    joint_init(&r->joint);
+    r->sketch_from = SKETCH_FROM;
+    pthread_mutex_init(&r->lock, NULL);
     *out = r;
     return 0;
 }
@@ -33,12 +70,24 @@ void retriever_close(struct retriever *r)
         return;
     cache_release(&r->cache);
     texts_release(&r->texts);
+    joint_release(&r->joint);
+    for (struct scratch *s = r->idle, *next; s; s = next) {
+        next = s->next;
+        arena_release(&s->arena);
+        free(s);
+    }
+    pthread_mutex_destroy(&r->lock);
     free(r);
 }
 
 int retriever_snapshot(struct snapshot **out, struct retriever *r, uint32_t view, struct err *e)
 {
     return cache_snapshot(out, &r->cache, view, e);
+}
+
+void retriever_sketch_from(struct retriever *r, uint32_t vectors)
+{
+    r->sketch_from = vectors;
 }
 
 struct store *retriever_store(struct retriever *r)
@@ -50,7 +99,9 @@ struct store *retriever_store(struct retriever *r)
 struct run {
     struct retriever *r;
     const struct search_request *q;
-    struct arena *arena;
+    struct arena *arena;     /* the asker's: what the result points at */
+    struct scratch *own;
+    struct arena *scratch;   /* its arena: everything else */
     struct snapshot **snap;
     size_t nsnaps;
     struct txn *t;
@@ -66,6 +117,7 @@ struct run {
     struct embed_flight *question; /* on its way to the model */
     float *vector;
     struct dense_owners *owners;
+    struct sketch *sketch;
     struct dense dense;
     struct ranking ranking;
 };
@@ -87,10 +139,12 @@ static void run_release(struct run *x)
     leave_store(x);
     universe_drop(x->base);
     dense_owners_drop(x->owners);
+    sketch_drop(x->sketch);
     for (size_t i = 0; i < x->nsnaps; i++) {
         snapshot_drop(x->snap[i]);
         dense_map_drop(x->map[i]);
     }
+    scratch_give(x->r, x->own);
 }
 
 static int open_views(struct run *x, struct err *e)
@@ -137,9 +191,11 @@ static int score_dense(struct run *x, struct err *e)
     for (size_t i = 0; i < x->nsnaps && vectors && !rc; i++)
         rc = cache_map(&x->map[i], &x->r->cache, x->snap[i], model, vectors, x->t, e);
     if (!rc && vectors) {
-        struct dense_rows rows = dense_rows_of(run, n, info->dim, x->arena);
+        struct dense_rows rows = dense_rows_of(run, n, info->dim, x->scratch);
         x->owners = cache_owners(&x->r->cache, x->base, &x->u, x->map, model, &rows);
-        dense_scan(&x->dense, &x->u, x->map, x->owners, &rows, x->vector, info->dim, x->arena);
+        if (x->owners->nowned >= x->r->sketch_from && rows.n <= SKETCH_MOST)
+            x->sketch = cache_sketch(&x->r->cache, model, &rows, info->dim);
+        dense_scan(&x->dense, &x->r->joint, &x->u, x->map, x->owners, x->sketch, &rows, x->vector, info->dim, x->scratch);
     }
     free(run);
     return rc;
@@ -358,11 +414,11 @@ static int enter_store(struct run *x, bool *same, struct err *e)
 static int look_up(struct run *x, struct err *e)
 {
     x->ranking.only = NULL;
-    int rc = x->query.nliterals ? exact_holders(&x->ranking.only, &x->u, x->q, x->query.literal, x->query.nliterals, x->t, x->arena, e) : 0;
+    int rc = x->query.nliterals ? exact_holders(&x->ranking.only, &x->u, x->q, x->query.literal, x->query.nliterals, x->t, x->scratch, e) : 0;
     if (rc)
         return rc;
-    lexical_run(&x->lex, &x->u, &x->query, x->arena);
-    x->ndefs = names_find(&x->def, &x->u, &x->query, x->t, x->arena);
+    lexical_run(&x->lex, &x->u, &x->query, x->scratch);
+    x->ndefs = names_find(&x->def, &x->u, &x->query, x->t, x->scratch);
     return 0;
 }
 
@@ -381,6 +437,8 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     bool exact = q->regex || (q->lines && x.query.only_quoted);
     if (exact ? !len : !x.query.nterms)
         return err_set(e, ERR_USAGE, "the question has no word to look for");
+    x.own = scratch_take(r);
+    x.scratch = &x.own->arena;
     int rc = open_views(&x, e);
     if (rc)
         goto out;
@@ -414,7 +472,7 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     double ranked = clock_ms();
     x.ranking = (struct ranking){.only = x.ranking.only, .request = q, .u = &x.u, .lex = &x.lex, .q = &x.query, .def = x.def, .ndefs = x.ndefs,
                                  .near = x.dense.all ? &x.dense : NULL, .dense = x.dense.chunk, .card = x.dense.card};
-    rank(&x.ranking, arena);
+    rank(&x.ranking, x.scratch);
     rc = fill_hits(&x, out, e);
     weigh_evidence(&x, &out->evidence);
     out->ms_rank = clock_ms() - ranked;

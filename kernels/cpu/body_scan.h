@@ -119,16 +119,37 @@ static void body_topk(const struct scan_rows *r, const uint64_t *candidates, con
     }
 }
 
-static void body_scores(const struct scan_rows *r, const struct scan_queries *q, float *out)
+static void body_scores(const struct scan_rows *r, const struct scan_queries *q, float *const *out)
 {
     struct prepared p;
     prepare(&p, q, r->dim);
     for (size_t at = 0; at < r->n; at += BLOCK) {
         size_t n = r->n - at < BLOCK ? r->n - at : BLOCK;
-        _Alignas(64) int32_t dot[BLOCK];
-        block_1(dot, r->q + at * r->dim, n, r->dim, p.query);
-        for (size_t i = 0; i < n; i++)
-            out[at + i] = (float)dot[i] * r->scale[at + i] * q->scale[0];
+        const int8_t *rows = r->q + at * r->dim;
+        _Alignas(64) int32_t dot[4][BLOCK];
+        for (size_t group = 0; group < q->n; group += 4) {
+            if (q->n == 1)
+                block_1(dot[0], rows, n, r->dim, p.query);
+            else
+                block_4(dot, rows, n, r->dim, &p.query[group]);
+            for (size_t k = 0; k < 4 && group + k < q->n; k++)
+                for (size_t i = 0; i < n; i++)
+                    out[group + k][at + i] = (float)dot[k][i] * r->scale[at + i] * q->scale[group + k];
+        }
+    }
+}
+
+#define PICK_AHEAD 6 /* rows asked for in advance: they lie anywhere */
+
+static void body_pick(const struct scan_rows *r, const uint32_t *number, size_t n, const struct scan_queries *q, float *out)
+{
+    struct prepared p;
+    prepare(&p, q, r->dim);
+    for (size_t i = 0; i < n; i++) {
+        const char *ahead = (const char *)(r->q + (size_t)number[i + PICK_AHEAD < n ? i + PICK_AHEAD : n - 1] * r->dim);
+        for (size_t c = 0; c < r->dim; c += 64)
+            __builtin_prefetch(ahead + c);
+        out[i] = (float)one(r->q + (size_t)number[i] * r->dim, r->dim, p.query) * r->scale[number[i]] * q->scale[0];
     }
 }
 

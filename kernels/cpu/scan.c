@@ -63,9 +63,13 @@ void scan_topk(const struct scan *s, const struct scan_rows *r, const uint64_t *
     s->topk(r, candidates, q, top);
 }
 
-void scan_scores(const int8_t *rows, const float *scale, size_t n, size_t dim, const int8_t *query, float qscale, float *out)
+void scan_scores(const struct scan_rows *r, const struct scan_queries *q, float *const *out)
 {
-    struct scan_rows r = {rows, scale, n, dim, 0};
-    struct scan_queries q = {query, &qscale, 1};
-    scan_find(NULL)->scores(&r, &q, out);
+    scan_find(NULL)->scores(r, q, out);
+}
+
+void scan_pick(const struct scan *s, const struct scan_rows *r, const uint32_t *number, size_t n, const int8_t *query, float qscale,
+               float *out)
+{
+    s->pick(r, number, n, &(struct scan_queries){query, &qscale, 1}, out);
 }

@@ -6,11 +6,15 @@
 
 #include <stdbool.h>
 
+struct scan_query;
 struct scan {
     const char *name;
     bool (*there)(void);
     void (*topk)(const struct scan_rows *r, const uint64_t *candidates, const struct scan_queries *q, struct scan_top *top);
-    void (*scores)(const struct scan_rows *r, const struct scan_queries *q, float *out); /* the first query's */
+    void (*scores)(const struct scan_rows *r, const struct scan_queries *q, float *const *out);
+    void (*pick)(const struct scan_rows *r, const uint32_t *number, size_t n, const struct scan_queries *q, float *out);
+    /* out[i] = query · (bits of row i as 0 and 1); words a row. NULL: by a table (scan_signs.c) */
+    void (*signs)(int32_t *out, const uint64_t *bits, size_t n, size_t words, const struct scan_query *q);
 };
 
 /* A query as the kernels read it. */

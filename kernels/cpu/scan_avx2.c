@@ -76,4 +76,4 @@ static inline void tile_4(int32_t (*out)[16], const int8_t *rows, size_t dim, co
 
 #include "kernels/cpu/body_scan.h"
 
-const struct scan scan_avx2 = {"avx2", x86_has_avx2, body_topk, body_scores};
+const struct scan scan_avx2 = {"avx2", x86_has_avx2, body_topk, body_scores, body_pick, NULL};

@@ -72,4 +72,4 @@ static bool there(void)
     return getauxval(AT_HWCAP) & HWCAP_DOT;
 }
 
-const struct scan scan_neon = {"neon", there, body_topk, body_scores};
+const struct scan scan_neon = {"neon", there, body_topk, body_scores, body_pick, NULL};

@@ -28,4 +28,4 @@ static bool there(void)
     return true;
 }
 
-const struct scan scan_scalar = {"scalar", there, body_topk, body_scores};
+const struct scan scan_scalar = {"scalar", there, body_topk, body_scores, body_pick, NULL};

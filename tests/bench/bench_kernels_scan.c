@@ -134,17 +134,24 @@ static void unit(float *x)
 }
 
 /* Share of the exact best ten that the int8 scan finds, over x [rows, dim] and y [questions, dim] of unit length: its best ten,
- * and its best 40 scored again with fp32. */
+ * its best 40 scored again with fp32, and the int8 scan of one row in SIGNS_SHARE, those that signs say most of (retriever/dense.h). */
+#define SIGNS_SHARE 64
 static void recall(const char *rows_of, const char *kind, const float *x, size_t nrows, const float *y, size_t questions)
 {
     enum { WIDE = 40 };
     float *s = mem_alloc(sizeof *s * nrows), *exact = mem_alloc(sizeof *exact * nrows);
     int8_t *q = mem_alloc(nrows * dim), *qy = mem_alloc(dim);
-    size_t plain = 0, again = 0;
+    size_t plain = 0, again = 0, signs = 0, wide = nrows / SIGNS_SHARE;
+    uint64_t *bits = mem_alloc(nrows * SCAN_SIGN_WORDS(dim) * sizeof *bits);
+    float *factor = mem_alloc(nrows * sizeof *factor), *said = mem_alloc(nrows * sizeof *said), *score = mem_alloc((wide + 1) * sizeof *score);
+    struct scan_hit *chosen = mem_alloc((wide + 1) * sizeof *chosen);
+    uint32_t *number = mem_alloc((wide + 1) * sizeof *number);
     for (size_t i = 0; i < nrows; i++)
         s[i] = quant_row(q + i * dim, x + i * dim, dim);
+    scan_signs_make(&(struct scan_rows){q, s, nrows, dim, 0}, bits, factor);
     for (size_t i = 0; i < questions; i++, y += dim) {
-        struct scan_hit best[K], hit[WIDE], second[K];
+        struct scan_hit best[K], hit[WIDE], second[K], third[K];
+        struct scan_top choice = {chosen, 0, (uint32_t)wide}, by_signs = {third, 0, K};
         struct scan_top want = {best, 0, K}, got = {hit, 0, WIDE}, rescored = {second, 0, K};
         for (size_t r = 0; r < nrows; r++) {
             float sum = 0;
@@ -160,8 +167,17 @@ static void recall(const char *rows_of, const char *kind, const float *x, size_t
         scan_top_sort(&got);
         for (size_t k = 0; k < WIDE; k++)
             scan_top_push(&rescored, (struct scan_hit){exact[hit[k].number], hit[k].number});
+        scan_signs(scan_find(NULL), bits, factor, nrows, dim, qy, sy, said);
+        for (size_t r = 0; r < nrows; r++)
+            scan_top_push(&choice, (struct scan_hit){said[r], (uint32_t)r});
+        for (size_t k = 0; k < wide; k++)
+            number[k] = chosen[k].number;
+        scan_pick(scan_find(NULL), &rr, number, wide, qy, sy, score);
+        for (size_t k = 0; k < wide; k++)
+            scan_top_push(&by_signs, (struct scan_hit){score[k], number[k]});
         for (size_t a = 0; a < K; a++) {
             for (size_t b = 0; b < K; b++) {
+                signs += third[a].number == hit[b].number;
                 plain += hit[a].number == best[b].number;
                 again += second[a].number == best[b].number;
             }
@@ -172,7 +188,10 @@ static void recall(const char *rows_of, const char *kind, const float *x, size_t
     row(name, (double)plain / (double)(questions * K), "share", "fp32", (double)plain / (double)(questions * K), 0);
     snprintf(name, sizeof name, "%srecall10_rescored.%s", rows_of, kind);
     row(name, (double)again / (double)(questions * K), "share", "fp32", (double)again / (double)(questions * K), 0.99);
-    free(s), free(exact), free(q), free(qy);
+    snprintf(name, sizeof name, "%srecall10_signs.%s", rows_of, kind);
+    row(name, (double)signs / (double)(questions * K), "share", "the int8 scan of all rows", (double)signs / (double)(questions * K),
+        strcmp(kind, "real") ? 0 : 0.99);
+    free(s), free(exact), free(q), free(qy), free(bits), free(factor), free(said), free(score), free(chosen), free(number);
 }
 
 /* spread: size of the noise around one of 300 centres, where near neighbours are hard to tell apart; 0: no centres. */

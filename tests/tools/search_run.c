@@ -1,8 +1,9 @@
 /* Searches a home without its daemon, to profile searches and to compare two builds:
- *   search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]… [-r] [-f CHUNKS] <questions
+ *   search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]… [-r] [-f CHUNKS] [-s VECTORS] <questions
  * Questions are lines of standard input. Every question's first ten results are printed with their scores (-q: none), then
  * the means of CPU and wall time by stage on stderr. Without -v every repository's worktree, HEAD or plain view is searched.
  *   -r         lines are REPOSITORY <tab> PATH PREFIX <tab> QUESTION: only that repository is searched
+ *   -s VECTORS from how many on their signs choose among them (0: always; 4000000000: never)
  *   -f CHUNKS  the first so many chunks, each with its value of every signal: tests/bench/retrieval_halves.py weighs them anew */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -158,15 +159,17 @@ int main(int argc, char **argv)
     struct err e = {0};
     const char *model = NULL;
     int opt, threads = 1;
+    long sketch_from = -1;
     size_t nrows = 0;
     if (argc < 2)
-        return fprintf(stderr, "usage: search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]... [-r] [-f CHUNKS]\n"), 2;
+        return fprintf(stderr, "usage: search_run HOME [-m MODEL_FOLDER] [-j THREADS] [-n TIMES] [-q] [-v VIEW]... [-r] [-f CHUNKS] [-s VECTORS]\n"), 2;
     optind = 2;
-    while ((opt = getopt(argc, argv, "m:j:n:qv:rf:")) != -1) {
+    while ((opt = getopt(argc, argv, "m:j:n:qv:rf:s:")) != -1) {
         model = opt == 'm' ? optarg : model;
         threads = opt == 'j' ? atoi(optarg) : threads;
         b.times = opt == 'n' ? (size_t)atoi(optarg) : b.times;
         b.chunks = opt == 'f' ? (size_t)atoi(optarg) : b.chunks;
+        sketch_from = opt == 's' ? atol(optarg) : sketch_from;
         b.quiet |= opt == 'q';
         b.of_repo |= opt == 'r';
         if (opt == 'v' && b.ntargets < TARGETS)
@@ -181,6 +184,8 @@ int main(int argc, char **argv)
         rc = targets(&b, s, row, nrows, &e);
     if (!rc)
         rc = retriever_open(&b.r, s, &e);
+    if (!rc && sketch_from >= 0)
+        retriever_sketch_from(b.r, (uint32_t)sketch_from);
     if (!rc && model)
         rc = engine_open(&en, &(struct engine_options){.threads = 1}, &e);
     if (!rc && model)

@@ -129,12 +129,59 @@ static void scores(void **state)
 {
     for (size_t dim = 1; dim < 500; dim += 1 + rnd() % 60) {
         struct data d = make(100 + dim % 33, dim);
-        float *out = malloc(d.n * sizeof *out);
-        scan_scores(d.rows, d.scale, d.n, d.dim, d.query, d.qscale[0], out);
-        for (size_t i = 0; i < d.n; i++)
-            assert_true(out[i] == score(&d, i, 0));
-        free(out);
+        float *out[SCAN_QUERIES_MAX];
+        struct scan_rows r = {d.rows, d.scale, d.n, d.dim, 0};
+        for (size_t i = 0; i < SCAN_QUERIES_MAX; i++)
+            out[i] = malloc(d.n * sizeof **out);
+        for (size_t nq = 1; nq <= SCAN_QUERIES_MAX; nq++) {
+            scan_scores(&r, &(struct scan_queries){d.query, d.qscale, nq}, out);
+            for (size_t k = 0; k < nq; k++)
+                for (size_t i = 0; i < d.n; i++) {
+                    assert_true(out[k][i] == score(&d, i, k));
+                    out[k][i] = 2; /* no score: the next round must write it */
+                }
+        }
+        for (size_t i = 0; i < SCAN_QUERIES_MAX; i++)
+            free(out[i]);
         release(&d);
+    }
+}
+
+/* Some rows, and what the signs of all say: the definition of scan.h, whatever the instruction set. */
+static void signs(void **state)
+{
+    for (size_t x = 0; x < sizeof isas / sizeof *isas; x++) {
+        const struct scan *s = scan_find(isas[x]);
+        for (size_t dim = 1; dim < 900 && s; dim += 1 + rnd() % 90) {
+            struct data d = make(1 + rnd() % 5000, dim);
+            struct scan_rows r = {d.rows, d.scale, d.n, d.dim, 0};
+            uint64_t *bits = malloc(d.n * SCAN_SIGN_WORDS(dim) * sizeof *bits);
+            float *factor = malloc(d.n * sizeof *factor), *out = malloc(d.n * sizeof *out);
+            uint32_t *some = malloc(d.n * sizeof *some);
+            for (size_t i = 0; i < d.n; i++)
+                some[i] = rnd() % d.n;
+            scan_pick(s, &r, some, d.n, d.query, d.qscale[0], out);
+            for (size_t i = 0; i < d.n; i++)
+                assert_true(out[i] == score(&d, some[i], 0));
+            scan_signs_make(&r, bits, factor);
+            scan_signs(s, bits, factor, d.n, d.dim, d.query, d.qscale[0], out);
+            for (size_t i = 0; i < d.n; i++) {
+                int32_t dot = 0, squares = 0, sizes = 0;
+                for (size_t k = 0; k < dim; k++) {
+                    int8_t e = d.rows[i * dim + k];
+                    dot += e > 0 ? d.query[k] : -d.query[k];
+                    squares += e * e;
+                    sizes += abs(e);
+                }
+                assert_true(factor[i] == (sizes ? d.scale[i] * (float)squares / (float)sizes : 0));
+                assert_true(out[i] == (float)dot * factor[i] * d.qscale[0]);
+            }
+            free(bits);
+            free(factor);
+            free(out);
+            free(some);
+            release(&d);
+        }
     }
 }
 
@@ -147,6 +194,6 @@ static void found(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(topk), cmocka_unit_test(scores), cmocka_unit_test(found)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(topk), cmocka_unit_test(scores), cmocka_unit_test(signs), cmocka_unit_test(found)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,12 +123,36 @@ static void rows_of_numbers(void **state)
     world_release(&w);
 }
 
+/* The files that are wanted have the cosines of a whole scan where signs chose among the vectors. */
+static void check_signs(const struct dense *whole, struct world *w, const struct dense_owners *o, const struct dense_rows *rows,
+                        struct joint *joint)
+{
+    struct sketch *s = sketch_new(NULL, 0, rows, DIM);
+    struct dense d;
+    dense_scan(&d, joint, &w->u, w->maps, o, s, rows, w->query, DIM, &w->arena);
+    assert_true(d.best == whole->best);
+    memset(d.exact, 0, (rows->n / 64 + 1) * sizeof *d.exact); /* as if none had been among the best */
+    for (uint32_t i = 0; i < rows->n; i++)
+        d.all[i] = 9;
+    for (uint32_t i = 0; i < FILES; i += 2)
+        dense_want(&d, &w->u, 0, i);
+    dense_settle(&d);
+    for (uint32_t i = 0; i < FILES; i += 2) {
+        dense_of_file(&d, &w->u, i, 0, i);
+        assert_memory_equal(d.chunk + i * CHUNKS, whole->chunk + i * CHUNKS, CHUNKS * sizeof *d.chunk);
+        assert_true(d.card[i] == whole->card[i]);
+    }
+    sketch_drop(s);
+}
+
 /* A file that stays has the cosines that it had. */
 static void scanned_after_a_sweep(void **state)
 {
     struct world w;
     struct vector_run run[VECTORS];
     struct dense d[2];
+    struct joint joint;
+    joint_init(&joint);
     world_init(&w);
     for (int swept = 0; swept < 2; swept++) {
         size_t n = runs(run, &w, swept);
@@ -137,9 +161,10 @@ static void scanned_after_a_sweep(void **state)
         if (!swept) /* texts of two files, and cards whose text is a chunk's */
             assert_int_equal(o->nmore, CHUNKS + FILES / 5);
         assert_int_equal(rows.n < VECTORS, swept);
-        dense_scan(&d[swept], &w.u, w.maps, o, &rows, w.query, DIM, &w.arena);
+        dense_scan(&d[swept], &joint, &w.u, w.maps, o, NULL, &rows, w.query, DIM, &w.arena);
         for (uint32_t i = 0; i < FILES; i++)
             dense_of_file(&d[swept], &w.u, i, 0, i);
+        check_signs(&d[swept], &w, o, &rows, &joint);
         dense_owners_drop(o);
     }
     for (uint32_t i = 0; i < FILES; i++) {
@@ -150,6 +175,7 @@ static void scanned_after_a_sweep(void **state)
         assert_true(d[1].file[i] == (there ? d[0].file[i] : 0));
     }
     assert_true(d[0].chunk[5] != 0 && d[0].best > 0);
+    joint_release(&joint);
     world_release(&w);
 }
 

@@ -1,5 +1,6 @@
 /* Searches at the same time as the index changes under them; what they share is made anew only when it has to be. */
 #include "kernels/quant.h"
+#include "retriever/sketch.h"
 #include "retriever/snapshot.h"
 #include "small_repo.h"
 
@@ -206,6 +207,34 @@ static void test_one_content_in_two_targets(void **state)
         assert_int_equal(r.hit[i].target, 1);
 }
 
+/* Where signs choose among the vectors, what is ranked is ranked by cosines all the same. */
+static void test_signs_choose(void **state)
+{
+    if (!model)
+        skip();
+    for (size_t i = 0; i < sizeof question / sizeof *question; i++) {
+        retriever_sketch_from(repo.retriever, UINT32_MAX);
+        struct search_result all = ask(question[i], &repo.arena);
+        retriever_sketch_from(repo.retriever, 0);
+        struct search_result some = ask(question[i], &repo.arena);
+        assert_true(all.dense_used && some.dense_used);
+        assert_int_equal(all.n, some.n);
+        assert_true(all.evidence.dense == some.evidence.dense);
+        for (size_t k = 0; k < all.n; k++) {
+            assert_true(all.hit[k].score == some.hit[k].score);
+            assert_true(all.hit[k].path.n == some.hit[k].path.n && !memcmp(all.hit[k].path.p, some.hit[k].path.p, some.hit[k].path.n));
+        }
+    }
+    pthread_t thread[THREADS];
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, searcher, (void *)(uintptr_t)i), 0);
+    for (unsigned i = 0; i < 8; i++)
+        embed(1000 + i);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    retriever_sketch_from(repo.retriever, SKETCH_FROM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_a_changed_view_is_seen),
         cmocka_unit_test(test_an_unchanged_view_is_kept),
         cmocka_unit_test(test_one_content_in_two_targets),
+        cmocka_unit_test(test_signs_choose),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
