@@ -253,8 +253,12 @@ static void products_like_fp64(void **state)
                 struct weight *w = weight_new(&s, held, &f, 1, NULL);
                 for (size_t c = 0; c < COUNT(counts); c++) {
                     enum type operand = backend_cpu.operand(s.dev, held, counts[c]);
-                    if (i == 0 && c > 4)
+                    if (i == 0 && c > 1)
                         continue; /* the reference has no cases of rows */
+                    if (counts[c] > 9 && outputs[n] != (counts[c] == 33 ? 64 : 33))
+                        continue; /* and an emulator has no time for fp64 sums over all of them */
+                    if (getenv("CODEASK_TEST_EMULATED") && (n + c + (size_t)t) % 3)
+                        continue;
                     one_product(&s, isas[i], &f, w, operand, counts[c]);
                     if (operand != TYPE_F32)
                         one_product(&s, isas[i], &f, w, TYPE_F32, counts[c]);
