@@ -123,7 +123,8 @@ static struct some_rows rows_new(const uint32_t *offset, uint32_t n, uint32_t sp
         token[i] = i * 7 % 50;
         position[i] = offset[n] - 1 - i;
     }
-    r.here = (struct rows){used, token, position, offset, offset[n] + spare, n + spare, offset[n]};
+    r.here = (struct rows){.used = used, .token = token, .position = position, .offset = offset, .max_rows = offset[n] + spare,
+                           .max_sequences = n + spare, .longest = offset[n]};
     r.there = r.here;
     r.there.used = r.memory[0] = device_copy(used, sizeof used);
     r.there.token = r.memory[1] = device_copy(token, offset[n] * 4);
