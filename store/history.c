@@ -318,9 +318,10 @@ int commit_put(struct txn *t, uint32_t commit, const struct commit_row *c, uint1
     if (h.npaths)
         memcpy(p, c->path, 4ull * h.npaths);
     p += 4ull * h.npaths;
-    memcpy(p, c->author.p, c->author.n);
-    memcpy(p + c->author.n, c->mail.p, c->mail.n);
-    memcpy(p + c->author.n + c->mail.n, c->message.p, c->message.n);
+    const struct str part[] = {c->author, c->mail, c->message};
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++, p += part[i - 1].n)
+        if (part[i].n) /* an empty one may have no bytes to point at */
+            memcpy(p, part[i].p, part[i].n);
     node.state = HISTORY_IN;
     node.flags = (uint8_t)((node.flags & (HISTORY_OCTOPUS | HISTORY_BOUNDARY)) | c->flags);
     node.words = words;
