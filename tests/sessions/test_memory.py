@@ -10,6 +10,8 @@ LONG = os.environ.get("CODEASK_TEST_LONG") == "1"
 EDITS = 10000 if LONG else 600
 WARM = EDITS // 5                  # caches are full by then
 GROWTH, SLACK = 1.05, 2 << 20      # of the whole; bytes: what one thread more keeps, and 8 for each vector that is not swept yet
+LANES = 2                          # buffers of the engine (6 MB) that are touched late: when a helper thread first gets a share of
+                                   # a batch, when a question first meets documents. A leak grows in more steps than these.
 
 
 def anonymous(pid):
@@ -67,12 +69,14 @@ def test_edits_and_questions(w):
             seen.append(held(pid))
     wait_for(lambda: any(word in str(r) for r in asker.ask("search", query=word)["results"]), "the last edit", 20)
     wait_for(lambda: not asker.ask("status")["jobs"], "the end of all jobs", 60)
-    end = held(pid)
-    warm = seen[WARM * 20 // EDITS - 1], seen[WARM * 20 // EDITS]
-    print("MB of the daemon, of a child:", " ".join(f"{a >> 20},{b >> 20}" for a, b in seen), "end", [n >> 20 for n in end])
-    for k in range(2):
-        limit = max(x[k] for x in warm) * GROWTH + SLACK
-        assert end[k] <= limit, (k, end[k], limit, seen)
+    seen.append(held(pid))
+    print("MB of the daemon, of a child:", " ".join(f"{a >> 20},{b >> 20}" for a, b in seen))
+    first = WARM * 20 // EDITS
+    for k, late in (0, 0), (1, LANES):
+        warm = max(seen[first - 1][k], seen[first][k])
+        steps = sorted(b[k] - a[k] for a, b in zip(seen[first:], seen[first + 1:]))
+        growth = seen[-1][k] - warm - sum(steps[len(steps) - late:])
+        assert growth <= warm * (GROWTH - 1) + SLACK, (k, growth, seen)
 
 
 if __name__ == "__main__":
