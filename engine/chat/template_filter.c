@@ -284,7 +284,7 @@ static struct value filter_batch(struct run *r, const struct call *c)
 /* Calls the filter or test that the first argument names with the rest of them. */
 static struct args rest_of(const struct args *a, size_t skip)
 {
-    return (struct args){a->v + skip, a->n - skip, a->named, a->nnamed, false};
+    return (struct args){skip ? a->v + skip : a->v, a->n - skip, a->named, a->nnamed, false}; /* v is NULL where n is 0 */
 }
 
 static struct value named_argument(const struct args *a, const char *name)
