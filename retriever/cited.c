@@ -47,9 +47,24 @@ static void put2(struct cited *c, const char *shown, size_t n, const char *said,
     buf_add(&c->said, said, m);
 }
 
+static bool has_letter(struct str w)
+{
+    for (size_t i = 0; i < w.n; i++)
+        if ((w.p[i] >= '0' && w.p[i] <= '9') || ((w.p[i] | 0x20) >= 'a' && (w.p[i] | 0x20) <= 'z') || (unsigned char)w.p[i] >= 128)
+            return true;
+    return false;
+}
+
+/* "http:" and "//…", "ann@" and "example.org", "&" and "amp;" would be active if they met, once what parted them is taken out. */
+static bool may_join(const struct cited *c, char next)
+{
+    return strchr(":@&", c->before[sizeof c->before - 1]) && (next == '/' || next == '#' || has_letter((struct str){&next, 1}));
+}
+
 static void put(struct cited *c, const char *p, size_t n)
 {
-    if (c->after_marker && !c->gap.len && n && strchr("(:[", p[0])) /* no link begins behind a marker */
+    bool link = n && c->after_marker && strchr("(:[", p[0]); /* no link begins behind a marker */
+    if (!c->gap.len && n && (link || (!c->code && may_join(c, p[0]))))
         buf_addc(&c->gap, ' ');
     put2(c, p, n, p, n);
     c->just_cited = 0;
@@ -90,6 +105,18 @@ static void put_inert(struct cited *c, const char *p, size_t n, char after)
     c->counts.active += md_inert(&out, (struct str){around.data, around.len}, sizeof c->before, sizeof c->before + n);
     put_buf(c, &out);
     buf_release(&around);
+}
+
+/* Text that was something else: it may meet what stands before it now. */
+static void put_text(struct cited *c, struct str s)
+{
+    struct buf b = BUF_INIT;
+    if (c->gap.len)
+        memset(c->before, ' ', sizeof c->before);
+    buf_add(&b, c->before, sizeof c->before);
+    md_text(&b, s);
+    buf_drop_front(&b, sizeof c->before);
+    put_buf(c, &b);
 }
 
 /* -- sentences ------------------------------------------------------------------------------------------------------------- */
@@ -339,10 +366,11 @@ static void put_span(struct cited *c, struct str s)
     begin_word(c);
     add_name(c, str_trim(s), true);
     /* a bar ends a cell of a table even inside of code: there the rest would be running text. Parsers differ on many marks */
-    if (memchr(s.p, '|', s.n) || str_find(s, "````") != SIZE_MAX)
-        md_text(&b, s);
-    else
-        md_code(&b, s);
+    if (memchr(s.p, '|', s.n) || str_find(s, "````") != SIZE_MAX) {
+        put_text(c, s);
+        return;
+    }
+    md_code(&b, s);
     put_buf(c, &b);
 }
 
@@ -421,7 +449,6 @@ static int bracket_at(struct bracket *b, const char *p, size_t n, bool final)
 static size_t bracket(struct cited *c, const char *p, size_t n, bool final, bool image)
 {
     struct bracket b;
-    struct buf text = BUF_INIT;
     uint32_t number[MARK_NUMBERS];
     size_t target = 0;
     int found = bracket_at(&b, p, n, final);
@@ -441,8 +468,7 @@ static size_t bracket(struct cited *c, const char *p, size_t n, bool final, bool
         marker(c, number, numbers, (struct str){p, b.end});
     } else if (target) {
         begin_word(c);
-        md_text(&text, b.inside);
-        put_buf(c, &text);
+        put_text(c, b.inside);
     } else if (found > 0 && mention(c, str_trim(b.inside))) {
         ;
     } else {
@@ -465,14 +491,6 @@ static bool ends_sentence(struct str w)
         if (str_ends(w, not[i]))
             return false;
     return w.n > 1 && (strchr(".!?", w.p[w.n - 1]) || str_ends(w, "\xe3\x80\x82"));
-}
-
-static bool has_letter(struct str w)
-{
-    for (size_t i = 0; i < w.n; i++)
-        if ((w.p[i] >= '0' && w.p[i] <= '9') || ((w.p[i] | 0x20) >= 'a' && (w.p[i] | 0x20) <= 'z') || (unsigned char)w.p[i] >= 128)
-            return true;
-    return false;
 }
 
 static bool ends_sentence_bare(struct str w)

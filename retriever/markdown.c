@@ -173,13 +173,17 @@ unsigned md_inert(struct buf *out, struct str s, size_t from, size_t to)
     return found;
 }
 
+#define LINK_BEFORE 8 /* bytes before a text that could make a link of its beginning: "mailto", "http:", "www" */
+
 void md_text(struct buf *out, struct str s)
 {
     struct buf line = BUF_INIT;
+    size_t i = out->len < LINK_BEFORE ? out->len : LINK_BEFORE;
+    buf_add(&line, i ? out->data + out->len - i : "", i);
     clean_line(&line, s);
     const char *p = line.data ? line.data : "";
-    size_t n = line.len, i = 0;
-    while (n && p[n - 1] == ' ')
+    size_t n = line.len;
+    while (n > i && p[n - 1] == ' ')
         n--;
     while (i < n && p[i] == ' ')
         i++;

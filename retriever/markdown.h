@@ -6,7 +6,8 @@
 
 #include "base/buf.h"
 
-/* Running text within one paragraph: line ends become blanks, marks are escaped where they would mean something. */
+/* Running text within one paragraph: line ends become blanks, marks are escaped where they would mean something, behind what
+ * out ends with. */
 void md_text(struct buf *out, struct str s);
 /* The same for text that is itself Markdown or reStructuredText: its code spans are code again (`x`, ``x``, :role:`x`). */
 void md_prose(struct buf *out, struct str s);

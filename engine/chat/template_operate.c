@@ -395,7 +395,7 @@ static void format_one(struct run *r, struct text *t, const char *spec, char let
         run_fail(r, ERR_USAGE, "%%%c format: an integer is required, not float", letter);
     if (whole && v.kind == V_FLOAT && !(fabs(v.f) < 9e18))
         run_fail(r, ERR_UNSUPPORTED, "a whole number past 64 bits");
-    int64_t i = v.kind == V_FLOAT ? (int64_t)v.f : v.kind == V_INT ? v.i : v.yes;
+    int64_t i = !whole ? 0 : v.kind == V_FLOAT ? (int64_t)v.f : v.kind == V_INT ? v.i : v.yes;
     if (strchr("xXo", letter) && i < 0)
         run_fail(r, ERR_UNSUPPORTED, "%%%c of a negative number", letter);
     snprintf(fmt, sizeof fmt, "%%%s%s%c", spec, whole ? "ll" : "", letter);
