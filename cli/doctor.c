@@ -133,8 +133,12 @@ static struct finding check_model(struct patient *x)
     const char *name = m ? text_of(m, "name") : x->config_rc ? "all-MiniLM-L6-v2" : x->config.embed_model;
     if (!x->config_rc && !x->config.embed)
         return of(WARN, "set embed = yes", "embedding is switched off: words and symbols alone");
-    if (m && !strcmp(text_of(m, "state"), "unavailable"))
-        return of(WARN, "codeask model verify", "%s: %s", name, text_of(m, "message"));
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(x->status, "models"), i, row) /* those that answer and rerank too */
+        if (!strcmp(text_of(row, "state"), "unavailable"))
+            return of(WARN, "codeask model verify NAME; codeask model use NAME", "%s (%s): %s", text_of(row, "name"), text_of(row, "role"),
+                      text_of(row, "message"));
     if (model_find(&path, x->p, name, &e))
         return of_err(WARN, &e); /* answers come from words and symbols */
     struct finding f = of(GOOD, NULL, "%s at %s", name, path);

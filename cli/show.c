@@ -257,6 +257,8 @@ static void put_explain(struct buf *out, const struct look *l, json_t *row)
         buf_adds(out, piece);
         used += w;
     }
+    if (json_object_get(row, "reranked"))
+        buf_addf(out, " + reranker %.3f", json_number_value(json_object_get(row, "reranked")));
     buf_adds(out, style(l, STYLE_NONE));
     buf_addc(out, '\n');
 }

@@ -114,11 +114,21 @@ static void put_tables(struct buf *out, const struct look *l, json_t *tables, do
     buf_addc(out, '\n');
 }
 
+/* "384 dimensions", "32768 tokens of window", "reranks". */
+static const char *what_it_does(char to[64], json_t *row)
+{
+    long long window = (long long)int_of(row, "context");
+    if (json_is_true(json_object_get(row, "reranks")))
+        return "reranks";
+    snprintf(to, 64, "%lld %s", window ? window : (long long)int_of(row, "dim"), window ? "tokens of window" : "dimensions");
+    return to;
+}
+
 void show_status(struct buf *out, const struct look *l, json_t *r)
 {
     json_t *repos = json_object_get(r, "repos"), *jobs = json_object_get(r, "jobs"), *memory = json_object_get(r, "memory"),
            *disk = json_object_get(r, "disk"), *row;
-    char a[32], b[32], c[32];
+    char a[32], b[32], c[32], does[64];
     size_t i;
     field(out, l, "codeaskd");
     buf_addf(out, "%s, pid %lld, up %s, %lld client%s\n", text_of(r, "version"), (long long)int_of(r, "pid"),
@@ -131,8 +141,7 @@ void show_status(struct buf *out, const struct look *l, json_t *r)
         field(out, l, i ? "" : "model");
         put_styled(out, l, STYLE_NAME, "%s", text_of(row, "name"));
         if (!strcmp(text_of(row, "state"), "ready"))
-            buf_addf(out, "  %s, %lld %s, %s\n", text_of(row, "provider"), (long long)int_of(row, int_of(row, "context") ? "context" : "dim"),
-                     int_of(row, "context") ? "tokens of window" : "dimensions", human_bytes(a, (double)int_of(row, "bytes")));
+            buf_addf(out, "  %s, %s, %s\n", text_of(row, "provider"), what_it_does(does, row), human_bytes(a, (double)int_of(row, "bytes")));
         else if (*text_of(row, "message"))
             put_styled(out, l, STYLE_WARN, "  %s\n", text_of(row, "message"));
         else
@@ -191,7 +200,7 @@ static void show_model_file(struct buf *out, const struct look *l, json_t *r)
 void show_models(struct buf *out, const struct look *l, json_t *r)
 {
     json_t *rows = json_object_get(r, "models"), *row;
-    char size[32];
+    char size[32], does[64];
     size_t i;
     if (json_object_get(r, "container")) {
         show_model_file(out, l, r);
@@ -212,15 +221,24 @@ void show_models(struct buf *out, const struct look *l, json_t *r)
     }
     if (json_object_get(r, "sha256")) { /* verify */
         put_styled(out, l, STYLE_GOOD, "good");
-        buf_addf(out, "  %s  %s, %lld %s, %s, %s\n      sha256 %s\n", text_of(r, "name"), text_of(r, "family"),
-                 (long long)int_of(r, int_of(r, "context") ? "context" : "dim"), int_of(r, "context") ? "tokens of window" : "dimensions", human_bytes(size, (double)int_of(r, "bytes")), text_of(r, "provider"),
+        buf_addf(out, "  %s  %s, %s, %s, %s\n      sha256 %s\n", text_of(r, "name"), text_of(r, "family"), what_it_does(does, r), human_bytes(size, (double)int_of(r, "bytes")), text_of(r, "provider"),
                  text_of(r, "sha256"));
         return;
     }
     if (!rows) {
-        bool writes = json_object_get(r, "answer_model") != NULL;
-        put_cleans(out, text_of(r, writes ? "answer_model" : "embed_model"));
-        buf_addf(out, " %s from now on\n", writes ? "writes answers" : "embeds");
+        static const struct {
+            const char *key, *does, *none;
+        } role[] = {{"embed_model", "embeds", ""}, {"answer_model", "writes answers", "no model writes answers"},
+                    {"rerank_model", "reads the best hits again", "no model reads the hits again"}};
+        for (size_t k = 0; k < sizeof role / sizeof *role; k++) {
+            const json_t *name = json_object_get(r, role[k].key);
+            if (name && json_is_null(name)) {
+                buf_addf(out, "%s from now on\n", role[k].none);
+            } else if (name) {
+                put_cleans(out, text_of(r, role[k].key));
+                buf_addf(out, " %s from now on\n", role[k].does);
+            }
+        }
         return;
     }
     int width = widest(rows, "name", 4, 40);

@@ -23,6 +23,9 @@
     X(embed_model, "embed_model", TEXT, "all-MiniLM-L6-v2", 1, 200, NULL, "the embedding model's name (codeask model list)") \
     X(answer_model, "answer_model", TEXT, "", 0, 200, NULL,                                                            \
       "the model that writes answers (codeask model list); empty: none, and answers quote the sources")                \
+    X(rerank_model, "rerank_model", TEXT, "", 0, 200, NULL,                                                            \
+      "a cross-encoder that reads the best hits again (codeask model list); empty: none")                              \
+    X(rerank_ms, "rerank_ms", INT, "400", 10, 60000, NULL, "the reranker may take so long for a question")             \
     X(generate, "generate", YESNO, "yes", 0, 1, NULL, "let the answer model write; no: as always with --no-generate")  \
     X(answer_tokens, "answer_tokens", INT, "768", 32, 32768, NULL, "tokens of an answer; kept free in the model's window") \
     X(reasoning_tokens, "reasoning_tokens", INT, "0", 0, 65536, NULL,                                                  \

@@ -130,7 +130,7 @@ static int compute(struct lane *l, struct err *e)
         memcpy(l->token + l->offset[i], it->job->token + it->job->offset[it->text], it->len * sizeof *l->token);
         l->offset[i + 1] = l->offset[i] + it->len;
     }
-    return l->b->run(l->b->arg, l->token, l->offset, n, l->out, e);
+    return l->b->run(l->b->arg, l->nice ? PRIORITY_DOCUMENT : PRIORITY_QUERY, l->token, l->offset, n, l->out, e);
 }
 
 static void *work(void *arg)

@@ -5,8 +5,9 @@
 
 #include "engine/engine.h"
 
-/* token: [offset[n]], offset: [n + 1], out: fp32 [n, dim]. As encoder_run. */
-typedef int (*batch_run)(void *arg, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);
+/* token: [offset[n]], offset: [n + 1], out: fp32 [n, dim]. As encoder_run; called for both priorities at once. */
+typedef int (*batch_run)(void *arg, enum priority p, const uint32_t *token, const uint32_t *offset, size_t n, float *out,
+                         struct err *e);
 
 struct batcher;
 

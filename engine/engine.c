@@ -83,6 +83,28 @@ int model_embed_sized(struct model *m, enum embed_kind kind, const char *const *
     return m->kind->embed(m->self, kind, text, len, n, p, out, used, stop, e);
 }
 
+int model_rerank_sized(struct model *m, const char *const *text, const size_t *len, size_t n, float *score, const volatile bool *stop,
+                       struct err *e)
+{
+    if (!m->info.scores)
+        return err_set(e, ERR_UNSUPPORTED, "%s is no reranker", m->info.name);
+    if (n < 1 || n > RERANK_MAX + 1)
+        return err_set(e, ERR_USAGE, "%zu documents at once", n - 1);
+    return n == 1 ? 0 : m->kind->rerank(m->self, text, len, n, score, stop, e);
+}
+
+int model_rerank(struct model *m, const char *question, const char *const *document, size_t n, float *score,
+                 const volatile bool *stop, struct err *e)
+{
+    const char *text[RERANK_MAX + 1] = {question};
+    size_t len[RERANK_MAX + 1] = {strlen(question)};
+    for (size_t i = 0; i < n && i < RERANK_MAX; i++) {
+        text[i + 1] = document[i];
+        len[i + 1] = strlen(document[i]);
+    }
+    return model_rerank_sized(m, text, len, n + 1, score, stop, e);
+}
+
 int model_embed(struct model *m, enum embed_kind kind, const char *const *text, size_t n, enum priority p, float *out,
                 uint32_t *used_tokens, const volatile bool *stop, struct err *e)
 {

@@ -40,6 +40,7 @@ struct model_info {
     char family[32];        /* "bert", "qwen2" */
     uint8_t hash[32];       /* SHA-256 of the weights file: vectors are keyed by it */
     uint32_t dim;           /* of an embedding; 0: it gives none */
+    bool scores;            /* a reranker: model_rerank */
     uint32_t context;       /* tokens of prompt and answer together; 0: it writes nothing (generate.h) */
     float prompt_rate;      /* tokens of a prompt read in a second, as measured when it was opened; 0: not known */
     uint32_t max_tokens;    /* a longer text is cut there */
@@ -59,8 +60,10 @@ void engine_provider(struct engine *en, char out[64]);
 /* The engine process's main: serves requests on the socket fd until it closes; returns the exit status. */
 int engine_main(int fd);
 
-/* path: a folder with model.safetensors, config.json and tokenizer.json or vocab.txt. Every offset, size, shape and value
- * is checked: ERR_FORMAT names the file and what is wrong. Blocks until the weights are repacked. */
+/* path: a .gguf file, or a folder with safetensors, config.json and tokenizer.json or vocab.txt. What the files say decides what it
+ * does: give vectors (encoders; decoders whose last token is pooled), score pairs (cross-encoders), write (other decoders). Every
+ * offset, size, shape and value is checked: ERR_FORMAT names the file and what is wrong. Blocks until the weights are repacked.
+ * Where the device lacks an op that the model needs, the CPU computes, and info's provider says why. */
 int model_open(struct model **out, struct engine *en, const char *path, struct err *e);
 void model_close(struct model *m); /* accepts NULL; no model_embed may be in flight */
 const struct model_info *model_info(const struct model *m);
@@ -77,6 +80,12 @@ int model_embed(struct model *m, enum embed_kind kind, const char *const *text, 
 struct embed_flight;
 int model_embed_start(struct embed_flight **out, struct model *m, const char *text, struct err *e);
 int model_embed_finish(struct embed_flight *w, float *out, const volatile bool *stop, struct err *e);
+
+/* A reranker's score of each document for the question, higher fits better, not bounded; comparable for one question only. A question
+ * longer than half of max_tokens is cut, then the document. ERR_UNSUPPORTED: no reranker; ERR_USAGE: n > RERANK_MAX. Blocks. */
+#define RERANK_MAX 255
+int model_rerank(struct model *m, const char *question, const char *const *document, size_t n, float *score,
+                 const volatile bool *stop, struct err *e);
 
 /* Finds a model by name: $CODEASK_HOME/models, the folders of CODEASK_MODELS, the program's own; see config/paths.h. */
 

@@ -5,6 +5,7 @@
 #include "engine/generate.h"
 
 #define TEXT_MAX (256u << 10) /* bytes of a text that are read: far beyond any model's max_tokens */
+#define PAIR_TEXT_MAX (64u << 10) /* the same of a text that is scored: RERANK_MAX of them are one frame */
 
 /* The ways in which an engine does its work: in this process (local.c), through another (process/client.c). */
 struct engine_kind {
@@ -15,6 +16,9 @@ struct engine_kind {
     void (*model_close)(void *model);
     int (*embed)(void *model, enum embed_kind kind, const char *const *text, const size_t *len, size_t n, enum priority p,
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e);
+    /* text[0]: the question; score: [n - 1] */
+    int (*rerank)(void *model, const char *const *text, const size_t *len, size_t n, float *score, const volatile bool *stop,
+                  struct err *e);
     /* a question on its way, as model_embed_start; all NULL where embed is all there is */
     int (*start)(void **flight, void *model, const char *const *text, const size_t *len, struct err *e);
     int (*finish)(void *flight, float *out, const volatile bool *stop, struct err *e);
@@ -32,6 +36,8 @@ struct model {
 };
 
 int local_open(void **self, const struct engine_options *o, struct err *e);
+struct backend;
+int local_open_with(void **self, const struct backend *b, const struct engine_options *o, struct err *e); /* that one; for tests */
 extern const struct engine_kind engine_local;
 
 int client_open(void **self, const char *program, const struct engine_options *o, struct err *e);
@@ -40,5 +46,9 @@ extern const struct engine_kind engine_client;
 /* Texts with lengths, for the server, whose texts end without a NUL. As model_embed. */
 int model_embed_sized(struct model *m, enum embed_kind kind, const char *const *text, const size_t *len, size_t n,
                       enum priority p, float *out, uint32_t *used, const volatile bool *stop, struct err *e);
+
+/* The same for model_rerank; text[0] is the question. */
+int model_rerank_sized(struct model *m, const char *const *text, const size_t *len, size_t n, float *score, const volatile bool *stop,
+                       struct err *e);
 
 #endif

@@ -52,7 +52,7 @@ static int find_literal(struct search_result *found, struct retriever *r, const 
     struct search_request one = *q;
     one.text = arena_fmt(arena, "\"%.*s\"", (int)piece.n, piece.p);
     one.limit = 1;
-    one.embedder = NULL;
+    one.embedder = one.reranker = NULL;
     one.explain = false;
     int rc = search(found, r, &one, arena, e);
     return rc == ERR_USAGE ? 0 : rc;

@@ -6,6 +6,7 @@
  *   names.h     definitions by name: exact, folded, prefix, typo
  *   dense.h     exact int8 scan of the vectors
  *   signals.h   signals[]: one function and one weight each; --explain reads the same rows
+ *   rerank.h    the best hits read again by a cross-encoder
  *   rank.h      fusion, coherence, twins, order of chunks inside a file
  *   trace.h     frames and quoted lines of a stack trace, compiler error or log
  *   answer.h    packed context -> extractive answer with checked citations
@@ -54,6 +55,8 @@ struct search_request {
     bool unique_files, regex, explain;
     bool lines;                    /* a question of quoted text alone gets each line with it, as regex does; else it is ranked */
     struct model *embedder;        /* NULL: words and names alone */
+    struct model *reranker;        /* NULL: none */
+    double rerank_ms;              /* it may take so long */
     const volatile bool *stop;     /* polled; NULL: never */
 };
 
@@ -71,6 +74,7 @@ struct search_hit {
     struct str snippet;            /* the lines, secrets masked */
     double score;
     const double *value;           /* [signal_count()] of each signal for this hit, when explain; else NULL */
+    double rerank;                 /* what a reranker added to the score; 0: nothing */
     double repeat;                 /* the same: what the score is multiplied by for chunks of its file that stand above it */
 };
 
@@ -92,7 +96,8 @@ struct search_result {
     struct search_hit *hit;
     size_t n;
     struct search_evidence evidence;
-    double ms_embed, ms_lexical, ms_dense, ms_rank, ms_total;
+    double ms_embed, ms_lexical, ms_dense, ms_rank, ms_rerank, ms_total;
+    uint32_t reranked;             /* hits that a reranker has read */
     bool dense_used;
     bool exact, truncated;         /* found in the bytes; there are more than the limit */
     struct search_unsearched left_out; /* where exact */

@@ -2,6 +2,7 @@
 #include "retriever/cache.h"
 #include "retriever/exact.h"
 #include "retriever/rank.h"
+#include "retriever/rerank.h"
 #include "retriever/texts.h"
 
 #include "base/clock.h"
@@ -352,9 +353,16 @@ static const double *explain(struct run *x, const struct rank_chunk *c)
     return value;
 }
 
+static uint32_t shown(const struct search_request *q)
+{
+    return q->limit ? q->limit : 10;
+}
+
 static int fill_hits(struct run *x, struct search_result *out, struct err *e)
 {
-    uint32_t limit = x->q->limit ? x->q->limit : 10;
+    uint32_t limit = shown(x->q);
+    if (x->q->reranker && limit < RERANK_HITS) /* some of them may come to the page */
+        limit = RERANK_HITS;
     out->hit = arena_zero(x->arena, limit, sizeof *out->hit);
     const struct rank_chunk *c;
     while (out->n < limit && (c = rank_next(&x->ranking)) != NULL) {
@@ -476,6 +484,11 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     rc = fill_hits(&x, out, e);
     weigh_evidence(&x, &out->evidence);
     out->ms_rank = clock_ms() - ranked;
+    if (!rc && q->reranker) {
+        leave_store(&x);
+        rerank_hits(out, q->reranker, q->text, q->rerank_ms, q->stop, arena);
+        out->n = out->n < shown(q) ? out->n : shown(q);
+    }
     out->ms_total = clock_ms() - began;
 out:
     run_release(&x);

@@ -454,6 +454,8 @@ static void *embed_main(void *arg)
     if (!state_repos(s->store, &rows, &n, NULL) && n) /* the first question will want it */
         models_embedder(&m, s, NULL);
     models_drop(s, m);
+    if (n && !models_reranker(&m, s, NULL)) /* and this one, where it is chosen */
+        models_drop(s, m);
     state_repos_free(rows, n);
     pthread_mutex_lock(&s->mu);
     while (!s->draining) {

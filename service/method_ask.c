@@ -120,7 +120,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
     struct scope sc;
     struct search_request q;
     struct answer a;
-    struct embedder *m = NULL;
+    struct query_models m = {0};
     struct conversation *talk = NULL;
     json_t *goes_on = json_object_get(rq->params, "continue");
     int rc = scope_open(&sc, rq, e);
@@ -139,7 +139,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
     if (!sc.note)
         sc.note = query_note(rq, &q, &sc);
     *result = first_result(&sc, &a, talk->id);
-    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, asked, m ? m->model : NULL, e)))
+    if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, asked, m.embed ? m.embed->model : NULL, e)))
         goto out;
     answer_stamp(*result, rq, &sc);
     json_object_set_new(*result, "timings", json_pack("{sf, sf, sf, sf}", "search", a.ms_search, "compose", a.ms_compose, "verify", a.ms_verify,
@@ -159,6 +159,6 @@ out:
         *result = NULL;
     }
     conversation_give(rq->s->conversations, talk, answered, clock_ns());
-    models_drop(rq->s, m);
+    query_models_drop(rq->s, &m);
     return rc;
 }

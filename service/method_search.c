@@ -19,7 +19,7 @@ int method_search(struct request *rq, json_t **result, struct err *e)
     struct scope sc;
     struct search_request q;
     struct search_result r;
-    struct embedder *m = NULL;
+    struct query_models m = {0};
     int rc = scope_open(&sc, rq, e);
     if (rc)
         return rc;
@@ -35,6 +35,10 @@ int method_search(struct request *rq, json_t **result, struct err *e)
     json_object_set_new(*result, "results", hits_json(&sc, r.hit, r.n));
     json_object_set_new(*result, "timings", json_pack("{sf, sf, sf, sf}", "embed", r.ms_embed, "lexical", r.ms_lexical,
                                                       "dense", r.ms_dense, "rank", r.ms_rank));
+    if (r.reranked) {
+        json_object_set_new(*result, "reranked", json_integer(r.reranked));
+        json_object_set_new(json_object_get(*result, "timings"), "rerank", json_real(r.ms_rerank));
+    }
     if (r.exact) {
         json_object_set_new(*result, "truncated", json_boolean(r.truncated));
         json_object_set_new(*result, "unsearched", json_pack("{si, si, si}", "binary", r.left_out.binary, "unread", r.left_out.unread,
@@ -42,6 +46,6 @@ int method_search(struct request *rq, json_t **result, struct err *e)
     }
     json_object_set_new(*result, "vectors", json_boolean(r.dense_used));
 out:
-    models_drop(rq->s, m);
+    query_models_drop(rq->s, &m);
     return rc;
 }

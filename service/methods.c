@@ -87,6 +87,12 @@ static const struct method_flag quantize_flags[] = {
     F_END,
 };
 static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
+static const struct method_flag use_flags[] = {
+    {"none", 0, FLAG_STRING, "ROLE", "no model that answers (answer), or none that reranks (rerank)"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
 #define QUERY_DETAIL                                                                                                   \
@@ -139,7 +145,9 @@ const struct method methods[] = {
      "A NAME is loaded as it is for use. A PATH (with a slash: ./m.gguf, a folder of safetensors) is read from end to end: shapes, "
      "offsets, numbers that are none, and its SHA-256.",
      plain_flags, .once = true, .apart_path = true},
-    {"model use", "NAME", "name", "choose the model that embeds, or the one that writes answers", NULL, plain_flags, .once = true},
+    {"model use", "[NAME]", "name", "choose the model that embeds, the one that writes answers, or the one that reads the best hits again",
+     "What the model can do decides which of the three it becomes. `--none answer` and `--none rerank` go on without one.", use_flags,
+     .once = true},
     {"model pull", "URL", "url", "fetch a model from the address you name",
      "A .gguf file (of several, NAME-00001-of-00003.gguf: all of them), or a folder of safetensors, whose address ends in a slash. Only "
      "the named host is spoken to, and those that it redirects to. What is interrupted goes on where it ended when the same command is "

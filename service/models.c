@@ -22,8 +22,26 @@ struct models {
     struct slot slot[ROLES];
 };
 
-static const char *const state_name[ROLES] = {"embed_model", "answer_model"};
-static const char *const role_name[ROLES] = {"embed", "answer"};
+#define NONE "-" /* in state.mdb: none, whatever the settings say */
+
+/* To add a role: its row, and a slot in enum model_role. */
+static const struct {
+    const char *name, *state, *cannot;
+} roles[ROLES] = {
+    [ROLE_EMBED] = {"embed", "embed_model", "embeds nothing"},
+    [ROLE_ANSWER] = {"answer", "answer_model", "writes no text"},
+    [ROLE_RERANK] = {"rerank", "rerank_model", "is no reranker"},
+};
+
+const char *models_role(enum model_role role)
+{
+    return roles[role].name;
+}
+
+const char *models_state_name(enum model_role role)
+{
+    return roles[role].state;
+}
 
 int models_open(struct models **out, struct service *s, struct err *e)
 {
@@ -67,10 +85,12 @@ char *models_name(struct service *s, enum model_role role)
 {
     struct buf b = BUF_INIT;
     struct err e;
-    if (!state_get(s->store, state_name[role], &b, &e) && b.len)
+    const struct config *c = s->o.config;
+    bool kept = !state_get(s->store, roles[role].state, &b, &e) && b.len;
+    if (kept && strcmp(b.data, NONE))
         return buf_take(&b);
     buf_release(&b);
-    return mem_str(role == ROLE_EMBED ? s->o.config->embed_model : s->o.config->answer_model);
+    return mem_str(kept ? "" : role == ROLE_EMBED ? c->embed_model : role == ROLE_ANSWER ? c->answer_model : c->rerank_model);
 }
 
 static int number_of(struct embedder *m, struct service *s, struct err *e)
@@ -88,6 +108,11 @@ static int number_of(struct embedder *m, struct service *s, struct err *e)
     return rc;
 }
 
+static bool good_for(const struct model_info *i, enum model_role role)
+{
+    return role == ROLE_ANSWER ? i->context : role == ROLE_RERANK ? i->scores : i->dim;
+}
+
 /* role: ROLES for the one that the model is good for. */
 static int open_named(struct embedder **out, struct service *s, const char *name, enum model_role role, struct err *e)
 {
@@ -98,9 +123,9 @@ static int open_named(struct embedder **out, struct service *s, const char *name
     if (!rc)
         rc = model_open(&m->model, s->engine, path, e);
     const struct model_info *i = rc ? NULL : model_info(m->model);
-    m->role = role != ROLES ? role : i && i->context ? ROLE_ANSWER : ROLE_EMBED;
-    if (!rc && (m->role == ROLE_ANSWER ? !i->context : !i->dim)) {
-        rc = err_set(e, ERR_UNSUPPORTED, "%s: a model of the family %s %s", i->name, i->family, m->role == ROLE_ANSWER ? "writes no text" : "embeds nothing");
+    m->role = role != ROLES ? role : i && i->context ? ROLE_ANSWER : i && i->scores ? ROLE_RERANK : ROLE_EMBED;
+    if (!rc && !good_for(i, m->role)) {
+        rc = err_set(e, ERR_UNSUPPORTED, "%s: a model of the family %s %s", i->name, i->family, roles[m->role].cannot);
         err_hint(e, "codeask model use NAME chooses another");
     }
     if (!rc && m->role == ROLE_EMBED)
@@ -130,7 +155,7 @@ static int take(struct embedder **out, struct service *s, enum model_role role, 
         rc = *name ? open_named(&x->now, s, name, role, &x->why) : err_set(e, ERR_NOT_FOUND, "no model is chosen");
         x->failed_ns = rc && *name ? clock_ns() : 0;
         if (rc && *name) {
-            log_err(LOG_WARN, role == ROLE_EMBED ? "embedding model" : "answer model", &x->why);
+            log_err(LOG_WARN, roles[role].state, &x->why);
             if (e)
                 *e = x->why;
         }
@@ -156,6 +181,12 @@ int models_generator(struct embedder **out, struct service *s, struct err *e)
 {
     *out = NULL;
     return take(out, s, ROLE_ANSWER, e);
+}
+
+int models_reranker(struct embedder **out, struct service *s, struct err *e)
+{
+    *out = NULL;
+    return take(out, s, ROLE_RERANK, e);
 }
 
 void models_drop(struct service *s, struct embedder *m)
@@ -197,13 +228,32 @@ int models_use(enum model_role *role, struct service *s, const char *name, struc
         return rc;
     struct slot *x = &s->models->slot[*role = fresh->role];
     pthread_mutex_lock(&x->mu);
-    rc = state_put(s->store, state_name[*role], name, strlen(name), e);
+    rc = state_put(s->store, roles[*role].state, name, strlen(name), e);
     if (!rc) {
         drop_locked(x->now);
         x->now = fresh;
         x->failed_ns = 0;
     } else {
         drop_locked(fresh);
+    }
+    pthread_mutex_unlock(&x->mu);
+    return rc;
+}
+
+int models_use_none(struct service *s, enum model_role role, struct err *e)
+{
+    if (role == ROLE_EMBED) {
+        err_set(e, ERR_USAGE, "embedding is switched off in the settings");
+        err_hint(e, "embed = no");
+        return ERR_USAGE;
+    }
+    struct slot *x = &s->models->slot[role];
+    pthread_mutex_lock(&x->mu);
+    int rc = state_put(s->store, roles[role].state, NONE, strlen(NONE), e);
+    if (!rc) {
+        drop_locked(x->now);
+        x->now = NULL;
+        x->failed_ns = 0;
     }
     pthread_mutex_unlock(&x->mu);
     return rc;
@@ -227,7 +277,7 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
 {
     char *name = models_name(s, role), *trouble = role == ROLE_EMBED ? models_trouble(s) : trouble_of(s, role);
     struct slot *x = &s->models->slot[role];
-    json_t *row = json_pack("{ss, so}", "role", role_name[role], "name", json_cstr(name));
+    json_t *row = json_pack("{ss, so}", "role", roles[role].name, "name", json_cstr(name));
     pthread_mutex_lock(&x->mu);
     if (x->now) {
         const struct model_info *i = model_info(x->now->model);
@@ -238,6 +288,8 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
                                               json_cstr(i->family), "provider", json_cstr(i->provider), "dim",
                                               (json_int_t)i->dim, "max_tokens", (json_int_t)i->max_tokens, "bytes",
                                               (json_int_t)i->bytes, "sha256", hash));
+        if (i->scores)
+            json_object_set_new(row, "reranks", json_true());
         if (i->context)
             json_object_update_new(row, json_pack("{sI, sf}", "context", (json_int_t)i->context, "prompt_rate", (double)i->prompt_rate));
     } else {
@@ -254,11 +306,12 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
 json_t *models_json(struct service *s, char provider[64])
 {
     json_t *rows = json_array();
-    char *answers = models_name(s, ROLE_ANSWER);
     strcpy(provider, "none");
-    json_array_append_new(rows, row_of(s, ROLE_EMBED, provider));
-    if (*answers)
-        json_array_append_new(rows, row_of(s, ROLE_ANSWER, provider));
-    free(answers);
+    for (int role = 0; role < ROLES; role++) {
+        char *name = models_name(s, (enum model_role)role), other[64];
+        if (role == ROLE_EMBED || *name)
+            json_array_append_new(rows, row_of(s, (enum model_role)role, role == ROLE_EMBED ? provider : other));
+        free(name);
+    }
     return rows;
 }

@@ -4,9 +4,9 @@
 
 #include "service/core.h"
 
-enum model_role { ROLE_EMBED, ROLE_ANSWER, ROLES };
+enum model_role { ROLE_EMBED, ROLE_ANSWER, ROLE_RERANK, ROLES };
 
-struct embedder {            /* of either role */
+struct embedder {            /* of any role */
     struct model *model;
     enum model_role role;
     uint16_t number;         /* ROLE_EMBED: in the store's vector tables */
@@ -21,6 +21,8 @@ void models_close(struct models *m);
 int models_embedder(struct embedder **out, struct service *s, struct err *e);
 /* The model that writes answers; the same rules. ERR_NOT_FOUND where none is chosen. */
 int models_generator(struct embedder **out, struct service *s, struct err *e);
+/* The one that reads the best hits again; the same rules. Off unless one was chosen. */
+int models_reranker(struct embedder **out, struct service *s, struct err *e);
 void models_drop(struct service *s, struct embedder *m); /* accepts NULL */
 /* To take it means to open it, or to wait until it is open. */
 bool models_closed(struct service *s, enum model_role role);
@@ -28,6 +30,10 @@ bool models_closed(struct service *s, enum model_role role);
 bool models_number(struct service *s, uint16_t *number);
 /* Another name from now on, for the role that the model is good for: kept in state.mdb; checked by opening it. */
 int models_use(enum model_role *role, struct service *s, const char *name, struct err *e);
+/* No model in that role from now on, whatever the settings say. ROLE_EMBED: ERR_USAGE, for `embed = no` is the way. */
+int models_use_none(struct service *s, enum model_role role, struct err *e);
+const char *models_role(enum model_role role); /* "embed", "answer", "rerank" */
+const char *models_state_name(enum model_role role); /* "embed_model", … */
 /* The name in use, "" for none. The caller frees it. */
 char *models_name(struct service *s, enum model_role role);
 /* Why there is no embedder; empty when there is one or it was not needed yet. The caller frees it. */

@@ -10,7 +10,22 @@
 
 #define DEFAULT_LIMIT 10
 
-int query_params(struct search_request *q, struct embedder **m, struct request *rq, const struct scope *sc, struct err *e)
+void query_models_drop(struct service *s, struct query_models *m)
+{
+    models_drop(s, m->embed);
+    models_drop(s, m->rerank);
+}
+
+/* What is asked about a trace or by an expression has an order of its own. */
+static void take_reranker(struct search_request *q, struct query_models *m, struct request *rq)
+{
+    if (q->regex || q->context_len || rq->first_index || models_reranker(&m->rerank, rq->s, NULL))
+        return;
+    q->reranker = m->rerank->model;
+    q->rerank_ms = (double)rq->s->o.config->rerank_ms;
+}
+
+int query_params(struct search_request *q, struct query_models *m, struct request *rq, const struct scope *sc, struct err *e)
 {
     const char *lang = param_str(rq, "lang"), *kind = param_str(rq, "kind"), *path = param_str(rq, "path");
     json_t *context = json_object_get(rq->params, "context");
@@ -27,7 +42,7 @@ int query_params(struct search_request *q, struct embedder **m, struct request *
         .explain = param_bool(rq, "explain"),
         .stop = &rq->stop,
     };
-    *m = NULL;
+    *m = (struct query_models){0};
     if (!q->text && !q->context_len) {
         err_set(e, ERR_USAGE, "the question is empty");
         return ERR_USAGE;
@@ -58,11 +73,12 @@ int query_params(struct search_request *q, struct embedder **m, struct request *
     while (path && path[0] == '.' && path[1] == '/')
         path += 2;
     q->path_prefix = path && *path && strcmp(path, ".") ? path : NULL;
+    take_reranker(q, m, rq);
     if (q->regex || !rq->s->o.config->embed)
         return 0;
     if (rq->first_index && !models_number(rq->s, NULL))
         return 0; /* the first answer waits for no model: there is nothing to compare with yet */
-    if (models_embedder(m, rq->s, NULL))
+    if (models_embedder(&m->embed, rq->s, NULL))
         return 0; /* query_note says why */
     bool any = false;
     for (size_t i = 0; i < sc->n; i++) {
@@ -72,7 +88,7 @@ int query_params(struct search_request *q, struct embedder **m, struct request *
             jobs_embed(rq->s, &sc->repo[i], param_str(rq, "branch"));
     }
     if (any)
-        q->embedder = (*m)->model;
+        q->embedder = m->embed->model;
     return 0;
 }
 

@@ -40,6 +40,8 @@ static void set_shares(json_t *row, const struct search_hit *h)
         if (v != (factor ? 1 : 0))
             json_object_set_new(factor ? factors : terms, signal_name(i), json_real(v));
     }
+    if (h->rerank != 0) /* added to what the factors make of the rest */
+        json_object_set_new(row, "reranked", json_real(h->rerank));
     if (h->repeat != 1)
         json_object_set_new(factors, "repeat", json_real(h->repeat));
     json_object_set_new(row, "explain", terms);

@@ -12,10 +12,14 @@ json_t *hits_json(const struct scope *sc, const struct search_hit *h, size_t n);
 /* "path" and, where it is not UTF-8, "path_b64" beside it. */
 void set_path(json_t *row, struct str path);
 
-/* The request of ask and search out of params; the embedder is taken (give it back with models_drop) where the views hold
- * vectors. ERR_USAGE names the parameter. */
+/* The request of ask and search out of params; the embedder is taken where the views hold vectors, the reranker where one is chosen:
+ * give them back with query_models_drop. ERR_USAGE names the parameter. */
 struct embedder;
-int query_params(struct search_request *q, struct embedder **m, struct request *rq, const struct scope *sc, struct err *e);
+struct query_models {
+    struct embedder *embed, *rerank; /* NULL: none */
+};
+void query_models_drop(struct service *s, struct query_models *m);
+int query_params(struct search_request *q, struct query_models *m, struct request *rq, const struct scope *sc, struct err *e);
 /* Why the search did without vectors; NULL when it did not, or when there was nothing to do with them. In the arena. */
 const char *query_note(struct request *rq, const struct search_request *q, const struct scope *sc);
 

@@ -1,6 +1,5 @@
 #include "engine/format/model_config.h"
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "engine/format/json.h"
 
@@ -154,7 +153,7 @@ static int config_modern(struct bert_config *b, const char *name, const json_t *
     return rc ? rc : read_activation(b, name, json_get_text(o, "hidden_activation", "gelu"), e);
 }
 
-/* To add a family: its model_type here, its names of tensors in run/encoder.c. */
+/* To add a family: its model_type here, its architecture in model_config_gguf.c, its names of tensors in run/encoder.c. */
 static const struct {
     const char *type;
     int (*read)(struct bert_config *b, const char *name, const json_t *o, struct err *e);
@@ -194,13 +193,44 @@ static int optional(json_t **o, char name[4096], const char *dir, const char *fi
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-static int read_pooling(struct model_config *out, const char *name, const json_t *o, struct err *e)
+/* One flag a way (every published folder), or the way's name. */
+static int read_pooling(struct model_config *out, bool *last, const char *name, const json_t *o, struct err *e)
 {
-    bool mean = json_yes(o, "pooling_mode_mean_tokens", false), first = json_yes(o, "pooling_mode_cls_token", false);
-    if (mean == first || json_yes(o, "pooling_mode_max_tokens", false) ||
-        json_yes(o, "pooling_mode_mean_sqrt_len_tokens", false))
-        return err_set(e, ERR_UNSUPPORTED, "%s: only the mean of the tokens or the first one is supported", name);
-    out->bert.pooling = mean ? POOL_MEAN : POOL_FIRST;
+    static const struct {
+        const char *flag, *name;
+    } way[] = {{"pooling_mode_mean_tokens", "mean"}, {"pooling_mode_cls_token", "cls"}, {"pooling_mode_lasttoken", "lasttoken"},
+               {"pooling_mode_max_tokens", "max"}, {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
+               {"pooling_mode_weightedmean_tokens", "weightedmean"}};
+    const char *named = json_get_text(o, "pooling_mode", NULL);
+    int found = -1, ways = 0;
+    for (int i = 0; i < (int)(sizeof way / sizeof *way); i++)
+        if (named ? !strcmp(named, way[i].name) : json_yes(o, way[i].flag, false)) {
+            found = i;
+            ways++;
+        }
+    *last = found == 2;
+    if (ways != 1 || found > 2)
+        return err_set(e, ERR_UNSUPPORTED, "%s: only the mean of the tokens, the first or the last one is supported", name);
+    if (!json_yes(o, "include_prompt", true))
+        return err_set(e, ERR_UNSUPPORTED, "%s: a prompt that the mean leaves out (include_prompt)", name);
+    out->bert.pooling = found == 0 ? POOL_MEAN : POOL_FIRST;
+    return 0;
+}
+
+/* What follows the pooling: bringing to unit length, which is done always; nothing else. */
+static int read_modules(const char *name, const json_t *list, struct err *e)
+{
+    static const char *const known[] = {"Transformer", "Pooling", "Normalize"};
+    size_t i;
+    const json_t *m;
+    json_array_foreach(list, i, m) {
+        const char *type = json_get_text(m, "type", ""), *last = strrchr(type, '.');
+        bool ok = false;
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            ok |= !strcmp(last ? last + 1 : type, known[k]);
+        if (!ok)
+            return err_set(e, ERR_UNSUPPORTED, "%s: a module of the type %.80s", name, type);
+    }
     return 0;
 }
 
@@ -218,43 +248,107 @@ static int read_prefix(char *to, const json_t *prompts, const char *const *keys,
     return 0;
 }
 
-int model_config_read(struct model_config *out, const char *dir, struct err *e)
+static int read_max(struct model_config *out, const char *name, const json_t *o, struct err *e)
+{
+    int64_t v;
+    if (!json_is_integer(json_object_get(o, "max_seq_length")))
+        return 0;
+    int rc = json_int(&v, o, name, "max_seq_length", 3, 1 << 20, e);
+    if (!rc && v < out->max_tokens)
+        out->max_tokens = (uint32_t)v;
+    return rc;
+}
+
+static int read_prompts(struct model_config *out, const char *name, const json_t *o, struct err *e)
 {
     static const char *const query[] = {"query", NULL}, *const document[] = {"document", "passage", NULL};
+    const json_t *prompts = json_object_get(o, "prompts");
+    int rc = read_prefix(out->query_prefix, prompts, query, name, e);
+    return rc ? rc : read_prefix(out->document_prefix, prompts, document, name, e);
+}
+
+/* A decoder's config.json: what it is in run/arch.h's terms is read there. */
+static int read_decoder(struct model_config *out, const char *name, const json_t *o, struct err *e)
+{
+    out->decoder = true;
+    out->bert = (struct bert_config){0};
+    return read_u32(&out->max_tokens, o, name, "max_position_embeddings", 1 << 24, e);
+}
+
+/* Texts of a model without learned positions are cut where its buffers are to end. */
+static void bound_texts(struct model_config *out)
+{
+    bool turns = out->decoder || out->bert.rope_base[0] > 0;
+    if (turns && out->max_tokens > EMBED_TOKENS_MAX)
+        out->max_tokens = EMBED_TOKENS_MAX;
+    if (!out->decoder && turns && out->bert.max_position > out->max_tokens)
+        out->bert.max_position = out->max_tokens;
+}
+
+/* The files that may be missing; root: config.json; encoder: what became of reading it as one. */
+static int read_beside(struct model_config *out, const char *dir, const json_t *root, int encoder, struct err *e)
+{
     char name[4096];
-    struct buf b = BUF_INIT;
-    json_t *o = NULL;
-    int64_t v;
+    json_t *modules = NULL, *max = NULL, *pooling = NULL, *prompts = NULL;
+    bool last = false;
+    bool decoder = encoder && !out->family[0];
+    int rc = optional(&pooling, name, dir, "1_Pooling/config.json", e);
+    if (!rc && pooling && decoder) /* whatever it is, it is to embed */
+        snprintf(out->family, sizeof out->family, "%.31s", json_get_text(root, "model_type", "?"));
+    if (!rc && pooling)
+        rc = read_pooling(out, &last, name, pooling, e);
+    if (!rc && decoder && pooling) {
+        char config[4096];
+        snprintf(config, sizeof config, "%s/config.json", dir);
+        rc = read_decoder(out, config, root, e);
+        if (!rc && !last)
+            rc = err_set(e, ERR_UNSUPPORTED, "%s: of a decoder only the last token can be pooled", name);
+    } else if (!rc) { /* what it has said is in e */
+        rc = encoder;
+    }
+    if (!rc && !out->decoder && last)
+        rc = err_set(e, ERR_UNSUPPORTED, "%s: the last token of a model that reads both ways", name);
+    if (!rc)
+        rc = optional(&modules, name, dir, "modules.json", e);
+    if (!rc)
+        rc = read_modules(name, modules, e);
+    if (!rc)
+        rc = optional(&max, name, dir, "sentence_bert_config.json", e);
+    if (!rc)
+        rc = read_max(out, name, max, e);
+    if (!rc)
+        rc = optional(&prompts, name, dir, "config_sentence_transformers.json", e);
+    if (!rc)
+        rc = read_prompts(out, name, prompts, e);
+    json_decref(modules);
+    json_decref(max);
+    json_decref(pooling);
+    json_decref(prompts);
+    return rc;
+}
+
+int model_config_read(struct model_config *out, const char *dir, struct err *e)
+{
+    char name[4096];
+    json_t *root = NULL;
     snprintf(name, sizeof name, "%s/config.json", dir);
-    int rc = file_read(&b, name, FILE_MAX, e);
-    if (!rc)
-        rc = model_config_bert(out, name, b.len ? b.data : "", b.len, e);
-    if (!rc)
-        rc = optional(&o, name, dir, "sentence_bert_config.json", e);
-    if (!rc && json_is_integer(json_object_get(o, "max_seq_length"))) {
-        rc = json_int(&v, o, name, "max_seq_length", 3, 1 << 20, e);
-        if (!rc && v < out->max_tokens)
-            out->max_tokens = (uint32_t)v;
-    }
-    json_decref(o);
-    o = NULL;
-    if (!rc)
-        rc = optional(&o, name, dir, "1_Pooling/config.json", e);
-    if (!rc && o)
-        rc = read_pooling(out, name, o, e);
-    json_decref(o);
-    o = NULL;
-    if (!rc)
-        rc = optional(&o, name, dir, "config_sentence_transformers.json", e);
-    if (!rc && o) {
-        const json_t *prompts = json_object_get(o, "prompts");
-        rc = read_prefix(out->query_prefix, prompts, query, name, e);
-        if (!rc)
-            rc = read_prefix(out->document_prefix, prompts, document, name, e);
-    }
-    json_decref(o);
-    buf_release(&b);
+    *out = (struct model_config){0};
+    int rc = json_file(&root, name, FILE_MAX, DEPTH_MAX, VALUES_MAX, e);
+    if (rc)
+        return rc;
+    rc = read_bert(out, name, root, e);
+    if (!rc || rc == ERR_UNSUPPORTED)
+        rc = read_beside(out, dir, root, rc, e);
+    json_decref(root);
     if (!rc && out->max_tokens < 3)
         rc = err_set(e, ERR_FORMAT, "%s: fewer than 3 positions", dir);
+    return rc;
+}
+
+int model_config_open(struct model_config *out, const struct model_file *f, struct err *e)
+{
+    int rc = model_file_is_gguf(f) ? model_config_gguf(out, f, e) : model_config_read(out, model_file_folder(f), e);
+    if (!rc)
+        bound_texts(out);
     return rc;
 }

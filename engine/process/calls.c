@@ -262,3 +262,34 @@ int remote_finish(void *flight, float *out, const volatile bool *stop, struct er
     free(flight);
     return rc;
 }
+
+int remote_rerank(void *model, const char *const *text, const size_t *len, size_t n, float *score, const volatile bool *stop, struct err *e)
+{
+    struct remote_model *m = model;
+    struct buf frame = BUF_INIT;
+    struct frame_vectors v;
+    struct call call;
+    uint64_t generation;
+    uint32_t id;
+    size_t sized[RERANK_MAX + 1];
+    int rc = ready(m, &generation, &id, e);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < n; i++)
+        sized[i] = len[i] < PAIR_TEXT_MAX ? len[i] : PAIR_TEXT_MAX;
+    frame_put_rerank(&frame, call_id(m->c), id, text, sized, (uint32_t)n);
+    rc = call_send(m->c, &call, generation, &frame, e);
+    buf_release(&frame);
+    if (rc)
+        return rc;
+    rc = call_wait(m->c, &call, FRAME_VECTORS, stop, e);
+    struct frame answer = {FRAME_VECTORS, call.id, (uint8_t *)call.answer.data, call.answer.len};
+    if (!rc)
+        rc = frame_get_vectors(&v, &answer, e);
+    if (!rc && (v.n != n - 1 || v.dim != 1))
+        rc = err_set(e, ERR_INTERNAL, "engine process: scores of other documents");
+    if (!rc)
+        memcpy(score, v.rows, (n - 1) * sizeof *score);
+    buf_release(&call.answer);
+    return rc;
+}

@@ -419,5 +419,5 @@ static void provider(void *self, char out[64])
     pthread_mutex_unlock(&c->lock);
 }
 
-const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_start, remote_finish,
+const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_rerank, remote_start, remote_finish,
                                           remote_generate, remote_count, remote_forget};

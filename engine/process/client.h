@@ -70,6 +70,7 @@ int remote_embed(void *model, enum embed_kind kind, const char *const *text, con
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e);
 int remote_start(void **flight, void *model, const char *const *text, const size_t *len, struct err *e);
 int remote_finish(void *flight, float *out, const volatile bool *stop, struct err *e);
+int remote_rerank(void *model, const char *const *text, const size_t *len, size_t n, float *score, const volatile bool *stop, struct err *e);
 /* generations.c: generate.h through the process */
 int remote_generate(void *model, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
                     const volatile bool *stop, struct err *e);

@@ -103,13 +103,15 @@ int frame_get_opened(struct model_info *out, const struct frame *f, struct err *
     if (hash)
         memcpy(out->hash, hash, sizeof out->hash);
     out->dim = (uint32_t)wire_int(&c, 4);
+    uint64_t scores = wire_int(&c, 1);
+    out->scores = scores;
     out->max_tokens = (uint32_t)wire_int(&c, 4);
     out->context = (uint32_t)wire_int(&c, 4);
     uint32_t rate = (uint32_t)wire_int(&c, 4);
     memcpy(&out->prompt_rate, &rate, sizeof rate);
     out->bytes = wire_int(&c, 8);
     wire_text(&c, out->provider, sizeof out->provider);
-    if (out->dim > 65536 || (!out->dim && !out->context) || !(out->prompt_rate >= 0))
+    if (out->dim > 65536 || scores > 1 || (!out->dim && !out->context && !scores) || !(out->prompt_rate >= 0))
         c.bad = true;
     return wire_done(&c, "OPENED", e);
 }
@@ -163,10 +165,10 @@ void frame_put_open(struct buf *b, uint64_t id, uint32_t model, const char *path
     wire_end(b, at);
 }
 
-void frame_put_embed(struct buf *b, uint64_t id, uint32_t model, enum embed_kind kind, enum priority p,
-                     const char *const *text, const size_t *len, uint32_t n)
+static void put_texts(struct buf *b, enum frame_kind frame, uint64_t id, uint32_t model, enum embed_kind kind, enum priority p,
+                      const char *const *text, const size_t *len, uint32_t n)
 {
-    size_t at = wire_begin(b, FRAME_EMBED, id);
+    size_t at = wire_begin(b, frame, id);
     wire_put_int(b, model, 4);
     wire_put_int(b, kind, 1);
     wire_put_int(b, p, 1);
@@ -177,6 +179,17 @@ void frame_put_embed(struct buf *b, uint64_t id, uint32_t model, enum embed_kind
     for (uint32_t i = 0; i < n; i++)
         buf_add(b, text[i], len[i]);
     wire_end(b, at);
+}
+
+void frame_put_embed(struct buf *b, uint64_t id, uint32_t model, enum embed_kind kind, enum priority p,
+                     const char *const *text, const size_t *len, uint32_t n)
+{
+    put_texts(b, FRAME_EMBED, id, model, kind, p, text, len, n);
+}
+
+void frame_put_rerank(struct buf *b, uint64_t id, uint32_t model, const char *const *text, const size_t *len, uint32_t n)
+{
+    put_texts(b, FRAME_RERANK, id, model, EMBED_QUERY, PRIORITY_QUERY, text, len, n);
 }
 
 void frame_put_cancel(struct buf *b, uint64_t id)
@@ -205,6 +218,7 @@ void frame_put_opened(struct buf *b, uint64_t id, const struct model_info *info)
     wire_put_text(b, info->family);
     buf_add(b, info->hash, sizeof info->hash);
     wire_put_int(b, info->dim, 4);
+    wire_put_int(b, info->scores, 1);
     wire_put_int(b, info->max_tokens, 4);
     wire_put_int(b, info->context, 4);
     uint32_t rate;

@@ -5,12 +5,13 @@
  *   HELLO     text build, u32 threads, u64 max_memory, text backend, text isa  → READY | FAIL
  *   OPEN      u32 model (chosen by the asker), text path                       → OPENED | FAIL
  *   EMBED     u32 model, u8 embed_kind, u8 priority, u16 zero, u32 n, u32 bytes[n], the texts → VECTORS | FAIL
+ *   RERANK    as EMBED, kind and priority 0; the first text is the question   → VECTORS of one column a document | FAIL
  *   CANCEL    -                  (no answer of its own: the request `id` ends soon)
  *   CLOSE     u32 model          (no answer)
  *   GENERATE, COUNT, FORGET, PIECE, GENERATED, COUNTS: frames_generate.h
  *   READY     text provider
- *   OPENED    text name, text family, hash[32], u32 dim, u32 max_tokens, u32 context, f32 prompt_rate, u64 bytes,
- *             text provider
+ *   OPENED    text name, text family, hash[32], u32 dim, u8 scores, u32 max_tokens, u32 context, f32 prompt_rate,
+ *             u64 bytes, text provider
  *   VECTORS   u32 n, u32 dim, u32 used[n], f32 [n, dim]
  *   FAIL      i32 code, text message, text hint
  * text: u32 bytes, bytes without NUL */
@@ -26,7 +27,7 @@
 
 enum frame_kind {
     FRAME_HELLO = 1, FRAME_OPEN, FRAME_EMBED, FRAME_CANCEL, FRAME_CLOSE, FRAME_GENERATE, FRAME_COUNT, FRAME_FORGET,
-    FRAME_ASK_END,
+    FRAME_RERANK, FRAME_ASK_END,
     FRAME_READY = 64, FRAME_OPENED, FRAME_VECTORS, FRAME_FAIL, FRAME_PIECE, FRAME_GENERATED, FRAME_COUNTS,
     FRAME_ANSWER_END,
 };
@@ -79,6 +80,7 @@ void frame_put_hello(struct buf *b, uint64_t id, const struct frame_hello *h);
 void frame_put_open(struct buf *b, uint64_t id, uint32_t model, const char *path);
 void frame_put_embed(struct buf *b, uint64_t id, uint32_t model, enum embed_kind kind, enum priority p,
                      const char *const *text, const size_t *len, uint32_t n);
+void frame_put_rerank(struct buf *b, uint64_t id, uint32_t model, const char *const *text, const size_t *len, uint32_t n);
 void frame_put_cancel(struct buf *b, uint64_t id);
 void frame_put_close(struct buf *b, uint32_t model);
 void frame_put_ready(struct buf *b, uint64_t id, const char *provider);

@@ -162,6 +162,26 @@ static int do_embed(struct server *s, struct buf *out, const struct frame *f, co
     return rc;
 }
 
+static int do_rerank(struct server *s, struct buf *out, const struct frame *f, const volatile bool *stop, struct err *e)
+{
+    struct frame_embed q;
+    int rc = frame_get_embed(&q, f, e);
+    if (rc)
+        return rc;
+    struct model *m = enter_model(s, q.model);
+    uint32_t *none = mem_zero(q.n + 1u, sizeof *none);
+    float *score = mem_zero(q.n + 1u, sizeof *score);
+    rc = m ? model_rerank_sized(m, q.text, q.len, q.n, score, stop, e) : not_open(q.model, e);
+    if (!rc)
+        frame_put_vectors(out, f->id, q.n - 1, 1, none, score);
+    if (m)
+        leave_model(s, m, 0);
+    free(none);
+    free(score);
+    frame_embed_release(&q);
+    return rc;
+}
+
 struct telling { /* where the pieces of a request go */
     struct server *s;
     uint64_t id;
@@ -235,6 +255,8 @@ static int act(struct server *s, struct buf *out, const struct frame *f, const v
         return do_open(s, out, f, e);
     case FRAME_EMBED:
         return do_embed(s, out, f, stop, e);
+    case FRAME_RERANK:
+        return do_rerank(s, out, f, stop, e);
     case FRAME_GENERATE:
         return do_generate(s, out, f, stop, e);
     case FRAME_COUNT:
@@ -390,6 +412,7 @@ static bool take(struct server *s, const struct frame *f)
     case FRAME_GENERATE:
     case FRAME_COUNT:
     case FRAME_FORGET:
+    case FRAME_RERANK:
         rc = s->engine ? submit(s, f, &err) : err_set(&err, ERR_USAGE, "engine process: no HELLO yet");
         break;
     case FRAME_CANCEL:

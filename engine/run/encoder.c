@@ -7,22 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* To add a family: its names here, its knobs in format/model_config.c. Of a layer: below `layer`, whose %u is its number. */
+/* To add a family: its names here, its knobs in format/model_config.c and model_config_gguf.c. Of a layer: below `layer`, whose %u is its number. */
 static const struct names {
     const char *word, *position, *type, *norm, *last_norm, *layer;
     const char *qkv[3]; /* one name: queries, keys and values in one tensor */
     const char *out, *up[2], *down, *attention_norm, *output_norm;
     bool biases;        /* every product and norm has one; else none has, but NomicBERT's norms do */
     bool norm_biases;
+    const char *pool, *classify; /* of a cross-encoder */
 } names[] = {
     [NAMES_BERT] = {"embeddings.word_embeddings", "embeddings.position_embeddings", "embeddings.token_type_embeddings",
                     "embeddings.LayerNorm", NULL, "encoder.layer.%u.",
                     {"attention.self.query", "attention.self.key", "attention.self.value"}, "attention.output.dense",
-                    {"intermediate.dense"}, "output.dense", "attention.output.LayerNorm", "output.LayerNorm", true, true},
+                    {"intermediate.dense"}, "output.dense", "attention.output.LayerNorm", "output.LayerNorm", true, true,
+                    "pooler.dense", "classifier"},
     [NAMES_NOMIC] = {"embeddings.word_embeddings", NULL, "embeddings.token_type_embeddings", "emb_ln", NULL, "encoder.layers.%u.",
-                     {"attn.Wqkv"}, "attn.out_proj", {"mlp.fc12", "mlp.fc11"}, "mlp.fc2", "norm1", "norm2", false, true},
+                     {"attn.Wqkv"}, "attn.out_proj", {"mlp.fc12", "mlp.fc11"}, "mlp.fc2", "norm1", "norm2", false, true, NULL, NULL},
     [NAMES_MODERN] = {"embeddings.tok_embeddings", NULL, NULL, "embeddings.norm", "final_norm", "layers.%u.",
-                      {"attn.Wqkv"}, "attn.Wo", {"mlp.Wi"}, "mlp.Wo", "attn_norm", "mlp_norm", false, false},
+                      {"attn.Wqkv"}, "attn.Wo", {"mlp.Wi"}, "mlp.Wo", "attn_norm", "mlp_norm", false, false, NULL, NULL},
+    [NAMES_BERT_GGUF] = {"token_embd", "position_embd", "token_types", "token_embd_norm", NULL, "blk.%u.",
+                         {"attn_q", "attn_k", "attn_v"}, "attn_output", {"ffn_up"}, "ffn_down", "attn_output_norm",
+                         "layer_output_norm", true, true, "cls", "cls.output"},
+    [NAMES_NOMIC_GGUF] = {"token_embd", NULL, "token_types", "token_embd_norm", NULL, "blk.%u.", {"attn_qkv"}, "attn_output",
+                          {"ffn_gate", "ffn_up"}, "ffn_down", "attn_output_norm", "layer_output_norm", false, true, NULL, NULL},
+    [NAMES_MODERN_GGUF] = {"token_embd", NULL, NULL, "token_embd_norm", "output_norm", "blk.%u.", {"attn_qkv"}, "attn_output",
+                           {"ffn_up"}, "ffn_down", "attn_norm", "ffn_norm", false, false, NULL, NULL},
 };
 
 struct loader {
@@ -272,9 +281,11 @@ static float *word_table(struct loader *l, const char *part, uint32_t rows, uint
 }
 
 /* Of host memory: a few rows are computed there. */
-static float *host_floats(struct loader *l, const char *name, uint32_t rows, uint32_t cols, float *last)
+static float *head_floats(struct loader *l, const char *part, const char *what, uint32_t rows, uint32_t cols, float *last)
 {
     struct tensor_view t;
+    char name[100];
+    snprintf(name, sizeof name, "%s.%s", part, what);
     if (!get(l, &t, name, rows, cols))
         return NULL;
     size_t n = (size_t)(rows ? rows : 1) * cols;
@@ -288,10 +299,11 @@ static float *host_floats(struct loader *l, const char *name, uint32_t rows, uin
 static void load_head(struct loader *l)
 {
     uint32_t hidden = l->m->config.hidden;
-    float *bias = host_floats(l, "classifier.bias", 0, 1, NULL);
-    l->m->pool = host_floats(l, "pooler.dense.weight", hidden, hidden, NULL);
-    l->m->pool_bias = host_floats(l, "pooler.dense.bias", 0, hidden, NULL);
-    l->m->classify = host_floats(l, "classifier.weight", 1, hidden, bias);
+    const struct names *n = names_of(l);
+    float *bias = head_floats(l, n->classify, "bias", 0, 1, NULL);
+    l->m->pool = head_floats(l, n->pool, "weight", hidden, hidden, NULL);
+    l->m->pool_bias = head_floats(l, n->pool, "bias", 0, hidden, NULL);
+    l->m->classify = head_floats(l, n->classify, "weight", 1, hidden, bias);
     free(bias);
 }
 

@@ -8,7 +8,7 @@
 
 #include "kernels/backend.h"
 
-enum encoder_names { NAMES_BERT, NAMES_NOMIC, NAMES_MODERN }; /* of tensors: encoder.c */
+enum encoder_names { NAMES_BERT, NAMES_NOMIC, NAMES_MODERN, NAMES_BERT_GGUF, NAMES_NOMIC_GGUF, NAMES_MODERN_GGUF }; /* of tensors: encoder.c */
 
 struct bert_config {
     uint32_t hidden, layers, heads, intermediate;
@@ -45,7 +45,7 @@ struct encoder_options {
 
 struct encoder;
 
-/* Reads "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight" … (also below "bert."). Checks
+/* Reads "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight" … (also below "bert."), or GGUF's. Checks
  * names, types and shapes: ERR_FORMAT names the tensor; ERR_UNSUPPORTED for what no op can do. The device is borrowed and
  * must outlive the encoder. */
 int encoder_new(struct encoder **out, const struct backend *backend, void *device, const struct bert_config *config,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MODEL "model."
+
 static void name_of(char out[160], const struct loader *l, enum weight_slot slot)
 {
     const char *format = arch_name(l->w->arch, l->gguf, slot), *mark = strstr(format, "%u");
@@ -26,7 +28,11 @@ const struct tensor *loader_find(struct loader *l, enum weight_slot slot)
     char name[160];
     name_of(name, l, slot);
     const struct tensor *t = name[0] ? find_named(l->file, name, ".weight") : NULL;
-    return t || !name[0] ? t : model_file_find(l->file, name);
+    if (!t && name[0])
+        t = model_file_find(l->file, name);
+    if (!t && !l->gguf && strncmp(name, MODEL, strlen(MODEL)) == 0) /* saved without its head: Qwen3-Embedding */
+        t = find_named(l->file, name + strlen(MODEL), ".weight");
+    return t;
 }
 
 static bool check(struct loader *l, const struct tensor *t, uint64_t rows, uint64_t k)

@@ -149,10 +149,13 @@ int decoder_step(struct decoder *d, const struct step_part *part, size_t n, floa
 /* Sequences that fit one step together, from `at` on; their lengths in part. */
 static size_t fitting(const struct decoder *d, struct step_part *part, const uint32_t *offset, size_t at, size_t n)
 {
-    size_t count = 0, rows = 0;
+    struct decoder_info info;
+    size_t count = 0, rows = 0, pages = 0;
+    decoder_info(d, &info);
     while (at + count < n && d->alive + count < d->o.max_sequences) {
         uint32_t length = offset[at + count + 1] - offset[at + count];
-        if (count && rows + length > d->o.max_rows)
+        pages += (length + DECODER_PAGE - 1) / DECODER_PAGE;
+        if (count && (rows + length > d->o.max_rows || pages > info.pages_free))
             break;
         part[count++].n = length;
         rows += length;

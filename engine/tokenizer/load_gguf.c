@@ -336,6 +336,8 @@ int tokenizer_from_gguf(struct tokenizer **out, const struct meta_source *f, str
         goto out;
     t->info.add_bos = flag(f, "add_bos_token", t->info.add_bos);
     t->info.add_eos = flag(f, "add_eos_token", t->info.add_eos);
+    t->info.first = t->info.add_bos ? t->info.bos : TOKEN_NONE;
+    t->info.last = t->info.add_eos ? t->info.eos : TOKEN_NONE;
     tokenizer_finish(t);
     if (t->kind == MODEL_BPE) /* llama.cpp leaves out a byte that has no token */
         t->unk = TOKEN_NONE;

@@ -300,6 +300,8 @@ static void read_post(struct load *l)
         l->t->info.add_bos = l->t->info.bos != TOKEN_NONE;
         l->t->info.add_eos = l->t->info.eos != TOKEN_NONE;
     }
+    l->t->info.first = l->t->info.add_bos ? l->t->info.bos : TOKEN_NONE;
+    l->t->info.last = l->t->info.add_eos ? l->t->info.eos : TOKEN_NONE;
 }
 
 static enum spelling spelling_of(const struct load *l)
@@ -427,6 +429,9 @@ int tokenizer_from_folder(struct tokenizer **out, const char *folder, struct err
         json_decref(config);
     }
     if (!rc) {
+        struct tokenizer_info *info = &t->info; /* what a post_processor says comes before the flags */
+        info->first = info->first == TOKEN_NONE && info->add_bos ? info->bos : info->first;
+        info->last = info->last == TOKEN_NONE && info->add_eos ? info->eos : info->last;
         tokenizer_end(t, t->info.eos);
         *out = t;
         t = NULL;

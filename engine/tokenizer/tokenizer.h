@@ -29,6 +29,7 @@ struct tokenizer_info {
     uint32_t vocab;                      /* every id is below it */
     uint32_t bos, eos, eot, pad, unk;    /* TOKEN_NONE: there is none */
     bool add_bos, add_eos;               /* what the model file asks for around a plain text */
+    uint32_t first, last;                /* those tokens, of a text that is embedded: not always bos and eos (Qwen3-Embedding); TOKEN_NONE */
     bool space_prefix;                   /* a text's first token begins with a blank that the text does not have */
     const char *kind;                    /* "bpe", "spm", "unigram", "wordpiece" */
 };

@@ -10,7 +10,8 @@
 struct tokenizer *tokenizer_new(void)
 {
     struct tokenizer *t = mem_zero(1, sizeof *t);
-    t->info = (struct tokenizer_info){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .eot = TOKEN_NONE, .pad = TOKEN_NONE, .unk = TOKEN_NONE};
+    t->info = (struct tokenizer_info){.bos = TOKEN_NONE, .eos = TOKEN_NONE, .eot = TOKEN_NONE, .pad = TOKEN_NONE, .unk = TOKEN_NONE,
+                                      .first = TOKEN_NONE, .last = TOKEN_NONE};
     for (int i = 0; i < 256; i++)
         t->byte_id[i] = TOKEN_NONE;
     return t;

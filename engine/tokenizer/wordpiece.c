@@ -244,6 +244,12 @@ size_t wordpiece_encode(const struct wordpiece *w, struct wordpiece_memory *m, c
     return n + 1;
 }
 
+void wordpiece_marks(const struct wordpiece *w, uint32_t *cls, uint32_t *sep)
+{
+    *cls = w->cls;
+    *sep = w->sep;
+}
+
 uint32_t wordpiece_vocab(const struct wordpiece *w)
 {
     return w->vocab;

@@ -35,6 +35,8 @@ void wordpiece_memory_free(struct wordpiece_memory *m); /* accepts NULL */
 /* [CLS] pieces [SEP] into ids[0 … max), max ≥ 2; what does not fit is cut. Returns how many. */
 size_t wordpiece_encode(const struct wordpiece *w, struct wordpiece_memory *m, const char *text, size_t len,
                         uint32_t *ids, size_t max);
+/* [CLS] and [SEP]. */
+void wordpiece_marks(const struct wordpiece *w, uint32_t *cls, uint32_t *sep);
 /* The pieces alone, without [CLS] and [SEP]. */
 size_t wordpiece_pieces(const struct wordpiece *w, struct wordpiece_memory *m, const char *text, size_t len,
                         uint32_t *ids, size_t max);

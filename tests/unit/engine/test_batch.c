@@ -23,7 +23,7 @@ static struct {
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A row is its first token and its length; tokens of one caller have its mark in the high bits. */
-static int count(void *arg, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+static int count(void *arg, enum priority p, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
 {
     bool shared = false;
     for (size_t i = 0; i < n; i++) {

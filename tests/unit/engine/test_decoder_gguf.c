@@ -1,9 +1,6 @@
 /* GGUF files of Llama (whose rows of queries and keys a converter reorders, and whose scaling is a tensor) and of Qwen3, written here
  * from the same drawn weights: the same logits as transformers gives. tests/parity/decoder_llama.py does it for all, beside llama.cpp. */
-#include "tests/unit/engine/tiny_decoder.h"
-
-#define ALIGNMENT 32
-enum { GGUF_UINT32 = 4, GGUF_FLOAT32 = 6, GGUF_STRING = 8 };
+#include "tests/unit/engine/tiny_gguf.h"
 
 static const struct {
     const char *hf, *gguf;
@@ -14,51 +11,6 @@ static const struct {
     {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"}, {"mlp.gate_proj", "ffn_gate"},
     {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"},
 };
-
-struct gguf {
-    struct buf keys, infos, data;
-    uint64_t nkeys, ntensors;
-    const char *arch;
-};
-
-static void add_string(struct buf *b, const char *s)
-{
-    uint64_t n = strlen(s);
-    buf_add(b, (const char *)&n, sizeof n);
-    buf_add(b, s, n);
-}
-
-static void add_key(struct gguf *g, const char *key, uint32_t type, const void *value)
-{
-    char full[100];
-    bool general = strncmp(key, "general.", 8) == 0;
-    snprintf(full, sizeof full, "%s%s%s", general ? "" : g->arch, general ? "" : ".", key);
-    add_string(&g->keys, full);
-    buf_add(&g->keys, (const char *)&type, sizeof type);
-    if (type == GGUF_STRING)
-        add_string(&g->keys, value);
-    else
-        buf_add(&g->keys, value, 4);
-    g->nkeys++;
-}
-
-static void add_tensor(struct gguf *g, const char *name, const float *x, const uint64_t *shape, uint32_t rank)
-{
-    uint64_t n = 1, at = g->data.len;
-    uint32_t f32 = 0;
-    add_string(&g->infos, name);
-    buf_add(&g->infos, (const char *)&rank, sizeof rank);
-    for (uint32_t d = rank; d-- > 0;) { /* innermost first */
-        buf_add(&g->infos, (const char *)&shape[d], sizeof *shape);
-        n *= shape[d];
-    }
-    buf_add(&g->infos, (const char *)&f32, sizeof f32);
-    buf_add(&g->infos, (const char *)&at, sizeof at);
-    buf_add(&g->data, (const char *)x, n * sizeof *x);
-    while (g->data.len % ALIGNMENT)
-        buf_add(&g->data, "", 1);
-    g->ntensors++;
-}
 
 /* Halves of a head's rows become pairs. */
 static void reorder(float *x, uint64_t rows, uint64_t k, uint64_t head)
@@ -114,7 +66,7 @@ static void add_settings(struct gguf *g, const json_t *c)
     add_key(g, "general.architecture", GGUF_STRING, g->arch);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         uint32_t v = (uint32_t)json_integer_value(json_object_get(c, sizes[i].hf));
-        add_key(g, sizes[i].gguf, GGUF_UINT32, &v);
+        add_number(g, sizes[i].gguf, v);
     }
     add_key(g, "attention.layer_norm_rms_epsilon", GGUF_FLOAT32, &eps);
     add_key(g, "rope.freq_base", GGUF_FLOAT32, &base);
@@ -138,11 +90,8 @@ static void add_divisors(struct gguf *g, const json_t *c, uint64_t head)
 static void write_gguf(const struct tiny *t, const char *model, const char *path)
 {
     struct gguf g = {.keys = BUF_INIT, .infos = BUF_INIT, .data = BUF_INIT, .arch = model};
-    struct buf all = BUF_INIT;
-    struct err e;
     char source[500];
     json_error_t error;
-    uint32_t version = 3;
     snprintf(source, sizeof source, TEST_SOURCE_DIR "/tests/parity/decoders/%s.json", model);
     json_t *root = json_load_file(source, 0, &error), *config = json_object_get(root, "config"), *tensors = json_object_get(root, "tensors");
     assert_non_null(root);
@@ -152,21 +101,8 @@ static void write_gguf(const struct tiny *t, const char *model, const char *path
         add_drawn(&g, json_array_get(tensors, i), head);
     if (strcmp(model, "llama") == 0)
         add_divisors(&g, config, head);
-    buf_add(&all, "GGUF", 4);
-    buf_add(&all, (const char *)&version, 4);
-    buf_add(&all, (const char *)&g.ntensors, 8);
-    buf_add(&all, (const char *)&g.nkeys, 8);
-    buf_add(&all, g.keys.data, g.keys.len);
-    buf_add(&all, g.infos.data, g.infos.len);
-    while (all.len % ALIGNMENT)
-        buf_add(&all, "", 1);
-    buf_add(&all, g.data.data, g.data.len);
-    assert_int_equal(file_write(path, all.data, all.len, 0600, &e), 0);
+    gguf_end(&g, path);
     json_decref(root);
-    buf_release(&g.keys);
-    buf_release(&g.infos);
-    buf_release(&g.data);
-    buf_release(&all);
 }
 
 static void one(const char *model)

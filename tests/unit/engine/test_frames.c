@@ -136,6 +136,14 @@ static void frames_come_back(void **state)
     frame_embed_release(&embed);
 
     buf_clear(&b);
+    frame_put_rerank(&b, 10, 3, text, len, 2);
+    f = whole(&b);
+    assert_int_equal(f.kind, FRAME_RERANK);
+    assert_int_equal(frame_get_embed(&embed, &f, &e), 0);
+    assert_true(embed.n == 2 && embed.model == 3);
+    frame_embed_release(&embed);
+
+    buf_clear(&b);
     const uint32_t used[] = {4, 5};
     const float rows[] = {1, 2, 3, 4, 5, 6};
     struct frame_vectors v;
@@ -152,6 +160,18 @@ static void frames_come_back(void **state)
     f = whole(&b);
     assert_int_equal(frame_get_opened(&info2, &f, &e), 0);
     assert_memory_equal(&info, &info2, sizeof info);
+    buf_clear(&b);
+    info.dim = 0;
+    info.scores = true;
+    frame_put_opened(&b, 1, &info);
+    f = whole(&b);
+    assert_int_equal(frame_get_opened(&info2, &f, &e), 0);
+    assert_memory_equal(&info, &info2, sizeof info);
+    buf_clear(&b);
+    info.scores = false; /* good for nothing */
+    frame_put_opened(&b, 1, &info);
+    f = whole(&b);
+    assert_int_equal(frame_get_opened(&info2, &f, &e), ERR_FORMAT);
 
     buf_clear(&b);
     struct err out = {.code = ERR_LIMIT, .message = "too much", .hint = "less"}, in = {0};
