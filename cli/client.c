@@ -103,9 +103,9 @@ static int send_line(struct client *c, const char *text, struct err *e)
 }
 
 /* Reads the daemon's greeting and sends ours. */
-static int greet(struct client *c, const char *mine, int *protocol, struct err *e)
+static int greet(struct client *c, const char *mine, const char *wanted, int *protocol, struct err *e)
 {
-    char *line, text[128];
+    char *line, text[160];
     int rc = next_line(&line, c, clock_ns() + GREETING_MS * 1000000LL, NULL, e);
     if (rc == 1)
         return err_set(e, ERR_CRASHED, "the daemon closed the connection");
@@ -122,7 +122,8 @@ static int greet(struct client *c, const char *mine, int *protocol, struct err *
     json_decref(o);
     if (rc)
         return rc;
-    snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"}\n", *protocol < PROTOCOL_VERSION ? *protocol : PROTOCOL_VERSION, mine);
+    snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"%s%s%s}\n", *protocol < PROTOCOL_VERSION ? *protocol : PROTOCOL_VERSION, mine,
+             wanted ? ",\"protocol\":\"" : "", wanted ? wanted : "", wanted ? "\"" : "");
     return send_line(c, text, e);
 }
 
@@ -173,11 +174,11 @@ static int two_versions(struct client *c, const char *mine, struct err *e)
 }
 
 /* One connection; 1: the daemon was asked to make room for ours. */
-static int meet(struct client *c, const struct paths *p, const char *mine, enum meeting how, struct err *e)
+static int meet(struct client *c, const struct paths *p, const char *mine, enum meeting how, const char *wanted, struct err *e)
 {
     int protocol = 0;
     int rc = dial(c, p, e);
-    if (rc || (rc = greet(c, mine, &protocol, e)))
+    if (rc || (rc = greet(c, mine, wanted, &protocol, e)))
         return rc;
     bool older = build_compare(c->build, mine) < 0;
     if (older && c->autostarted && how == MEET_START)
@@ -186,7 +187,7 @@ static int meet(struct client *c, const struct paths *p, const char *mine, enum 
     return spoken || (how == MEET_STOP && protocol < PROTOCOL_VERSION) ? 0 : two_versions(c, mine, e);
 }
 
-int client_open(struct client *c, const struct paths *p, enum meeting how, struct err *e)
+int client_open(struct client *c, const struct paths *p, enum meeting how, const char *protocol, struct err *e)
 {
     char mine[BUILD_MAX], *program = NULL;
     int64_t until = clock_ns() + STARTING_MS * 1000000LL;
@@ -195,7 +196,7 @@ int client_open(struct client *c, const struct paths *p, enum meeting how, struc
     build_name(mine, rc ? NULL : program);
     free(program);
     for (;;) {
-        rc = meet(c, p, mine, how, e);
+        rc = meet(c, p, mine, how, protocol, e);
         if (rc <= 0 && rc != ERR_UNAVAILABLE && rc != ERR_CRASHED)
             break; /* connected, or an error that waiting does not mend */
         client_close(c);
@@ -219,6 +220,25 @@ int client_open(struct client *c, const struct paths *p, enum meeting how, struc
     if (rc)
         client_close(c);
     return rc;
+}
+
+int client_send(struct client *c, json_t *message, struct err *e)
+{
+    char *text = json_dumps(message, JSON_COMPACT);
+    struct buf line = BUF_INIT;
+    buf_addf(&line, "%s\n", text);
+    int rc = send_line(c, line.data, e);
+    buf_release(&line);
+    free(text);
+    return rc;
+}
+
+size_t client_left(struct client *c, void *out, size_t most)
+{
+    size_t n = c->in.len - c->taken < most ? c->in.len - c->taken : most;
+    memcpy(out, c->in.len ? c->in.data + c->taken : "", n);
+    c->taken += n;
+    return n;
 }
 
 int client_call(json_t **result, struct client *c, const char *method, json_t *params, const struct client_watch *watch,

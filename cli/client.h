@@ -20,14 +20,16 @@ struct client {
     bool autostarted;
 };
 
-/* Connects and greets. ERR_UNAVAILABLE "not running" but for MEET_START. ERR_VERSION when the two cannot speak to each other. */
+/* Connects and greets, for a protocol of the daemon's (daemon/rpc.h) or, NULL, for client_call. ERR_UNAVAILABLE "not running" but for MEET_START. ERR_VERSION when the two cannot speak to each other. */
 enum meeting {
     MEET_RUNNING,
     MEET_START,             /* a daemon is started where none runs, and an older autostarted one is drained and replaced */
     MEET_STOP,              /* one that speaks an older protocol than can be spoken is good enough */
 };
-int client_open(struct client *c, const struct paths *p, enum meeting how, struct err *e);
+int client_open(struct client *c, const struct paths *p, enum meeting how, const char *protocol, struct err *e);
 void client_close(struct client *c);
+int client_send(struct client *c, json_t *message, struct err *e);    /* a line of another protocol */
+size_t client_left(struct client *c, void *out, size_t most);         /* what came in behind the greeting: moved to out */
 
 /* What is told of a request before its result; any may be NULL. */
 struct client_watch {

@@ -230,7 +230,7 @@ int doctor(struct buf *out, const struct look *l, const struct paths *p, bool as
     bool failed = false;
     json_t *rows = json_array();
     x.config_rc = config_open(&x.config, p->config, &x.config_err);
-    x.running = !client_open(&x.client, p, MEET_RUNNING, &e);
+    x.running = !client_open(&x.client, p, MEET_RUNNING, NULL, &e);
     if (x.running && client_call(&x.status, &x.client, "status", NULL, NULL, NULL, &e))
         x.status = NULL;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {

@@ -1,6 +1,7 @@
 #include "cli/run.h"
 
 #include "base/mem.h"
+#include "cli/carry.h"
 #include "cli/client.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -123,7 +124,7 @@ static int ask_daemon(json_t **result, const struct command *c, const struct pat
     wire_name(method, c->row->name);
     progress_open(bar);
     for (int attempt = 0; attempt < 2; attempt++) {
-        rc = client_open(cl, p, how, e);
+        rc = client_open(cl, p, how, NULL, e);
         if (!rc)
             rc = client_call(result, cl, method, c->params, &watch, &interrupted, e);
         progress_close(bar);
@@ -227,6 +228,8 @@ int cli_run(int argc, char **argv)
         show_completion(&out, c.topic);
     else if (!strcmp(c.row->name, "doctor"))
         status = doctor(&out, &l, &p, c.json);
+    else if (!strcmp(c.row->name, "mcp"))
+        status = carry(&p, c.row->name, json_string_value(json_object_get(c.params, "dir")), &e) ? fail(&e, false) : 0;
     else
         status = run_method(&c, &p, &l);
     if (out.len && put(&out))

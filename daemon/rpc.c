@@ -1,6 +1,9 @@
 #include "daemon/rpc.h"
 
 #include "base/mem.h"
+#include "daemon/jsonrpc.h"
+#include "daemon/lines.h"
+#include "daemon/mcp.h"
 #include "service/methods.h"
 
 #include <jansson.h>
@@ -17,9 +20,11 @@ struct call {                /* an open request; the sink's arg */
 
 struct rpc {
     struct session *session;
-    struct buf *out, line;
-    size_t scanned;          /* bytes of line that hold no newline */
+    struct buf *out;
+    struct lines in;
     bool greeted;
+    const struct protocol *other; /* that the client greeted for; NULL: this one */
+    void *other_self;
     bool (*full)(void *arg);
     void *full_arg;
     struct call *calls;
@@ -30,33 +35,6 @@ void rpc_hello(struct buf *out, const char *build, int pid, bool autostarted)
 {
     buf_addf(out, "{\"codeask\":%d,\"build\":\"%s\",\"pid\":%d,\"autostarted\":%s}\n", PROTOCOL_VERSION, build, pid,
              autostarted ? "true" : "false");
-}
-
-static int to_buf(const char *bytes, size_t n, void *buf)
-{
-    buf_add(buf, bytes, n);
-    return 0;
-}
-
-/* Ends the message with an error; name NULL: the id is not known. */
-static void reply_error(struct rpc *x, const char *name, int code, const char *message, json_t *data)
-{
-    json_t *error = json_pack("{si, ss}", "code", code, "message", message);
-    if (data)
-        json_object_set_new(error, "data", data);
-    buf_addf(x->out, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":", name ? name : "null");
-    json_dump_callback(error, to_buf, x->out, JSON_COMPACT);
-    buf_adds(x->out, "}\n");
-    json_decref(error);
-}
-
-static void reply_err(struct rpc *x, const char *name, const struct err *e)
-{
-    json_t *data = json_pack("{ss, ss, ss}", "code", err_name(e->code), "message", e->message, "hint", e->hint);
-    if (!data) /* a message with foreign bytes in it */
-        data = json_pack("{ss, ss, ss}", "code", err_name(e->code), "message", err_name(e->code), "hint", "");
-    const char *message = json_string_value(json_object_get(data, "message"));
-    reply_error(x, name, RPC_ERROR_BASE + e->code, message, data);
 }
 
 static void call_free(struct call *c)
@@ -95,7 +73,7 @@ static bool on_event(void *arg, uint64_t id, enum event_kind kind, const char *j
         json_t *data = json_loadb(json, len, 0, NULL);
         const char *name = json_string_value(json_object_get(data, "code"));
         const char *message = json_string_value(json_object_get(data, "message"));
-        reply_error(x, c->name, RPC_ERROR_BASE + err_code_of(name ? name : "internal"), message ? message : "", data);
+        jsonrpc_error(x->out, c->name, RPC_ERROR_BASE + err_code_of(name ? name : "internal"), message ? message : "", data);
         call_free(c);
         break;
     }
@@ -127,7 +105,7 @@ static void submit(struct rpc *x, char *name /* taken over */, const char *metho
         rc = session_submit(x->session, method, text, strlen(text), (struct sink){on_event, c}, &c->id, &e);
     free(text);
     if (rc) {
-        reply_err(x, name, &e);
+        jsonrpc_err(x->out, name, &e);
         free(name);
         free(c);
         return;
@@ -139,38 +117,52 @@ static void submit(struct rpc *x, char *name /* taken over */, const char *metho
 
 static void cancel(struct rpc *x, json_t *params)
 {
-    json_t *id = json_object_get(params, "id");
-    char *name = json_is_integer(id) || json_is_string(id) ? json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *name = jsonrpc_id(params);
     struct call *c = name ? find_call(x, name) : NULL;
     if (c)
         session_cancel(x->session, c->id);
     free(name);
 }
 
+/* What may be spoken on the socket besides this. */
+static const struct protocol *const others[] = {&mcp_protocol};
+
 static int greet(struct rpc *x, json_t *message)
 {
     struct err e;
     json_t *v = json_object_get(message, "codeask");
+    const char *other = json_string_value(json_object_get(message, "protocol"));
     if (json_is_integer(v) && json_integer_value(v) >= PROTOCOL_VERSION - 1 && json_integer_value(v) <= PROTOCOL_VERSION) {
         x->greeted = true;
-        return 0;
+        if (!other)
+            return 0;
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            if (!strcmp(others[i]->name, other)) {
+                x->other = others[i];
+                x->other_self = x->other->open(x->session, x->out, x->full, x->full_arg);
+                return LINES_REST;
+            }
+        err_set(&e, ERR_UNSUPPORTED, "this daemon does not speak \"%.80s\"", other);
+        jsonrpc_err(x->out, NULL, &e);
+        return ERR_UNSUPPORTED;
     }
     if (json_is_integer(v))
         err_set(&e, ERR_VERSION, "this daemon speaks protocol %d, the client %lld", PROTOCOL_VERSION,
                 (long long)json_integer_value(v));
     else
         err_set(&e, ERR_VERSION, "the first message must be {\"codeask\":%d,\"build\":…}", PROTOCOL_VERSION);
-    reply_err(x, NULL, &e);
+    jsonrpc_err(x->out, NULL, &e);
     return ERR_VERSION;
 }
 
-static int message(struct rpc *x, const char *bytes, size_t len)
+static int message(void *self, const char *bytes, size_t len)
 {
+    struct rpc *x = self;
     json_error_t why;
     json_t *m = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &why);
     int rc = 0;
     if (!m) {
-        reply_error(x, NULL, RPC_PARSE_ERROR, why.text, NULL);
+        jsonrpc_error(x->out, NULL, RPC_PARSE_ERROR, why.text, NULL);
         return x->greeted ? 0 : ERR_FORMAT;
     }
     if (!x->greeted) {
@@ -181,7 +173,7 @@ static int message(struct rpc *x, const char *bytes, size_t len)
         const char *version = json_string_value(json_object_get(m, "jsonrpc"));
         if (!json_is_object(m) || !method || !version || strcmp(version, "2.0") || (params && !json_is_object(params)) ||
             (id && !json_is_integer(id) && !json_is_string(id)))
-            reply_error(x, NULL, RPC_INVALID_REQUEST, "not a JSON-RPC 2.0 request", NULL);
+            jsonrpc_error(x->out, NULL, RPC_INVALID_REQUEST, "not a JSON-RPC 2.0 request", NULL);
         else if (id)
             submit(x, json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY), method, params);
         else if (!strcmp(method, "cancel"))
@@ -204,37 +196,25 @@ static void *rpc_open(struct session *c, struct buf *out, bool (*full)(void *arg
 static int rpc_feed(void *self, const char *bytes, size_t len)
 {
     struct rpc *x = self;
-    int rc = 0;
-    size_t done = 0;
-    buf_add(&x->line, bytes, len);
-    for (;;) {
-        char *from = x->line.data + x->scanned;
-        char *end = x->line.len > x->scanned ? memchr(from, '\n', x->line.len - x->scanned) : NULL;
-        if (!end)
-            break;
-        size_t n = (size_t)(end - x->line.data) - done;
-        size_t bare = n && x->line.data[done + n - 1] == '\r' ? n - 1 : n;
-        if (n > RPC_MESSAGE_MAX)
-            break;
-        if (bare && (rc = message(x, x->line.data + done, bare)))
-            break;
-        done += n + 1;
-        x->scanned = done;
-    }
-    if (!rc && x->line.len - done > RPC_MESSAGE_MAX) {
-        reply_error(x, NULL, RPC_INVALID_REQUEST, "a message of more than 16 MiB", NULL);
-        rc = ERR_LIMIT;
-    }
-    buf_drop_front(&x->line, done);
-    x->scanned = x->line.len;
-    if (!x->line.len)
-        buf_release(&x->line);
+    if (x->other)
+        return x->other->feed(x->other_self, bytes, len);
+    int rc = lines_feed(&x->in, bytes, len, RPC_MESSAGE_MAX, message, x);
+    if (rc == ERR_LIMIT)
+        jsonrpc_error(x->out, NULL, RPC_INVALID_REQUEST, "a message of more than 16 MiB", NULL);
+    if (rc != LINES_REST)
+        return rc;
+    struct buf rest = x->in.held;
+    x->in = (struct lines){BUF_INIT, 0};
+    rc = rest.len ? x->other->feed(x->other_self, rest.data, rest.len) : 0;
+    buf_release(&rest);
     return rc;
 }
 
 static void rpc_drained(void *self)
 {
     struct rpc *x = self;
+    if (x->other)
+        x->other->drained(x->other_self);
     for (struct call *c = x->calls; c; c = c->next)
         session_resume(x->session, c->id);
 }
@@ -242,9 +222,11 @@ static void rpc_drained(void *self)
 static void rpc_close(void *self)
 {
     struct rpc *x = self;
+    if (x->other)
+        x->other->close(x->other_self);
     while (x->calls)
         call_free(x->calls);
-    buf_release(&x->line);
+    lines_release(&x->in);
     free(x);
 }
 

@@ -1,6 +1,7 @@
 /* The socket's codec: JSON-RPC 2.0, a message a line, at most RPC_MESSAGE_MAX bytes.
  *
- *   client  {"codeask":1,"build":"0.1.0+1763700000"}                                       first
+ *   client  {"codeask":1,"build":"0.1.0+1763700000"}                                       first; with "protocol":"mcp" all that
+ *                                                                                          follows is of that protocol (mcp.h)
  *   daemon  {"codeask":1,"build":…,"pid":…,"autostarted":…}                                first, sent unasked (rpc_hello)
  *   client  {"jsonrpc":"2.0","id":7,"method":"search","params":{"dir":"/src/app","query":"retry policy"}}
  *   daemon  {"jsonrpc":"2.0","method":"progress","params":{"id":7,"progress":{"stage":"indexing",…}}}    any number

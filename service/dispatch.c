@@ -10,6 +10,7 @@ static const struct binding bindings[] = {
     {"search", method_search},
     {"symbol", method_symbol},
     {"history", method_history},
+    {"read", method_read},
     {"tour", method_tour},
     {"index", method_index},
     {"feedback", method_feedback},

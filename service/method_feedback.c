@@ -10,74 +10,44 @@
 #include "indexer/cut.h"
 #include "indexer/language.h"
 #include "service/answers.h"
+#include "service/place.h"
 #include "service/rows.h"
 #include "store/feedback.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct place {
-    struct str path;
-    uint32_t line;
-};
-
-static int parse_place(struct place *out, const char *text, struct err *e)
+static int one_line(struct place_asked *out, struct arena *arena, const char *text, struct err *e)
 {
-    const char *colon = strrchr(text, ':');
-    char *end = NULL;
-    long line = colon && colon > text ? strtol(colon + 1, &end, 10) : 0;
-    if (line < 1 || line > UINT32_MAX || *end) {
-        err_set(e, ERR_USAGE, "expected: PATH:LINE is wanted, not %.200s", text);
-        err_hint(e, "for example --expected src/retry.c:120");
-        return ERR_USAGE;
-    }
-    *out = (struct place){{text, (size_t)(colon - text)}, (uint32_t)line};
-    return 0;
-}
-
-static uint32_t lines_of(struct txn *t, const struct occ *o)
-{
-    struct buf text = BUF_INIT;
-    uint32_t lines = 0;
-    if (o->cut != CUT_NONE && !cut_text(t, o->cut, &text, NULL)) {
-        for (size_t i = 0; i < text.len; i++)
-            lines += text.data[i] == '\n';
-        lines += text.len && text.data[text.len - 1] != '\n';
-    }
-    buf_release(&text);
-    return lines;
+    if (!place_parse(out, arena, text, NULL) && out->first && out->first == out->last && out->path[0])
+        return 0;
+    err_set(e, ERR_USAGE, "expected: PATH:LINE is wanted, not %.200s", text);
+    err_hint(e, "for example --expected src/retry.c:120");
+    return ERR_USAGE;
 }
 
 /* The place as a row of the contract; the path as from dir, else as from the repository's root. */
-static int look_up(json_t **row, const struct place *want, struct request *rq, const struct repo_row *repo, const char *branch,
+static int look_up(json_t **row, const struct place_asked *want, struct request *rq, const struct repo_row *repo, const char *branch,
                    struct err *e)
 {
     struct seen seen;
     struct txn *t;
-    struct occ o;
-    const char *dir = param_str(rq, "dir");
-    size_t root = strlen(repo->path);
-    struct str path = want->path;
-    if (path.n > root && !memcmp(path.p, repo->path, root) && path.p[root] == '/')
-        path = (struct str){path.p + root + 1, path.n - root - 1};
+    struct search_hit hit;
+    struct buf text = BUF_INIT;
     int rc = view_lookup(&seen, rq->s, repo, branch, e);
     if (rc || (rc = store_read(&t, rq->s->store, e)))
         return rc;
-    rc = ERR_NOT_FOUND;
-    if (dir && !strncmp(dir, repo->path, root) && dir[root] == '/')
-        rc = occ_get(t, seen.view, str_of(arena_fmt(&rq->arena, "%s/%.*s", dir + root + 1, (int)path.n, path.p)), &o, NULL);
-    if (rc)
-        rc = occ_get(t, seen.view, path, &o, NULL);
-    uint32_t lines = rc ? 0 : lines_of(t, &o);
-    if (!rc && want->line > lines) {
-        rc = err_set(e, ERR_USAGE, "%.*s has %u lines", (int)path.n, path.p, lines);
-    } else if (!rc) {
-        struct search_target target = {.repo = repo, .view = seen.view, .commit = seen.commit, .oid_len = seen.oid_len};
-        struct scope sc = {.target = &target, .n = 1};
-        struct search_hit hit = {.path = o.path, .oid = o.oid, .oid_len = seen.oid_len ? seen.oid_len : 20,
-                                 .uncommitted = seen.overlay && o.mtime_ns && !(o.flags & OCC_CLEAN)};
-        *row = place_json(&sc, &hit, want->line, want->line);
-    }
+    struct search_target target = {.repo = repo, .view = seen.view, .commit = seen.commit, .oid_len = seen.oid_len};
+    const struct scope sc = {.target = &target, .seen = &seen, .n = 1};
+    rc = scope_file(&hit, t, &sc, &rq->arena, param_str(rq, "dir"), want->path, NULL);
+    if (!rc && hit.cut != CUT_NONE)
+        cut_text(t, hit.cut, &text, NULL);
+    uint32_t lines = line_count((struct str){text.data ? text.data : "", text.len});
+    if (!rc && want->first > lines)
+        rc = err_set(e, ERR_USAGE, "%s has %u lines", want->path, lines);
+    else if (!rc)
+        *row = place_json(&sc, &hit, want->first, want->first);
+    buf_release(&text);
     txn_end(t);
     return rc;
 }
@@ -86,13 +56,13 @@ static int expected_place(json_t **row, struct request *rq, json_t *answer, stru
 {
     const char *text = param_str(rq, "expected"), *branch = json_string_value(json_object_get(answer, "branch"));
     struct repo_row *rows = NULL;
-    struct place want;
+    struct place_asked want;
     size_t n = 0, i;
     json_t *id;
     *row = json_null();
     if (!text)
         return 0;
-    int rc = parse_place(&want, text, e);
+    int rc = one_line(&want, &rq->arena, text, e);
     if (rc || (rc = state_repos(rq->s->store, &rows, &n, e)))
         return rc;
     rc = ERR_NOT_FOUND;
@@ -102,7 +72,7 @@ static int expected_place(json_t **row, struct request *rq, json_t *answer, stru
                 rc = look_up(row, &want, rq, &rows[k], branch, e);
     state_repos_free(rows, n);
     if (rc == ERR_NOT_FOUND) {
-        err_set(e, rc, "no file %.*s where that question was asked", (int)want.path.n, want.path.p);
+        err_set(e, rc, "no file %s where that question was asked", want.path);
         err_hint(e, "name it as from the repository's root");
     }
     return rc;

@@ -6,55 +6,12 @@
 #include "indexer/history.h"
 #include "service/history_view.h"
 #include "service/jobs.h"
+#include "service/place.h"
 #include "service/rows.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_LIMIT 10
-
-/* "src/a.c:12-20" -> path and lines. A file whose name ends in ":12" is asked as "a:12:1". */
-struct asked {
-    char *path;
-    uint32_t first, last; /* 0: the whole file */
-};
-
-static bool number(uint32_t *out, const char **p)
-{
-    char *end;
-    if (**p < '0' || **p > '9')
-        return false;
-    unsigned long v = strtoul(*p, &end, 10);
-    *p = end;
-    *out = v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
-    return true;
-}
-
-static int parse(struct asked *a, struct arena *arena, const char *text, struct err *e)
-{
-    *a = (struct asked){.path = arena_str(arena, text)};
-    char *colon = strrchr(a->path, ':');
-    if (!colon || colon[1] < '0' || colon[1] > '9')
-        return 0;
-    const char *p = colon + 1;
-    uint32_t first, last;
-    if (!number(&first, &p))
-        return 0;
-    last = first;
-    if (*p == '-') {
-        p++;
-        if (!number(&last, &p))
-            return 0;
-    }
-    if (*p)
-        return 0;
-    if (!first || last < first)
-        return err_set(e, ERR_USAGE, "%s: lines are counted from 1, and the first comes first", text);
-    *colon = 0;
-    a->first = first;
-    a->last = last;
-    return 0;
-}
 
 /* Waits for the history of what is asked about; once. */
 static int wait_for_history(struct request *rq, const struct scope *sc, const char *ref, const char **note, struct err *e)
@@ -82,7 +39,7 @@ static int wait_for_history(struct request *rq, const struct scope *sc, const ch
 int method_history(struct request *rq, json_t **result, struct err *e)
 {
     struct scope sc;
-    struct asked a;
+    struct place_asked a;
     struct history_answer h;
     const char *file = param_str(rq, "place"), *ref = param_str(rq, "branch"), *note = NULL;
     if (!file)
@@ -98,7 +55,7 @@ int method_history(struct request *rq, json_t **result, struct err *e)
     }
     if (!sc.seen[0].oid_len)
         return err_set(e, ERR_NOT_FOUND, "%s has no commit yet", sc.repo[0].name);
-    if ((rc = parse(&a, &rq->arena, file, e)) || (rc = wait_for_history(rq, &sc, ref, &note, e)))
+    if ((rc = place_parse(&a, &rq->arena, file, e)) || (rc = wait_for_history(rq, &sc, ref, &note, e)))
         return rc;
     struct history_question q = {
         .repo = &sc.repo[0], .tip = sc.seen[0].commit, .view = sc.seen[0].view, .base = sc.seen[0].overlay ? sc.seen[0].base : VIEW_NONE,

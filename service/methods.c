@@ -93,6 +93,15 @@ static const struct method_flag use_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag carry_flags[] = {F_DIR, F_END};
+static const struct method_flag read_flags[] = {
+    F_DIR,
+    {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; FILE is then from its root"},
+    F_BRANCH,
+    {"limit", 'n', FLAG_INT, "N", "at most N lines (default 400)"},
+    F_TIMEOUT,
+    F_END,
+};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
 #define QUERY_DETAIL                                                                                                   \
@@ -166,7 +175,17 @@ const struct method methods[] = {
      "DIR is checked as a whole before anything is changed. What is replaced stays beside it as FILE.before-restore-N. Not while the "
      "daemon runs: codeask stop.",
      plain_flags, .once = true},
+    {"mcp", NULL, "", "speak the Model Context Protocol on standard input and output, for agents",
+     "An agent's program starts this by itself: the command is `codeask mcp`, its arguments at most `-C DIR`. It offers search, ask, symbol, "
+     "read, history and status about the repository around DIR (default: where it is started) and all that are known.",
+     carry_flags, .starts_daemon = true, .local = true},
     {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
+    {NULL},
+};
+
+const struct method codec_methods[] = {
+    {"read", "FILE[:LINE[-LINE]]", "place", "read a file or lines of it as they are indexed, secrets masked; of a directory: what is in it", NULL,
+     read_flags},
     {NULL},
 };
 
@@ -175,9 +194,9 @@ bool method_apart(const struct method *m, const char *argument)
     return m->apart || (m->apart_path && argument && strchr(argument, '/'));
 }
 
-const struct method *method_named(const char *name)
+static const struct method *named(const struct method *m, const char *name)
 {
-    for (const struct method *m = methods; m->name; m++) {
+    for (; m->name; m++) {
         const char *a = m->name, *b = name;
         while (*a && (*a == *b || (*a == ' ' && *b == '.')))
             a++, b++;
@@ -185,4 +204,15 @@ const struct method *method_named(const char *name)
             return m;
     }
     return NULL;
+}
+
+const struct method *method_named(const char *name)
+{
+    return named(methods, name);
+}
+
+const struct method *request_named(const char *name)
+{
+    const struct method *m = method_named(name);
+    return m ? m : named(codec_methods, name);
 }

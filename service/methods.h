@@ -37,8 +37,10 @@ struct method {
 };
 
 extern const struct method methods[]; /* ended by a NULL name */
-/* By name, its words parted by ' ' or '.'; NULL when unknown. */
+extern const struct method codec_methods[]; /* the same, of what codecs ask for and is no command of its own */
+/* By name, its words parted by ' ' or '.'; NULL when unknown. A command; either of both. */
 const struct method *method_named(const char *name);
+const struct method *request_named(const char *name);
 
 /* Is it done apart, with this first argument (may be NULL)? A path has a slash. */
 bool method_apart(const struct method *m, const char *argument);

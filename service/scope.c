@@ -323,3 +323,17 @@ char *scope_path(struct arena *arena, const struct repo_row *repo, const char *d
     *to = 0;
     return out;
 }
+
+int scope_file(struct search_hit *out, struct txn *t, const struct scope *sc, struct arena *arena, const char *dir, const char *path, struct err *e)
+{
+    const struct repo_row *repo = sc->target[0].repo;
+    const struct seen *seen = &sc->seen[0];
+    struct occ o;
+    int rc = occ_get(t, seen->view, str_of(scope_path(arena, repo, dir, path)), &o, e);
+    if (rc == ERR_NOT_FOUND && dir)
+        rc = occ_get(t, seen->view, str_of(scope_path(arena, repo, NULL, path)), &o, e);
+    if (!rc)
+        *out = (struct search_hit){.path = o.path, .oid = o.oid, .oid_len = seen->oid_len ? seen->oid_len : 20, .cut = o.cut,
+                                   .uncommitted = seen->overlay && o.mtime_ns && !(o.flags & OCC_CLEAN)};
+    return rc;
+}

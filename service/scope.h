@@ -44,6 +44,9 @@ int scope_open(struct scope *out, struct request *rq, struct err *e);
 
 /* A source_reader (retriever/answer.h) of the scope's targets; arg: the scope. */
 int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct err *e);
+/* The file of that path in the first view of the scope, the path as from dir (may be NULL), else as from the root. Of the hit only the
+ * path (borrowed from t), the content and the cut are set. ERR_NOT_FOUND. */
+int scope_file(struct search_hit *out, struct txn *t, const struct scope *sc, struct arena *arena, const char *dir, const char *path, struct err *e);
 /* A path as the repository knows it, in the arena: relative to dir (NULL: to the root), or absolute; "." and ".." resolved. */
 char *scope_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path);
 

@@ -41,7 +41,7 @@ int session_submit(struct session *c, const char *method, const char *params, si
         json_decref(object);
         return err_set(e, ERR_USAGE, "params: %s", object ? "not an object" : why.text);
     }
-    const struct method *row = method_named(method);
+    const struct method *row = request_named(method);
     int rc = params_check(row, object, e);
     if (rc) {
         json_decref(object);

@@ -6,7 +6,6 @@ same run, against and ratio (ours over theirs, more than 1 always better), and g
 progress. {"name": …, "why": …} says why there is no figure; a row with a figure may carry `why` for a missing peer.
 A benchmark gets the asked names in CODEASK_BENCH_ROWS (empty: all) and may leave out the others.
 """
-import hashlib
 import json
 import os
 import pathlib
@@ -15,9 +14,11 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import peers  # noqa: E402
+
 ROOT = HERE.parent.parent
 RELEASE = ROOT / "build" / "release"
-VENV = ROOT / "build" / "venv"
 TIME_LIMIT = 3600
 
 
@@ -51,22 +52,7 @@ def commit():
 
 
 def install(peer):
-    """puts the pinned packages of peers/<peer>.txt into build/venv; returns why it could not, or None"""
-    wanted = HERE / "peers" / f"{peer}.txt"
-    stamp = VENV / f".{peer}-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]}"
-    if stamp.exists():
-        return None
-    print(f"installing {peer} into build/venv", file=sys.stderr)
-    if not (VENV / "bin" / "python").exists():
-        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
-        if made.returncode:
-            return f"no virtual environment: {(made.stdout + made.stderr).strip()[-200:]}"
-    done = subprocess.run([str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-                           "--only-binary", ":all:", "-r", str(wanted)], capture_output=True, text=True)
-    if done.returncode:
-        return f"{peer} could not be installed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
-    stamp.touch()
-    return None
+    return peers.install(HERE / "peers" / f"{peer}.txt")
 
 
 def install_packages(packages):
@@ -88,7 +74,7 @@ def run(benchmark, asked):
         install_packages(benchmark["packages"])
     program, *arguments = benchmark["run"]
     if program.endswith(".py"):
-        python = VENV / "bin" / "python" if benchmark.get("peers") and not why else sys.executable
+        python = peers.PYTHON if benchmark.get("peers") and not why else sys.executable
         command = [str(python), str(HERE / program), *arguments]
     else:
         command = [str(RELEASE / program), *arguments]
