@@ -45,6 +45,8 @@
     X(worker_memory, "worker_memory", SIZE, "1G", 64 << 20, 1LL << 36, NULL, "address space of one worker process")    \
     X(worker_seconds, "worker_seconds", INT, "20", 1, 3600, NULL, "CPU time that one file may cost a worker")          \
     X(engine_memory, "engine_memory", SIZE, "4G", 256 << 20, 1LL << 42, NULL, "address space of the engine process")   \
+    X(prefix_bytes, "prefix_bytes", SIZE, "1G", 0, 1LL << 44, NULL,                                                    \
+      "prompts that the answer model has read are kept on disk up to here, so that a follow-up need not read them again; 0: none")  \
     X(max_index_bytes, "max_index_bytes", SIZE, "64G", 1 << 20, 1LL << 44, NULL, "the index stops growing there")     \
     X(sweep_hours, "sweep_hours", INT, "24", 0, 24 * 3650, NULL, "what no branch holds is swept after it")             \
     X(history, "history", YESNO, "yes", 0, 1, NULL, "read the commits of repositories, for `history` and questions why")     \

@@ -28,6 +28,8 @@ struct engine_options {
     const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
     const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon", "neon-f32"; NULL: the best */
     size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
+    const char *prefix_folder; /* where prompts that were read are kept (generate/prefix_disk.h); NULL or "": in memory alone */
+    uint64_t prefix_bytes;  /* of that folder */
     bool exact;             /* engine_open: fp32 weights and operands, the reference of tests and benchmarks */
     int hang_seconds;       /* engine_spawn: an answer that takes longer ends the process; 0: ENGINE_HANG_SECONDS */
 };

@@ -80,7 +80,10 @@ int model_generate(struct model *m, const struct gen_prompt *p, gen_sink sink, v
 /* Tokens of each text as they would count in a message, for a packer that must know what fits. out: [n]. */
 int model_count(struct model *m, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e);
 
-/* Forgets every prefix in memory and on disk that was made with this content; NULL: all of them. */
+/* Forgets every prefix in memory, and on disk whoever wrote it, that was made with this content; NULL: all of them. */
 int model_forget(struct model *m, const uint8_t content[20], struct err *e);
+
+/* The same on disk while no engine has the folder (engine_options) open. */
+void prefix_folder_forget(const char *folder, const uint8_t content[20]);
 
 #endif

@@ -20,6 +20,8 @@ struct local {
     int threads;
     bool exact;
     size_t max_memory;
+    char *prefix_folder;
+    uint64_t prefix_bytes;
     char instead[104];     /* why it is not a better backend that computes; empty: it is the best */
     pthread_mutex_t lock;  /* guards spare */
     void *spare;           /* the CPU, for models that the backend has no ops for; NULL until one comes */
@@ -41,6 +43,8 @@ int local_open_with(void **self, const struct backend *b, const struct engine_op
     en->threads = o ? o->threads : 0;
     en->exact = o && o->exact;
     en->max_memory = o ? o->max_memory : 0;
+    en->prefix_folder = o && o->prefix_folder ? mem_str(o->prefix_folder) : NULL;
+    en->prefix_bytes = o ? o->prefix_bytes : 0;
     en->backend = b;
     pthread_mutex_init(&en->lock, NULL);
     if (en->threads <= 0)
@@ -59,6 +63,7 @@ int local_open_with(void **self, const struct backend *b, const struct engine_op
     if (e)
         *e = why;
     pthread_mutex_destroy(&en->lock);
+    free(en->prefix_folder);
     free(en);
     return rc;
 }
@@ -77,6 +82,7 @@ static void close_local(void *self)
         backend_cpu.close(en->spare);
     en->backend->close(en->device);
     pthread_mutex_destroy(&en->lock);
+    free(en->prefix_folder);
     free(en);
 }
 
@@ -165,7 +171,8 @@ static int open_on(struct local_model *m, const struct backend *b, void *device,
     struct model_file *f = NULL;
     struct model_config c;
     struct err why = {0};
-    struct generator_options o = {.threads = m->en->threads, .exact = m->en->exact};
+    struct generator_options o = {.threads = m->en->threads, .exact = m->en->exact, .provider = b->info(device)->provider,
+                                  .prefix_folder = m->en->prefix_folder, .prefix_bytes = m->en->prefix_bytes};
     int rc = check_size(m->en, NULL, path, e);
     if (!rc)
         rc = model_file_open(&f, path, e);

@@ -2,6 +2,7 @@
 #include "service/method.h"
 
 #include "service/jobs.h"
+#include "service/models.h"
 #include "service/scope.h"
 
 #include <stdlib.h>
@@ -57,6 +58,7 @@ int method_repo_remove(struct request *rq, json_t **result, struct err *e)
         jobs_forget(s, rows[i].id);
         if (!(rc = index_remove(s->indexer, rows[i].id, e)) && !(rc = state_repo_remove(s->store, rows[i].id, e)))
             *result = json_pack("{so, so}", "repo", json_cstr(rows[i].name), "path", json_cstr(rows[i].path));
+        models_forget(s, NULL);
         jobs_sweep_soon(s);
     }
     state_repos_free(rows, n);

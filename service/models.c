@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/generate.h"
 #include "store/vector.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct slot {
 };
 struct models {
     struct service *s;
+    char *prefixes; /* the folder */
     struct slot slot[ROLES];
 };
 
@@ -43,6 +45,13 @@ const char *models_state_name(enum model_role role)
     return roles[role].state;
 }
 
+static char *prefixes_of(const struct service *s)
+{
+    struct buf b = BUF_INIT;
+    buf_addf(&b, "%s/prefixes", s->o.paths->home);
+    return buf_take(&b);
+}
+
 int models_open(struct models **out, struct service *s, struct err *e)
 {
     struct models *m = mem_zero(1, sizeof *m);
@@ -51,7 +60,12 @@ int models_open(struct models **out, struct service *s, struct err *e)
         pthread_mutex_init(&m->slot[i].mu, NULL);
     *out = m;
     const struct config *c = s->o.config;
+    m->prefixes = prefixes_of(s);
+    if (!c->prefix_bytes)
+        prefix_folder_forget(m->prefixes, NULL);
     struct engine_options o = {
+        .prefix_folder = m->prefixes,
+        .prefix_bytes = c->prefix_bytes,
         .threads = (int)(c->engine_threads ? c->engine_threads : c->index_threads),
         .backend = c->provider == 1 ? "cpu" : c->provider == 2 ? "cuda" : NULL,
         .max_memory = (size_t)c->engine_memory,
@@ -78,6 +92,7 @@ void models_close(struct models *m)
     m->s->engine = NULL;
     for (int i = 0; i < ROLES; i++)
         pthread_mutex_destroy(&m->slot[i].mu);
+    free(m->prefixes);
     free(m);
 }
 
@@ -257,6 +272,17 @@ int models_use_none(struct service *s, enum model_role role, struct err *e)
     }
     pthread_mutex_unlock(&x->mu);
     return rc;
+}
+
+void models_forget(struct service *s, const uint8_t content[20])
+{
+    struct slot *x = &s->models->slot[ROLE_ANSWER];
+    struct err e = {0};
+    pthread_mutex_lock(&x->mu);
+    if (x->now && model_forget(x->now->model, content, &e))
+        log_err(LOG_WARN, "prompts that the answer model keeps", &e);
+    pthread_mutex_unlock(&x->mu);
+    prefix_folder_forget(s->models->prefixes, content);
 }
 
 static char *trouble_of(struct service *s, enum model_role role)

@@ -38,6 +38,9 @@ const char *models_state_name(enum model_role role); /* "embed_model", … */
 char *models_name(struct service *s, enum model_role role);
 /* Why there is no embedder; empty when there is one or it was not needed yet. The caller frees it. */
 char *models_trouble(struct service *s);
+/* What the answer model has kept of prompts that hold this content (NULL: of all) is forgotten, in memory and on disk, whether it is open
+ * or not: for what is purged, and for repositories that are removed or no longer readable, whose prompts are not told apart. */
+void models_forget(struct service *s, const uint8_t content[20]);
 json_t *models_json(struct service *s, char provider[64]);
 
 #endif

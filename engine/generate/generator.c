@@ -2,8 +2,11 @@
 #include "engine/generate/generator.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "engine/generate/conversation.h"
+#include "engine/generate/prefix_disk.h"
 #include "engine/generate/schedule.h"
 #include "engine/generate/writer.h"
 
@@ -22,6 +25,7 @@ struct generator {
     struct conversation *conversation;
     struct decoder *decoder;
     struct schedule *schedule;
+    struct prefix_disk *disk;    /* NULL: none */
     struct sampler *sampler;
     struct decoder_info info;
     pthread_mutex_t lock;        /* guards vocab */
@@ -267,6 +271,23 @@ static int probe(struct generator *g, float *rate, struct err *e)
     return rc;
 }
 
+/* Everything that decides what a state's bytes mean. The window decides the rotation's scaling (longrope), the rest of it the file;
+ * adapters have their place here. */
+static void open_disk(struct generator *g, const struct generator_options *o, const struct decoder_options *d, const uint8_t hash[32])
+{
+    struct buf b = BUF_INIT;
+    struct err why = {0};
+    if (!o->prefix_folder || !*o->prefix_folder || !o->prefix_bytes)
+        return;
+    buf_add(&b, hash, 32);
+    buf_addf(&b, "adapter none, kv %d, exact %d, window %u, family %s, %s, build %s", (int)d->kv, d->exact, g->info.context, g->info.family,
+             o->provider ? o->provider : "", CODEASK_VERSION);
+    struct hash128 key = hash128(b.data, b.len);
+    if (prefix_disk_new(&g->disk, o->prefix_folder, o->prefix_bytes, (const uint8_t *)&key, &why))
+        log_err(LOG_WARN, "prefixes are kept in memory only", &why);
+    buf_release(&b);
+}
+
 int generator_open(struct generator **out, const struct backend *b, void *device, const char *path,
                    const struct generator_options *o, struct model_info *info, struct err *e)
 {
@@ -294,7 +315,9 @@ int generator_open(struct generator **out, const struct backend *b, void *device
     if (!rc)
         rc = probe(g, &info->prompt_rate, e);
     if (!rc)
-        rc = schedule_open(&g->schedule, g->decoder, NULL, e);
+        open_disk(g, o, &d, info->hash);
+    if (!rc)
+        rc = schedule_open(&g->schedule, g->decoder, &(struct schedule_options){.disk = g->disk}, e);
     if (rc) {
         generator_close(g);
         return rc;
@@ -312,6 +335,7 @@ void generator_close(struct generator *g)
     if (!g)
         return;
     schedule_close(g->schedule);
+    prefix_disk_free(g->disk);
     sampler_free(g->sampler);
     grammar_vocab_free(g->vocab);
     decoder_free(g->decoder);

@@ -10,6 +10,9 @@ struct generator_options {
     int threads;
     bool exact;
     uint32_t context; /* 0: the model's own */
+    const char *provider;      /* what computes, as it says: states are no other's */
+    const char *prefix_folder; /* prefix_disk.h; NULL: prefixes stay in memory */
+    uint64_t prefix_bytes;
 };
 
 struct generator;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/generate/prefix.h"
+#include "engine/generate/prefix_disk.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct run {
     uint32_t read;         /* of token, in seq */
     uint32_t written, told; /* told: of the prompt, to task.read */
     struct schedule_result result;
+    bool looked;           /* on the disk for what it shares with earlier ones */
     bool parked;           /* has given its pages back: until a request ends */
     struct run *link;
 };
@@ -68,6 +70,8 @@ static void end(struct schedule *s, struct run *r, int rc, bool cut, const struc
         }
     for (struct run *i = s->runs; i; i = i->link)
         i->parked = false;
+    if (r->seq && !rc && s->o.disk)
+        prefix_disk_keep(s->o.disk, r->seq, r->t.from);
     if (r->seq && !rc)
         prefix_keep(s->kept, r->seq, r->t.from);
     else
@@ -107,6 +111,30 @@ static void preempt(struct schedule *s)
     youngest->parked = true;
 }
 
+/* In the place of r's sequence (NULL: none) the kept one on the disk, where that shares more with it. */
+static void look_on_disk(struct schedule *s, struct run *r, const char *scope)
+{
+    uint32_t have = r->seq ? sequence_length(r->seq) : 0;
+    struct sequence *fresh = NULL;
+    if (!s->o.disk || r->looked)
+        return;
+    r->looked = true;
+    if (prefix_disk_common(s->o.disk, r->token, r->n, scope) < have + PREFIX_LEAST)
+        return;
+    while (sequence_new(&fresh, s->d, NULL))
+        if (!prefix_evict(s->kept))
+            return;
+    int rc;
+    while ((rc = prefix_disk_load(s->o.disk, fresh, r->token, r->n, scope, NULL)) == ERR_BUSY && prefix_evict(s->kept))
+        ;
+    if (rc || sequence_length(fresh) <= have) {
+        sequence_free(fresh);
+        return;
+    }
+    sequence_free(r->seq);
+    r->seq = fresh;
+}
+
 /* Sequences for those who wait, oldest first. What its prompt shares with an earlier one is read already. */
 static void admit(struct schedule *s)
 {
@@ -118,6 +146,7 @@ static void admit(struct schedule *s)
             continue;
         const char *scope = r->t.from->scope ? r->t.from->scope : "";
         r->seq = prefix_take(s->kept, r->token, r->n, scope);
+        look_on_disk(s, r, scope);
         while (!r->seq && sequence_new(&r->seq, s->d, NULL) && prefix_evict(s->kept))
             ;
         if (!r->seq)
@@ -289,6 +318,8 @@ static bool look(struct schedule *s)
     s->arrived = NULL;
     if (s->forgetting) {
         prefix_forget(s->kept, s->forget);
+        if (s->o.disk)
+            prefix_disk_forget(s->o.disk, s->forget);
         s->forgetting = false;
         pthread_cond_broadcast(&s->forgot);
     }

@@ -15,6 +15,7 @@
 
 #define SCHEDULE_DRAFTS 7 /* of one task and step: with the token before them DECODER_EXACT_ROWS */
 
+struct prefix_disk;
 struct schedule_options { /* zero: the defaults */
     uint32_t exact_rows; /* of a writing step; 0: DECODER_EXACT_ROWS */
     uint32_t chunk;      /* rows of a prompt read while nobody writes; 0: the decoder's max_rows */
@@ -22,6 +23,7 @@ struct schedule_options { /* zero: the defaults */
     uint32_t waiting;    /* requests that may wait; 0: 64 */
     uint32_t kept;       /* prefixes kept; 0: half of the decoder's sequences */
     bool keep_nothing;
+    struct prefix_disk *disk; /* prefix_disk.h: the schedule's thread calls it until the close; NULL: none */
 };
 
 struct schedule_result {

@@ -370,6 +370,8 @@ int client_open(void **self, const char *program, const struct engine_options *o
         c->hello.max_memory = o->max_memory;
         snprintf(c->hello.backend, sizeof c->hello.backend, "%s", o->backend ? o->backend : "");
         snprintf(c->hello.isa, sizeof c->hello.isa, "%s", o->isa ? o->isa : "");
+        snprintf(c->hello.prefix_folder, sizeof c->hello.prefix_folder, "%s", o->prefix_folder ? o->prefix_folder : "");
+        c->hello.prefix_bytes = o->prefix_bytes;
     }
     *self = c;
     return 0;

@@ -2,7 +2,7 @@
  *
  *   frame     u32 bytes of the payload (≤ FRAME_MAX), u16 kind, u16 zero, u64 id, payload
  *   id        chosen by the asker; the one answer to a request carries it
- *   HELLO     text build, u32 threads, u64 max_memory, text backend, text isa  → READY | FAIL
+ *   HELLO     text build, u32 threads, u64 max_memory, text backend, text isa, text prefix_folder, u64 prefix_bytes → READY | FAIL
  *   OPEN      u32 model (chosen by the asker), text path                       → OPENED | FAIL
  *   EMBED     u32 model, u8 embed_kind, u8 priority, u16 zero, u32 n, u32 bytes[n], the texts → VECTORS | FAIL
  *   RERANK    as EMBED, kind and priority 0; the first text is the question   → VECTORS of one column a document | FAIL
@@ -45,7 +45,8 @@ long frame_read(struct frame *out, const uint8_t *p, size_t n, struct err *e);
 struct frame_hello {
     char build[64], backend[16], isa[16];
     uint32_t threads;
-    uint64_t max_memory;
+    uint64_t max_memory, prefix_bytes;
+    char prefix_folder[4096];
 };
 struct frame_open {
     uint32_t model;

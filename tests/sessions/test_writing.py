@@ -308,6 +308,24 @@ def test_shown_in_a_pipe(w):
     assert r.returncode == 0 and "note: " in r.stdout and "class RetryPolicy" in r.stdout
 
 
+def test_kept_prompts(w):
+    """What the answer model keeps of prompts on disk goes with a repository, and with the setting."""
+    repo = w.repo()
+    Told(w)
+    kept = w.home / "prefixes" / ("0" * 32 + ".prefix")
+    kept.parent.mkdir(mode=0o700)
+    kept.write_bytes(b"what a prompt was made of")
+    w.json("ask", QUESTION, cwd=repo)
+    assert kept.exists()
+    w.json("repo", "remove", "courier")
+    assert not kept.exists()
+    w.run("stop")
+    kept.write_bytes(b"what a prompt was made of")
+    w.config("embed = no\nprefix_bytes = 0\n")
+    w.json("repo", "list")
+    assert not kept.exists()
+
+
 def test_model_commands(w):
     repo = w.repo()
     told = Told(w, "say hello")

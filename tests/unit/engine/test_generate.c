@@ -8,6 +8,7 @@
 #include <signal.h>
 
 static char folder[64];
+static const char *prefixes; /* the folder of kept ones; NULL: none is kept on disk */
 static struct err e;
 
 struct said {
@@ -41,7 +42,7 @@ static struct model *m;
 
 static void start(bool spawned)
 {
-    static const struct engine_options two = {.threads = 2};
+    const struct engine_options two = {.threads = 2, .prefix_folder = prefixes, .prefix_bytes = prefixes ? 64 << 20 : 0};
     assert_int_equal(spawned ? engine_spawn(&en, "/proc/self/exe", &two, &e) : engine_open(&en, &two, &e), 0);
     if (model_open(&m, en, folder, &e))
         fail_msg("%s", e.message);
@@ -214,6 +215,63 @@ static void keeps_to_a_schema(void **state)
     finish();
 }
 
+/* A conversation of two questions; the second answer is in s. restart: another engine process answers the second. */
+static void converse(struct said *s, struct gen_result *r, bool restart, const uint8_t (*content)[20], size_t ncontent)
+{
+    static char sources[200];
+    memset(sources, 'q', sizeof sources - 1);
+    struct gen_message message[] = {{"system", sources, sizeof sources - 1}, {"user", "first?", 6}, {"assistant", NULL, 0}, {"user", "and then?", 9}};
+    struct gen_prompt p = {.message = message, .n = 2, .options.max_tokens = 30, .provenance = {content, ncontent, "u1"}};
+    struct said first = {0};
+    start(true);
+    if (model_generate(m, &p, hear, &first, r, NULL, &e))
+        fail_msg("%s", e.message);
+    if (restart) {
+        finish();
+        start(true);
+    }
+    message[2].text = first.text.data;
+    message[2].len = first.text.len;
+    p.n = 4;
+    buf_clear(&s->text);
+    if (model_generate(m, &p, hear, s, r, NULL, &e))
+        fail_msg("%s", e.message);
+    buf_release(&first.text);
+}
+
+/* An engine that starts again goes on where the other had been: the same bytes, without reading what was read. */
+static void after_a_restart(void **state)
+{
+    (void)state;
+    char home[] = "/tmp/codeask-prefixes-XXXXXX";
+    static const uint8_t content[2][20] = {{1}, {2}};
+    struct said same = {0}, again = {0};
+    struct gen_result r;
+    uint32_t reused;
+    assert_non_null(mkdtemp(home));
+    converse(&same, &r, false, content, 2);
+    reused = r.reused_tokens;
+    assert_true(reused > 200);
+    finish();
+    converse(&again, &r, true, content, 2); /* nothing on disk: the same text, everything read again */
+    assert_int_equal(r.reused_tokens, 0);
+    finish();
+    prefixes = home;
+    converse(&again, &r, true, content, 2);
+    assert_int_equal(r.reused_tokens, reused);
+    assert_int_equal(again.text.len, same.text.len);
+    assert_memory_equal(again.text.data, same.text.data, same.text.len);
+    assert_int_equal(model_forget(m, content[1], &e), 0);
+    finish();
+    converse(&again, &r, true, NULL, 0); /* nobody says what it is made of: not kept */
+    assert_int_equal(r.reused_tokens, 0);
+    finish();
+    assert_int_equal(rmdir(home), 0); /* nothing is left of what was forgotten */
+    prefixes = NULL;
+    buf_release(&same.text);
+    buf_release(&again.text);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -239,6 +297,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(together_as_alone),
         cmocka_unit_test(ends_when_asked),
         cmocka_unit_test(keeps_to_a_schema),
+        cmocka_unit_test(after_a_restart),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

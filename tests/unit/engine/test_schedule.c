@@ -82,6 +82,17 @@ int sequence_roll_back(struct sequence *s, uint32_t n, struct err *e)
     return 0;
 }
 
+/* Nothing is kept on disk here: test_prefix_disk.c. */
+int sequence_save(const struct sequence *s, uint32_t n, struct buf *out, struct err *e)
+{
+    return err_set(e, ERR_UNSUPPORTED, "no bytes");
+}
+
+int sequence_load(struct sequence *s, const void *bytes, size_t n, struct err *e)
+{
+    return err_set(e, ERR_UNSUPPORTED, "no bytes");
+}
+
 uint32_t decoder_short_of(const struct decoder *d, const struct step_part *part, size_t n)
 {
     uint32_t need = 0;
