@@ -73,9 +73,13 @@ static json_t *server_info(void)
     return json_pack("{ss, ss, ss}", "name", "codeask", "title", "codeask", "version", CODEASK_VERSION);
 }
 
-/* result: stolen. */
+/* result: stolen; NULL: it could not be made, as it is no UTF-8. */
 static void say(struct mcp *x, const struct reply *r, json_t *result, int ttl_ms)
 {
+    if (!result) {
+        jsonrpc_error(x->out, r->name, INTERNAL_ERROR, "the result is no UTF-8", NULL);
+        return;
+    }
     if (r->revision >= MODERN) {
         json_object_set_new(result, "resultType", json_string("complete"));
         json_object_set_new(result, "_meta", json_pack("{so}", META "serverInfo", server_info()));
@@ -137,7 +141,7 @@ static bool on_event(void *arg, uint64_t id, enum event_kind kind, const char *j
     } else {
         const char *name = json_string_value(json_object_get(o, "code")), *message = json_string_value(json_object_get(o, "message"));
         const char *hint = json_string_value(json_object_get(o, "hint"));
-        if (!c->canceled && kind == EVENT_DONE)
+        if (!c->canceled && kind == EVENT_DONE && o)
             c->done(c, o);
         else if (!c->canceled)
             c->failed(c, err_code_of(name ? name : "internal"), message ? message : "", hint ? hint : "");
@@ -198,10 +202,7 @@ static void tool_done(struct call *c, json_t *result)
     if (said && c->reply.revision >= STRUCTURED)
         json_object_set(said, "structuredContent", result);
     buf_release(&text);
-    if (said)
-        say(c->mcp, &c->reply, said, NO_TTL);
-    else
-        jsonrpc_error(c->mcp->out, c->reply.name, INTERNAL_ERROR, "the result is not UTF-8", NULL);
+    say(c->mcp, &c->reply, said, NO_TTL);
 }
 
 /* The model reads it and may do better: no error of the protocol. */
@@ -211,10 +212,7 @@ static void tool_failed(struct call *c, int code, const char *message, const cha
     buf_addf(&text, "%s%s%s", message, *hint ? "\n" : "", hint);
     json_t *said = json_pack("{s[{ss, ss}], sb}", "content", "type", "text", "text", text.data, "isError", 1);
     buf_release(&text);
-    if (said)
-        say(c->mcp, &c->reply, said, NO_TTL);
-    else
-        jsonrpc_error(c->mcp->out, c->reply.name, INTERNAL_ERROR, err_name(code), NULL);
+    say(c->mcp, &c->reply, said, NO_TTL);
 }
 
 static bool takes_dir(const struct mcp_tool *t)
@@ -334,9 +332,8 @@ static void resource_done(struct call *c, json_t *result)
 {
     json_t *text = json_object_get(result, "text");
     char *whole = text ? NULL : json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    json_t *content = json_pack("{ss, ss, ss}", "uri", c->uri, "mimeType", text ? "text/plain" : "application/json", "text",
-                                text ? json_string_value(text) : whole);
-    say(c->mcp, &c->reply, json_pack("{s[o]}", "contents", content), 0);
+    say(c->mcp, &c->reply, json_pack("{s[{ss, ss, ss}]}", "contents", "uri", c->uri, "mimeType", text ? "text/plain" : "application/json", "text",
+                                     text ? json_string_value(text) : whole), 0);
     free(whole);
 }
 
