@@ -7,8 +7,8 @@
  * may be replayed.
  *
  * Threads: a device may be shared by threads; a queue and the buffers it writes belong to one thread at a time. Ops of the
- * CPU run in the calling thread: whoever wants parallelism uses several queues on disjoint rows, or on
- * disjoint columns of a product (struct matmul).
+ * CPU run in the calling thread and those of its queue's team (bounds.threads), which share every op with the same result to the
+ * bit whatever their number; or several queues work on disjoint rows, or on disjoint columns of a product (struct matmul).
  *
  * To add an op: a slot here, cpu/<op>.c (reference first), a row in cpu/device.c, cuda/<op>.c and .cu, a row in
  * cuda/device.c, a case in tests/unit/kernels and one in tests/ptx. */
@@ -130,6 +130,7 @@ enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST, POOL_FIRST_AS_IS /* of its own 
 struct bounds { /* of one queue: the largest shapes its ops will see */
     uint32_t rows, sequences, longest; /* longest: rows of one sequence */
     uint32_t hidden, intermediate, heads;
+    uint32_t threads; /* that compute an op together, the caller's included; 0: 1. Of the CPU */
 };
 
 struct device_options {

@@ -159,7 +159,8 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
         goto out;
     }
     k->context = d->o.context; /* tables of pages are as long */
-    struct bounds bounds = {.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = 1, .intermediate = 1, .heads = 1};
+    struct bounds bounds = {.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = 1, .intermediate = 1, .heads = 1,
+                            .threads = (uint32_t)d->o.threads};
     rc = b->queue(device, &bounds, &d->queue, e);
     if (!rc)
         rc = decoder_weights_load(&d->w, file, e);

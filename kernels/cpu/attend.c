@@ -79,11 +79,11 @@ static void one_head(float *y, const float *query, const struct attend *how, con
 }
 
 void scalar_attend(struct cpu_queue *q, struct mat *y, const struct mat *query, const struct attend *how,
-                   const struct cache *c, const struct pages *p, const struct rows *r)
+                   const struct cache *c, const struct pages *p, const struct rows *r, uint32_t from, uint32_t to)
 {
     uint32_t share = how->heads / c->heads;
     for (uint32_t i = 0; i < r->used[0]; i++)
-        for (uint32_t h = 0; h < how->heads; h++) {
+        for (uint32_t h = from; h < to; h++) {
             struct keys k = {c, p, r->sequence[i], h / share};
             float sink = how->sinks ? how->sinks[h] : 0;
             one_head(mat_row(y, i) + (size_t)h * c->v_dim, mat_row(query, i) + (size_t)h * c->k_dim, how, &k,

@@ -251,16 +251,16 @@ static void attend_q8(float *y, const float *query, uint32_t share, const struct
 }
 
 static void simd_attend(struct cpu_queue *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
-                        const struct pages *p, const struct rows *r)
+                        const struct pages *p, const struct rows *r, uint32_t from, uint32_t to)
 {
     uint32_t share = how->heads / c->heads;
     for (uint32_t i = 0; i < r->used[0]; i++)
-        for (uint32_t h = 0; h < c->heads; h++) {
-            struct attend_row row = {how, c, p, r->sequence[i], r->position[i], h};
-            float *to = mat_row(y, i) + (size_t)h * share * c->v_dim;
-            const float *from = mat_row(query, i) + (size_t)h * share * c->k_dim;
-            const float *sinks = how->sinks ? how->sinks + (size_t)h * share : NULL;
-            (c->type == CACHE_F32 ? attend_f32 : c->type == CACHE_F16 ? attend_f16 : attend_q8)(to, from, share, &row, sinks);
+        for (uint32_t h = from, n; h < to; h += n) {
+            n = to - h < share - h % share ? to - h : share - h % share;
+            struct attend_row row = {how, c, p, r->sequence[i], r->position[i], h / share};
+            float *out = mat_row(y, i) + (size_t)h * c->v_dim;
+            const float *in = mat_row(query, i) + (size_t)h * c->k_dim, *sinks = how->sinks ? how->sinks + h : NULL;
+            (c->type == CACHE_F32 ? attend_f32 : c->type == CACHE_F16 ? attend_f16 : attend_q8)(out, in, n, &row, sinks);
         }
 }
 

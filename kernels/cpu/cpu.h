@@ -6,6 +6,7 @@
 #define CODEASK_KERNELS_CPU_CPU_H
 
 #include "kernels/backend.h"
+#include "kernels/team.h"
 
 #define PANEL 32 /* outputs of a panel of weights that are not fp32: one QUANT_BLOCK, two vectors of AVX-512, two tiles of AMX */
 #define ALIGN 64
@@ -54,8 +55,9 @@ struct cpu_isa {
     void (*norm)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
                  const struct rows *r);
     void (*pool)(struct cpu_queue *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
+    /* of the heads [from, to) of queries, which share whole heads of keys or are within one */
     void (*attend)(struct cpu_queue *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
-                   const struct pages *p, const struct rows *r);
+                   const struct pages *p, const struct rows *r, uint32_t from, uint32_t to);
     void (*glu)(struct cpu_queue *q, struct mat *y, const struct mat *gate, const struct mat *up, const struct glu *how,
                 const struct rows *r);
 };
@@ -71,6 +73,9 @@ struct cpu_queue {
     struct err first; /* code 0: none */
     float *scratch;   /* attention: see attention_scratch() */
     float *sums;      /* products on AMX: [AMX_PASS_WIDTH / PANEL][AMX_PASS_ROWS][PANEL], and a chunk of x; else nothing */
+    struct team *team;        /* NULL: the caller alone */
+    double part_ns;           /* what a part of an op must take at least; tests share smaller ones */
+    struct cpu_queue *member; /* [threads], share.h: member 0 has the scratch above */
 };
 
 /* Rows, outputs and inputs of a block of products on AMX: sums of 1 MB and 128 KB of x, in L2. */
@@ -86,6 +91,7 @@ const struct cpu_isa *cpu_isa_find(const char *name); /* NULL name: the best tha
 /* Bytes of a queue's scratch for the attention of one head: K and V packed, scores of ATTENTION_ROWS rows, each padded to 64 keys. */
 #define ATTENTION_ROWS 16
 size_t attention_scratch(const struct bounds *b);
+size_t queue_scratch(const struct cpu_device *d, const struct bounds *b); /* bytes of one thread: scratch and sums */
 static inline uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
 
 /* bf16 as bits, round to nearest even (NaN stays NaN). */

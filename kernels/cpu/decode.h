@@ -5,11 +5,16 @@
 #include "kernels/cpu/cpu.h"
 
 void scalar_prepare(struct cpu_queue *, struct mat *, const struct prepare *, const struct cache *, const struct pages *, const struct rows *);
-void scalar_attend(struct cpu_queue *, struct mat *, const struct mat *, const struct attend *, const struct cache *, const struct pages *, const struct rows *);
+void scalar_attend(struct cpu_queue *, struct mat *, const struct mat *, const struct attend *, const struct cache *, const struct pages *, const struct rows *, uint32_t, uint32_t);
 void scalar_glu(struct cpu_queue *, struct mat *, const struct mat *, const struct mat *, const struct glu *, const struct rows *);
-void scalar_route(struct cpu_queue *, struct slots *, const struct mat *, const struct route *, const struct rows *);
+/* Each row's experts into of_row and their weights; then those become slots. */
+void scalar_choose(uint32_t *of_row, float *weight, const struct mat *logits, const struct route *how, const struct rows *r);
+void scalar_sort(struct slots *s, const struct route *how, uint32_t rows);
 void scalar_combine(struct cpu_queue *, struct mat *, const struct mat *, const struct slots *, const struct rows *);
-void scalar_delta(struct cpu_queue *, struct mat *, const struct mat *, const struct delta *, const struct states *, const struct rows *);
+/* In this order: columns [from, to) of the convolution, then heads [from, to) of values, of all sequences. */
+void scalar_delta_begin(const struct states *s, const struct rows *r);
+void scalar_convolve(const struct mat *x, const struct delta *how, const struct states *s, const struct rows *r, uint32_t from, uint32_t to);
+void scalar_delta(struct mat *y, const struct mat *x, const struct delta *how, const struct states *s, const struct rows *r, uint32_t from, uint32_t to);
 void scalar_add(struct cpu_queue *, struct mat *, const struct mat *, const struct mat *, const struct rows *);
 void scalar_columns(struct cpu_queue *, struct mat *, uint32_t, uint32_t, const struct mat *, uint32_t, uint32_t, uint32_t, uint32_t, const struct rows *);
 void scalar_softcap(struct cpu_queue *, struct mat *, float, const struct rows *);

@@ -19,11 +19,11 @@ static void unit(float *to, const float *x, uint32_t n, double scale)
         to[c] = (float)(x[c] * scale);
 }
 
-/* x[c] becomes the convolution's output; past: [kernel-1, n] inputs, moved on by one. */
-static void convolve(float *x, float *past, const struct delta *d, uint32_t n)
+/* Column c of x becomes the convolution's output; past: [kernel-1, n] inputs, moved on by one. */
+static void convolve(float *x, float *past, const struct delta *d, uint32_t n, uint32_t from, uint32_t to)
 {
     uint32_t keep = d->kernel - 1;
-    for (uint32_t c = 0; c < n; c++) {
+    for (uint32_t c = from; c < to; c++) {
         const float *w = d->conv + (size_t)c * d->kernel;
         double sum = (double)w[keep] * x[c];
         for (uint32_t j = 0; j < keep; j++)
@@ -74,23 +74,12 @@ static double softplus(double x)
     return x > 20 ? x : log1p(exp(x));
 }
 
-static void one_row(float *y, float *x, float *state, const struct delta *d)
+static uint32_t convolved(const struct delta *d)
 {
-    uint32_t keys = d->k_heads * d->k_dim, values = d->v_heads * d->v_dim, n = 2 * keys + values, share = d->v_heads / d->k_heads;
-    const float *gate = x + n, *beta = gate + values, *a = beta + d->v_heads;
-    float *S = state + (size_t)(d->kernel - 1) * n;
-    convolve(x, state, d, n);
-    for (uint32_t h = 0; h < d->v_heads; h++) {
-        const float *query = x + (size_t)(h / share) * d->k_dim, *v = x + 2 * (size_t)keys + (size_t)h * d->v_dim;
-        float *to = y + (size_t)h * d->v_dim;
-        double decay = exp(d->decay[h] * softplus((double)a[h] + d->dt_bias[h]));
-        head(to, S + (size_t)h * d->k_dim * d->v_dim, query, query + keys, v, 1 / (1 + expf(-beta[h])), (float)decay, d);
-        finish(to, gate + (size_t)h * d->v_dim, d);
-    }
+    return 2 * d->k_heads * d->k_dim + d->v_heads * d->v_dim;
 }
 
-void scalar_delta(struct cpu_queue *q, struct mat *y, const struct mat *x, const struct delta *how, const struct states *s,
-                  const struct rows *r)
+void scalar_delta_begin(const struct states *s, const struct rows *r)
 {
     for (uint32_t i = 0; i < r->used[1]; i++) {
         float *state = s->base + s->to[i] * s->size;
@@ -98,7 +87,35 @@ void scalar_delta(struct cpu_queue *q, struct mat *y, const struct mat *x, const
             memset(state, 0, s->size * sizeof *state);
         else if (s->from[i] != s->to[i])
             memcpy(state, s->base + s->from[i] * s->size, s->size * sizeof *state);
-        for (uint32_t row = r->offset[i]; row < r->offset[i + 1]; row++)
-            one_row(mat_row(y, row), mat_row(x, row), state, how);
     }
+}
+
+void scalar_convolve(const struct mat *x, const struct delta *d, const struct states *s, const struct rows *r, uint32_t from,
+                     uint32_t to)
+{
+    for (uint32_t i = 0; i < r->used[1]; i++)
+        for (uint32_t row = r->offset[i]; row < r->offset[i + 1]; row++)
+            convolve(mat_row(x, row), s->base + s->to[i] * s->size, d, convolved(d), from, to);
+}
+
+static void one_row(float *y, const float *x, float *S, const struct delta *d, uint32_t h)
+{
+    uint32_t keys = d->k_heads * d->k_dim, values = d->v_heads * d->v_dim, share = d->v_heads / d->k_heads;
+    const float *gate = x + convolved(d), *beta = gate + values, *a = beta + d->v_heads;
+    const float *query = x + (size_t)(h / share) * d->k_dim, *v = x + 2 * (size_t)keys + (size_t)h * d->v_dim;
+    double decay = exp(d->decay[h] * softplus((double)a[h] + d->dt_bias[h]));
+    y += (size_t)h * d->v_dim;
+    head(y, S, query, query + keys, v, 1 / (1 + expf(-beta[h])), (float)decay, d);
+    finish(y, gate + (size_t)h * d->v_dim, d);
+}
+
+void scalar_delta(struct mat *y, const struct mat *x, const struct delta *d, const struct states *s, const struct rows *r,
+                  uint32_t from, uint32_t to)
+{
+    for (uint32_t i = 0; i < r->used[1]; i++)
+        for (uint32_t h = from; h < to; h++) {
+            float *S = s->base + s->to[i] * s->size + (size_t)(d->kernel - 1) * convolved(d) + (size_t)h * d->k_dim * d->v_dim;
+            for (uint32_t row = r->offset[i]; row < r->offset[i + 1]; row++)
+                one_row(mat_row(y, row), mat_row(x, row), S, d, h);
+        }
 }

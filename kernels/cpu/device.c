@@ -3,6 +3,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/decode.h"
 #include "kernels/cpu/held.h"
+#include "kernels/cpu/share.h"
 #include "kernels/cpu/weight.h"
 
 #include <stdio.h>
@@ -58,11 +59,17 @@ static void cpu_release(void *dev, void *p)
     free(p);
 }
 
+size_t queue_scratch(const struct cpu_device *d, const struct bounds *b)
+{
+    size_t bytes = attention_scratch(b) + d->isa->sums;
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 static int cpu_plan(void *dev, const struct bounds *b, size_t *scratch, struct err *e)
 {
     if (b->heads == 0 || b->hidden % b->heads != 0 || b->longest > 1u << 20 || b->hidden > 1u << 20)
         return err_set(e, ERR_UNSUPPORTED, "%u heads over a width of %u, sequences of %u", b->heads, b->hidden, b->longest);
-    *scratch = attention_scratch(b) + ((const struct cpu_device *)dev)->isa->sums;
+    *scratch = queue_scratch(dev, b) * share_wanted(b);
     return 0;
 }
 
@@ -83,6 +90,12 @@ static int cpu_queue(void *dev, const struct bounds *b, void **out, struct err *
     q->bounds = *b;
     q->sums = p; /* a multiple of ALIGN */
     q->scratch = (float *)p + q->dev->isa->sums / sizeof(float);
+    rc = share_open(q, e);
+    if (rc) {
+        free(p);
+        free(q);
+        return rc;
+    }
     *out = q;
     return 0;
 }
@@ -92,6 +105,7 @@ static void cpu_queue_close(void *queue)
     struct cpu_queue *q = queue;
     if (q == NULL)
         return;
+    share_close(q);
     free(q->sums);
     free(q);
 }
@@ -129,11 +143,25 @@ static void cpu_embed(void *queue, struct mat *y, struct mat *yq, const struct r
         q->dev->isa->embed(q, y, yq, r, t, n);
 }
 
+/* About what a column takes in one row, ns: of plain passes over it, and of table rows that are spread over panels. */
+#define COLUMN_NS .15
+#define SPREAD_NS 2
+
+static void embed_some(struct cpu_queue *q, struct call *c)
+{
+    scalar_embed_rows(q, &c->mat[0], c->beside[0], *(const float *)c->how, &c->rows);
+}
+
 static void cpu_embed_rows(void *queue, struct mat *y, const struct weight *w, float scale, const struct rows *r)
 {
     struct cpu_queue *q = queue;
     if (!refused(q))
-        scalar_embed_rows(q, y, w, scale, r);
+        share_rows(q, embed_some, &(struct call){.mat = {*y}, .how = &scale, .beside = {w}}, r, SPREAD_NS * w->k);
+}
+
+static void gather_some(struct cpu_queue *q, struct call *c)
+{
+    scalar_gather(q, &c->mat[0], c->beside[0], (const uint32_t *)c->beside[1] + c->from, c->used);
 }
 
 static void cpu_gather(void *queue, struct mat *y, const struct mat *x, const uint32_t *from, const uint32_t *used)
@@ -144,14 +172,20 @@ static void cpu_gather(void *queue, struct mat *y, const struct mat *x, const ui
     if (y->type != x->type || y->stride != x->stride)
         err_set(&q->first, ERR_INTERNAL, "gather of rows of type %d to rows of type %d", (int)x->type, (int)y->type);
     else
-        scalar_gather(q, y, x, from, used);
+        share_rows(q, gather_some, &(struct call){.mat = {*y}, .beside = {x, from}}, &(struct rows){.used = used},
+                   COLUMN_NS * x->stride);
+}
+
+static void quantize_some(struct cpu_queue *q, struct call *c)
+{
+    q->dev->isa->quantize(q, &c->mat[0], &c->mat[1], &c->rows);
 }
 
 static void cpu_quantize(void *queue, struct mat *xq, const struct mat *x, const struct rows *r)
 {
     struct cpu_queue *q = queue;
     if (!refused(q))
-        q->dev->isa->quantize(q, xq, x, r);
+        share_rows(q, quantize_some, &(struct call){.mat = {*xq, *x}}, r, COLUMN_NS * 2 * x->cols);
 }
 
 static void cpu_attention(void *queue, struct mat *y, const struct mat *qkv, const struct attention *how,
@@ -173,12 +207,17 @@ static void cpu_attention(void *queue, struct mat *y, const struct mat *qkv, con
     (qkv->type == TYPE_BF16 ? isa->attention_bf16 : isa->attention_f32)(q, y, qkv, how, r);
 }
 
+static void norm_some(struct cpu_queue *q, struct call *c)
+{
+    q->dev->isa->norm(q, &c->mat[0], mat_of(c, 1), &c->mat[2], c->how, &c->rows);
+}
+
 static void cpu_norm(void *queue, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n,
                      const struct rows *r)
 {
     struct cpu_queue *q = queue;
     if (!refused(q))
-        q->dev->isa->norm(q, y, yq, x, n, r);
+        share_rows(q, norm_some, &(struct call){.mat = {*y, mat_or_none(yq), *x}, .how = n}, r, COLUMN_NS * 2 * x->cols);
 }
 
 static void cpu_pool(void *queue, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r)

@@ -1,6 +1,7 @@
 /* A product as callers state it (columns, experts) cut into plain ones: views of y, x, bias, residual and weight, so that no
- * kernel knows of either. */
+ * kernel knows of either. The queue's team shares it by columns. */
 #include "kernels/cpu/held.h"
+#include "kernels/cpu/share.h"
 #include "kernels/cpu/weight.h"
 
 typedef void (*matmul_op)(struct cpu_queue *, struct mat *, const struct mat *, const struct weight *,
@@ -22,24 +23,65 @@ static struct mat view(const struct mat *m, uint32_t row, uint32_t col, uint32_t
     return v;
 }
 
-static void one_expert(struct cpu_queue *q, matmul_op op, struct mat *y, const struct mat *x, const struct weight *w,
-                       const struct matmul *how, uint32_t expert, uint32_t from, uint32_t to)
+struct product {
+    matmul_op op;
+    struct mat *y;
+    const struct mat *x;
+    const struct weight *w;
+    const struct matmul *how;
+    uint32_t rows; /* where there are no groups */
+};
+
+/* Rows [from, to) by `count` columns from `first` on. */
+static void one_expert(struct cpu_queue *q, const struct product *p, uint32_t expert, uint32_t from, uint32_t to, uint32_t first,
+                       uint32_t count)
 {
-    uint32_t count = how->count ? how->count : w->n - how->first, used[2] = {to - from, 1};
+    uint32_t used[2] = {to - from, 1};
     struct rows rows = {.used = used, .max_rows = to - from};
-    struct mat yv = view(y, from, how->first, count), xv = view(x, from, 0, x->cols), add;
-    struct weight part = *w;
-    struct matmul plain = {.activation = how->activation};
-    part.data = weight_panels(w, expert, how->first);
+    struct mat yv = view(p->y, from, first, count), xv = view(p->x, from, 0, p->x->cols), add;
+    struct weight part = *p->w;
+    struct matmul plain = {.activation = p->how->activation};
+    part.data = weight_panels(p->w, expert, first);
     part.n = count;
-    part.scale = w->expert_scale[expert];
-    if (how->bias)
-        plain.bias = how->bias + (size_t)expert * w->n + how->first;
-    if (how->residual) {
-        add = view(how->residual, from, how->first, count);
+    part.scale = p->w->expert_scale[expert];
+    if (p->how->bias)
+        plain.bias = p->how->bias + (size_t)expert * p->w->n + first;
+    if (p->how->residual) {
+        add = view(p->how->residual, from, first, count);
         plain.residual = &add;
     }
-    op(q, &yv, &xv, &part, &plain, &rows);
+    p->op(q, &yv, &xv, &part, &plain, &rows);
+}
+
+/* Columns [from, to) after how->first, of all experts. */
+static void some_columns(struct cpu_queue *q, void *arg, uint32_t from, uint32_t to)
+{
+    const struct product *p = arg;
+    const uint32_t *groups = p->how->groups;
+    uint32_t first = p->how->first + from;
+    if (groups == NULL)
+        one_expert(q, p, 0, 0, p->rows, first, to - from);
+    for (uint32_t e = 0; groups && e < p->w->experts; e++)
+        if (groups[e + 1] > groups[e])
+            one_expert(q, p, e, groups[e], groups[e + 1], first, to - from);
+}
+
+#define BYTE_NS .06  /* of weights, from memory by one core */
+#define TERM_NS .001 /* of a row's product with one weight, by one core */
+
+static void share_columns(struct cpu_queue *q, struct product *p, uint32_t columns)
+{
+    const struct weight *w = p->w;
+    double all = (double)columns / w->n, experts = p->how->groups ? 0 : 1, rows = p->how->groups ? p->how->groups[w->experts] : p->rows;
+    for (uint32_t e = 0; p->how->groups && e < w->experts; e++)
+        experts += p->how->groups[e + 1] > p->how->groups[e];
+    double ns = all * (experts * (double)w->bytes / w->experts * BYTE_NS + rows * w->n * w->k * TERM_NS);
+    uint32_t threads = share_threads(q), step = MATMUL_COLUMNS;
+    if (p->x->type == TYPE_BF16) { /* every part packs x anew: as wide as the kernel's blocks are, and as many as there are threads */
+        uint32_t parts = threads * ((columns + threads * AMX_PASS_WIDTH - 1) / (threads * AMX_PASS_WIDTH));
+        step = round_up((columns + parts - 1) / parts, MATMUL_COLUMNS);
+    }
+    share_spans(q, some_columns, p, columns, step, ns);
 }
 
 /* What multiplies that pair of types; NULL: nothing does. */
@@ -66,11 +108,7 @@ void cpu_matmul(void *queue, struct mat *y, const struct mat *x, const struct we
                 y->cols, (int)y->type, x->cols, (int)x->type, w->n, w->k, (int)w->type, how->first, how->count);
         return;
     }
-    if (how->first == w->n)
-        return;
-    if (how->groups == NULL)
-        one_expert(q, op, y, x, w, how, 0, 0, r->used[0]);
-    for (uint32_t e = 0; how->groups && e < w->experts; e++)
-        if (how->groups[e + 1] > how->groups[e])
-            one_expert(q, op, y, x, w, how, e, how->groups[e], how->groups[e + 1]);
+    uint32_t columns = how->count ? how->count : w->n - how->first;
+    if (columns && (how->groups || r->used[0]))
+        share_columns(q, &(struct product){op, y, x, w, how, how->groups ? 0 : r->used[0]}, columns);
 }

@@ -77,22 +77,23 @@ static void choose(uint32_t *expert, float *weight, const float *logits, const s
         weight[j] = (float)(chosen[j] / (how->normalise ? sum + 1e-20 : 1) * how->scale);
 }
 
-void scalar_route(struct cpu_queue *q, struct slots *s, const struct mat *logits, const struct route *how,
-                  const struct rows *r)
+void scalar_choose(uint32_t *of_row, float *weight, const struct mat *logits, const struct route *how, const struct rows *r)
 {
-    uint32_t n = r->used[0], next[EXPERTS_MAX];
+    for (uint32_t i = 0; i < r->used[0]; i++)
+        choose(of_row + (size_t)i * how->used, weight + (size_t)i * how->used, mat_row(logits, i), how);
+}
+
+void scalar_sort(struct slots *s, const struct route *how, uint32_t rows)
+{
+    uint32_t n = rows * how->used, next[EXPERTS_MAX];
     memset(s->group, 0, (how->experts + 1) * sizeof *s->group);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t *expert = s->of_row + (size_t)i * how->used; /* for now the experts themselves */
-        choose(expert, s->weight + (size_t)i * how->used, mat_row(logits, i), how);
-        for (uint32_t j = 0; j < how->used; j++)
-            s->group[expert[j] + 1]++;
-    }
+    for (uint32_t i = 0; i < n; i++)
+        s->group[s->of_row[i] + 1]++;
     for (uint32_t e = 0; e < how->experts; e++) {
         next[e] = s->group[e];
         s->group[e + 1] += s->group[e];
     }
-    for (uint32_t i = 0; i < n * how->used; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         uint32_t slot = next[s->of_row[i]]++;
         s->from[slot] = i / how->used;
         s->of_row[i] = slot;
