@@ -136,6 +136,12 @@ static int read_knobs(struct decoder *d, const struct model_file *file, uint32_t
     return rc;
 }
 
+static uint32_t widest_head(const struct knobs *k)
+{
+    uint32_t latent = k->kv_rank + k->turned, own = k->head_dim > k->v_dim ? k->head_dim : k->v_dim;
+    return latent > own ? latent : own;
+}
+
 int decoder_new_tweaked(struct decoder **out, const struct model_file *file, const struct backend *b, void *device,
                         const struct decoder_options *o, void (*tweak)(struct knobs *k, void *arg), void *arg, struct err *e)
 {
@@ -159,7 +165,7 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
         goto out;
     }
     k->context = d->o.context; /* tables of pages are as long */
-    struct bounds bounds = {.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = 1, .intermediate = 1, .heads = 1,
+    struct bounds bounds = {.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = widest_head(k), .intermediate = 1, .heads = 1,
                             .threads = (uint32_t)d->o.threads};
     rc = b->queue(device, &bounds, &d->queue, e);
     if (!rc)

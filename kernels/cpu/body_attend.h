@@ -7,8 +7,6 @@
 #define ATTEND_HEADS 4 /* 4 heads × 2 vectors of values accumulate in registers */
 #define LOG2E 1.4426950408889634f
 
-typedef uint16_t v_half __attribute__((vector_size(2 * VL)));
-typedef uint32_t v_word __attribute__((vector_size(4 * VL)));
 typedef int8_t v_byte __attribute__((vector_size(VL)));
 
 /* VL columns of a cached row from column c on (a multiple of VL; blocks of scales are longer than vectors). */
@@ -16,18 +14,8 @@ static inline __attribute__((always_inline)) vf cached(const char *row, const fl
 {
     if (type == CACHE_F32)
         return v_load((const float *)(const void *)row + c);
-    if (type == CACHE_F16) { /* the exponent is moved by a product, so that subnormals are right too */
-        v_half h;
-        memcpy(&h, row + 2 * (size_t)c, sizeof h);
-        v_word w = __builtin_convertvector(h, v_word), sign = (w & 0x8000) << 16, rest = (w & 0x7fff) << 13;
-        vf x;
-        memcpy(&x, &rest, sizeof x);
-        x = x * v_set(0x1p112f);
-        memcpy(&rest, &x, sizeof x);
-        rest |= sign;
-        memcpy(&x, &rest, sizeof x);
-        return x;
-    }
+    if (type == CACHE_F16)
+        return v_load_f16(row + 2 * (size_t)c);
     v_byte b;
     memcpy(&b, row + c, sizeof b);
     return (vf)__builtin_convertvector(b, vf) * v_set(scale[c / QUANT_BLOCK]);

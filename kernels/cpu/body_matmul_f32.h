@@ -5,8 +5,9 @@
 #define CHUNK 128     /* inputs: 16 KB */
 #define ROWS_PASS 128 /* rows whose sums wait between chunks: 16 KB */
 
-INLINE void f32_tile(const int rows, float *tile, const size_t tile_stride, const float *x, size_t stride, const float *w,
-                     const size_t w_stride, uint32_t k)
+/* tile[i][j] += Σ_c x[i·stride + c·step]·w[c·w_stride + j], j < 2·VL. */
+INLINE void f32_tile(const int rows, float *tile, const size_t tile_stride, const float *x, size_t stride, const size_t step,
+                     const float *w, const size_t w_stride, uint32_t k)
 {
     vf sum[F32_ROWS][2];
     for (int i = 0; i < rows; i++) {
@@ -16,7 +17,7 @@ INLINE void f32_tile(const int rows, float *tile, const size_t tile_stride, cons
     for (uint32_t c = 0; c < k; c++, w += w_stride) {
         vf w0 = v_load(w), w1 = v_load(w + VL);
         for (int i = 0; i < rows; i++) {
-            vf a = v_set(x[(size_t)i * stride + c]);
+            vf a = v_set(x[(size_t)i * stride + c * step]);
             sum[i][0] = v_fma(a, w0, sum[i][0]);
             sum[i][1] = v_fma(a, w1, sum[i][1]);
         }
@@ -34,7 +35,7 @@ INLINE void f32_rows(uint32_t rows, const bool wide, float *tile, const float *x
     switch (rows) {
 #define ROWS(n)                                                                                                        \
     case n:                                                                                                            \
-        f32_tile(n, tile, width, x, stride, w, width, k);                                                              \
+        f32_tile(n, tile, width, x, stride, 1, w, width, k);                                                              \
         break;
         ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
 #if F32_ROWS > 6

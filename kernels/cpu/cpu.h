@@ -58,6 +58,10 @@ struct cpu_isa {
     /* of the heads [from, to) of queries, which share whole heads of keys or are within one */
     void (*attend)(struct cpu_queue *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
                    const struct pages *p, const struct rows *r, uint32_t from, uint32_t to);
+    /* of `rows` rows from `row` on, of one sequence, and all heads of queries that share a head of keys (attend_tile.h); NULL: none */
+    void (*attend_tile)(struct cpu_queue *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
+                        const struct pages *p, const struct rows *r, uint32_t row, uint32_t rows, uint32_t head);
+    uint32_t panel_queries; /* of attend_tile */
     void (*glu)(struct cpu_queue *q, struct mat *y, const struct mat *gate, const struct mat *up, const struct glu *how,
                 const struct rows *r);
 };
@@ -73,6 +77,7 @@ struct cpu_queue {
     struct err first; /* code 0: none */
     float *scratch;   /* attention: see attention_scratch() */
     float *sums;      /* products on AMX: [AMX_PASS_WIDTH / PANEL][AMX_PASS_ROWS][PANEL], and a chunk of x; else nothing */
+    float *tile;      /* attend_tile() */
     struct team *team;        /* NULL: the caller alone */
     double part_ns;           /* what a part of an op must take at least; tests share smaller ones */
     struct cpu_queue *member; /* [threads], share.h: member 0 has the scratch above */

@@ -1,5 +1,6 @@
 /* The CPU's row of the backend table: memory is the host's, ops run at once in the calling thread. */
 #include "base/mem.h"
+#include "kernels/cpu/attend_tile.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/decode.h"
 #include "kernels/cpu/held.h"
@@ -59,10 +60,16 @@ static void cpu_release(void *dev, void *p)
     free(p);
 }
 
+static size_t round_up_bytes(size_t n)
+{
+    return (n + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 size_t queue_scratch(const struct cpu_device *d, const struct bounds *b)
 {
-    size_t bytes = attention_scratch(b) + d->isa->sums;
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    uint32_t wide = b->heads ? round_up(b->hidden / b->heads, ATTEND_QUERIES_MAX) : 0;
+    size_t bytes = round_up_bytes(attention_scratch(b)) + d->isa->sums + (d->isa->attend_tile ? attend_tile_floats(wide) * sizeof(float) : 0);
+    return round_up_bytes(bytes);
 }
 
 static int cpu_plan(void *dev, const struct bounds *b, size_t *scratch, struct err *e)
@@ -90,6 +97,7 @@ static int cpu_queue(void *dev, const struct bounds *b, void **out, struct err *
     q->bounds = *b;
     q->sums = p; /* a multiple of ALIGN */
     q->scratch = (float *)p + q->dev->isa->sums / sizeof(float);
+    q->tile = q->scratch + round_up_bytes(attention_scratch(b)) / sizeof(float);
     rc = share_open(q, e);
     if (rc) {
         free(p);

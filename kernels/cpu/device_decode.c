@@ -1,5 +1,5 @@
 /* The CPU's rows of DECODE_OPS: what an op of decoders is asked is checked once here, and shared by the queue's team. */
-#include "kernels/cpu/decode.h"
+#include "kernels/cpu/attend_tile.h"
 #include "kernels/cpu/share.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@
 #define TURN_NS 3      /* of a row of queries, keys and values, with what is stored */
 #define CHOICE_NS 10   /* of an expert, for a row */
 #define KEY_NS .08     /* of a column of a key and its value, for a head of queries */
+#define TILE_GAIN 5    /* of many rows at once */
 #define CONVOLVE_NS 10 /* of a row's column */
 #define STATE_NS 3     /* of an element of a state */
 
@@ -67,6 +68,28 @@ static void attend_some(struct cpu_queue *q, void *arg, uint32_t from, uint32_t 
     }
 }
 
+/* Rows of a tile at most. */
+static uint32_t tile_rows(const struct cpu_queue *q, const struct attention_call *a)
+{
+    return ATTEND_PANELS * q->dev->isa->panel_queries / (a->how->heads / a->c->heads);
+}
+
+/* Blocks of rows for each head of keys, cut where a sequence ends: block i / heads from the end, whose rows see most keys. */
+static void attend_blocks(struct cpu_queue *q, void *arg, uint32_t from, uint32_t to)
+{
+    const struct attention_call *a = arg;
+    const struct rows *r = a->r;
+    uint32_t heads = a->c->heads, most = tile_rows(q, a), blocks = (r->used[0] + most - 1) / most;
+    for (uint32_t u = from; u < to; u++) {
+        uint32_t row = (blocks - 1 - u / heads) * most, end = row + most < r->used[0] ? row + most : r->used[0];
+        for (uint32_t n; row < end; row += n) {
+            for (n = 1; row + n < end && r->sequence[row + n] == r->sequence[row] && r->position[row + n] == r->position[row] + n;)
+                n++;
+            q->dev->isa->attend_tile(q, a->y, a->query, a->how, a->c, a->p, r, row, n, u % heads);
+        }
+    }
+}
+
 static double attend_ns(const struct attend *how, const struct cache *c, const struct rows *r)
 {
     double keys = 0;
@@ -81,10 +104,19 @@ void cpu_attend(void *queue, struct mat *y, const struct mat *query, const struc
     struct cpu_queue *q = ready(queue, y, query, NULL);
     if (q && (c->k_dim > HEAD_MAX || c->v_dim > HEAD_MAX || how->heads % c->heads)) {
         err_set(&q->first, ERR_INTERNAL, "%u heads of %u columns over %u of keys", how->heads, c->k_dim, c->heads);
-    } else if (q) { /* whole heads of keys, whose rows are read once for all their queries, unless threads are more */
-        struct attention_call call = {y, query, how, c, p, r};
-        uint32_t n = r->used[0] * how->heads, share = how->heads / c->heads, threads = share_threads(q);
-        share_spans(q, attend_some, &call, n, n / share >= threads ? share : (n + threads - 1) / threads, attend_ns(how, c, r));
+        return;
+    }
+    if (!q)
+        return;
+    struct attention_call call = {y, query, how, c, p, r};
+    uint32_t n = r->used[0] * how->heads, share = how->heads / c->heads, threads = share_threads(q), wide = attend_wide(q);
+    double ns = attend_ns(how, c, r);
+    bool tiles = q->dev->isa->attend_tile && r->used[0] > ATTEND_EXACT_ROWS && c->k_dim <= wide && c->v_dim <= wide;
+    if (tiles && tile_rows(q, &call)) {
+        uint32_t most = tile_rows(q, &call), blocks = (r->used[0] + most - 1) / most;
+        share_spans(q, attend_blocks, &call, blocks * c->heads, 1, ns / TILE_GAIN);
+    } else { /* whole heads of keys, whose rows are read once for all their queries, unless threads are more */
+        share_spans(q, attend_some, &call, n, n / share >= threads ? share : (n + threads - 1) / threads, ns);
     }
 }
 

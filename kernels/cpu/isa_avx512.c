@@ -7,6 +7,7 @@
 #include "kernels/cpu/body_matmul_f32.h"
 #include "kernels/cpu/body_attention_f32.h"
 #include "kernels/cpu/body_attend.h"
+#include "kernels/cpu/body_attend_tile.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/ops_x86.h"
 
@@ -21,7 +22,8 @@ static bool amd_bf16(void)
 #define SHARED(isa_name, type)                                                                                         \
     .name = isa_name, .fast = type, .panel_f32 = 2 * VL, .embed = simd_embed, .quantize = simd_quantize,            \
     .matmul_f32 = simd_matmul_f32, .matmul_q8 = avx512_matmul_q8, .attention_f32 = simd_attention_f32,                 \
-    .norm = simd_norm, .pool = simd_pool, .attend = simd_attend, .glu = simd_glu
+    .norm = simd_norm, .pool = simd_pool, .attend = simd_attend, .glu = simd_glu,       \
+    .attend_tile = simd_attend_tile, .panel_queries = QUERIES
 
 const struct cpu_isa isa_avx512_bf16 = {
     SHARED("avx512", TYPE_Q8),

@@ -83,7 +83,7 @@ uint32_t share_wanted(const struct bounds *b)
 int share_open(struct cpu_queue *q, struct err *e)
 {
     uint32_t threads = share_wanted(&q->bounds);
-    size_t scratch = queue_scratch(q->dev, &q->bounds) / sizeof *q->scratch, sums = q->dev->isa->sums / sizeof *q->sums;
+    size_t scratch = queue_scratch(q->dev, &q->bounds) / sizeof *q->scratch;
     int rc = threads > 1 ? team_open(&q->team, threads, e) : 0;
     if (rc)
         return rc;
@@ -94,7 +94,8 @@ int share_open(struct cpu_queue *q, struct err *e)
         struct cpu_queue *m = &q->member[i];
         *m = *q;
         m->sums += i * scratch;
-        m->scratch = m->sums + sums;
+        m->scratch += i * scratch;
+        m->tile += i * scratch;
         m->team = NULL;
     }
     return 0;

@@ -17,6 +17,7 @@
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define KEYS 600 /* three groups of ATTENTION_KEYS */
 #define PAGES 40
+#define PROMPT 60 /* rows of a step that reads */
 
 static const char *const isas[] = {"avx2", "avxvnni", "avx512", "amx", "neon", "neon-f32"};
 
@@ -27,7 +28,7 @@ struct side {
 static bool side_open(struct side *s, const char *isa)
 {
     struct err e;
-    struct bounds b = {.rows = 8, .sequences = 8, .longest = 1, .hidden = 1, .intermediate = 1, .heads = 1};
+    struct bounds b = {.rows = PROMPT, .sequences = 8, .longest = 1, .hidden = 128, .intermediate = 1, .heads = 1}; /* heads of 128 */
     if (backend_cpu.open(&s->dev, &(struct device_options){.isa = isa}, &e))
         return false;
     assert_int_equal(backend_cpu.queue(s->dev, &b, &s->q, &e), 0);
@@ -154,6 +155,56 @@ static void attend_like_reference(void **state)
     side_close(&ref);
 }
 
+/* Two prompts in one step, which are read in tiles: one from the beginning, one after 250 keys, across a border of groups. */
+static void prompts_like_reference(void **state)
+{
+    uint32_t used[2] = {PROMPT, 2}, sequence[PROMPT], position[PROMPT];
+    struct rows r = {.used = used, .position = position, .sequence = sequence};
+    struct side ref, fast;
+    assert_true(side_open(&ref, "scalar"));
+    for (uint32_t i = 0; i < PROMPT; i++) {
+        sequence[i] = i >= 23;
+        position[i] = i < 23 ? i : 250 + i - 23;
+    }
+    for (size_t i = 0; i < COUNT(isas); i++) {
+        if (!side_open(&fast, isas[i]))
+            continue;
+        for (size_t k = 0; k < COUNT(shapes); k++)
+            for (int type = CACHE_F32; type <= CACHE_Q8; type++)
+                for (int kind = 0; kind < 5; kind++) {
+                    const struct shape *s = &shapes[k];
+                    struct cached x;
+                    float sinks[8] = {.5f, -1, 2, 0, 1, -.5f, 3, 0};
+                    struct mat q = mat_new(PROMPT, s->heads * s->k_dim), want = mat_new(PROMPT, s->heads * s->v_dim);
+                    struct mat got = mat_new(PROMPT, s->heads * s->v_dim), one = mat_new(PROMPT, s->heads * s->v_dim);
+                    struct attend how = {.heads = s->heads, .scale = 1 / sqrtf((float)s->k_dim), .window = kind == 1 ? 45 : kind == 4 ? 7 : 0,
+                                         .sinks = kind == 2 ? sinks : NULL, .softcap = kind == 3 ? 2 : 0};
+                    char what[100];
+                    cached_new(&x, &ref, (enum cache_type)type, s->kv, s->k_dim, s->v_dim, s->latent, 3);
+                    fill(&q, 9, 3);
+                    backend_cpu.attend(ref.q, &want, &q, &how, &x.c, &x.p, &r);
+                    backend_cpu.attend(fast.q, &got, &q, &how, &x.c, &x.p, &r);
+                    snprintf(what, sizeof what, "%s prompts, shape %zu cache %d kind %d", isas[i], k, type, kind);
+                    close_to(&got, &want, 1e-5, what);
+                    /* the second prompt alone: the same bytes from other tiles */
+                    struct rows second = {.used = (uint32_t[]){PROMPT - 23, 1}, .position = position + 23, .sequence = sequence + 23};
+                    struct mat from = q, to = one;
+                    from.data = mat_row(&q, 23);
+                    to.data = mat_row(&one, 23);
+                    backend_cpu.attend(fast.q, &to, &from, &how, &x.c, &x.p, &second);
+                    for (uint32_t row = 23; row < PROMPT; row++)
+                        if (memcmp(mat_row(&one, row), mat_row(&got, row), one.cols * sizeof(float)))
+                            fail_msg("%s: row %u depends on who is beside it", what, row);
+                    cached_free(&x);
+                    struct mat *all[] = {&q, &want, &got, &one};
+                    for (size_t j = 0; j < COUNT(all); j++)
+                        free(all[j]->data);
+                }
+        side_close(&fast);
+    }
+    side_close(&ref);
+}
+
 static void attend_is_invariant(void **state)
 {
     struct side fast;
@@ -243,7 +294,7 @@ static void half_precision(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attend_like_reference), cmocka_unit_test(attend_is_invariant), cmocka_unit_test(glu_like_reference),
+        cmocka_unit_test(attend_like_reference), cmocka_unit_test(prompts_like_reference), cmocka_unit_test(attend_is_invariant), cmocka_unit_test(glu_like_reference),
         cmocka_unit_test(half_precision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
