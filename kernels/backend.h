@@ -77,6 +77,7 @@ struct rows {
 /* Weights of one linear map y = x·wᵀ + bias, or of one map for each of several experts, repacked once by weight(); opaque,
  * owned by the device. */
 struct weight;
+struct team;
 
 /* Where weight() reads from. */
 struct weight_source {
@@ -85,6 +86,8 @@ struct weight_source {
                                                     valid until the next call. Called from one thread, in order. */
     void *arg;
     const float *scale; /* [experts]: of the whole matrix; NULL: 1 */
+    bool stays;         /* rows stay valid until weight() returns, and any thread may ask for any of them */
+    struct team *team;  /* that repacks, of the CPU; NULL: the calling thread alone */
 };
 
 struct weight_shape {

@@ -1,6 +1,7 @@
 /* A decoder is opened: knobs from the file, weights on the device, memory for what sequences remember, buffers of a step. */
 #include "engine/run/decoder_inside.h"
 #include "base/mem.h"
+#include "kernels/team.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -136,6 +137,17 @@ static int read_knobs(struct decoder *d, const struct model_file *file, uint32_t
     return rc;
 }
 
+/* By a team of its own: the queue's belongs to ops. */
+static int load(struct decoder *d, const struct model_file *file, struct err *e)
+{
+    int rc = team_open(&d->w.team, (uint32_t)d->o.threads, e);
+    if (!rc)
+        rc = decoder_weights_load(&d->w, file, e);
+    team_close(d->w.team);
+    d->w.team = NULL;
+    return rc;
+}
+
 static uint32_t widest_head(const struct knobs *k)
 {
     uint32_t latent = k->kv_rank + k->turned, own = k->head_dim > k->v_dim ? k->head_dim : k->v_dim;
@@ -169,7 +181,7 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
                             .threads = (uint32_t)d->o.threads};
     rc = b->queue(device, &bounds, &d->queue, e);
     if (!rc)
-        rc = decoder_weights_load(&d->w, file, e);
+        rc = load(d, file, e);
     if (!rc)
         rc = place_layers(d, e);
     if (!rc)

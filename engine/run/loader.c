@@ -187,7 +187,7 @@ static void load_part(struct loader *l, struct linear *out, const struct piece *
     part->first = out->n;
     part->n = rows.n;
     part->held = w->backend->held(w->device, piece_type(piece), w->exact);
-    struct weight_source from = {piece_type(piece), rowset_row, &rows, scale};
+    struct weight_source from = {piece_type(piece), rowset_row, &rows, scale, .stays = rowset_stays(&rows, out->experts), .team = w->team};
     struct weight_shape shape = {.n = rows.n, .k = out->k, .experts = out->experts};
     l->rc = w->backend->weight(w->device, &part->w, part->held, &shape, &from, l->e);
     if (l->rc == 0) {

@@ -40,6 +40,7 @@ struct decoder_weights {
     const struct backend *backend; /* borrowed */
     void *device;
     bool exact;
+    struct team *team;             /* that repacks while it is loaded; borrowed */
     struct linear embed, head;
     struct norm last_norm;
     float *frequency[ROPES];
@@ -48,7 +49,7 @@ struct decoder_weights {
     size_t memory_count, memory_cap, bytes;
 };
 
-/* w->k, arch, backend, device, exact are set. On an error what was loaded is still to be released. */
+/* w->k, arch, backend, device, exact, team are set. On an error what was loaded is still to be released. */
 int decoder_weights_load(struct decoder_weights *w, const struct model_file *file, struct err *e);
 void decoder_weights_release(struct decoder_weights *w);
 

@@ -55,6 +55,11 @@ static const void *transposed(struct rowset *s, const struct piece *p, uint32_t 
     return to;
 }
 
+static bool lies_there(const struct piece *p, uint32_t expert)
+{
+    return !p->transposed && piece_tensor(p, expert)->data;
+}
+
 const void *rowset_row(void *rowset, uint32_t row)
 {
     struct rowset *s = rowset;
@@ -62,11 +67,22 @@ const void *rowset_row(void *rowset, uint32_t row)
     const struct piece *p = s->piece;
     for (; i >= p->rows; p++)
         i -= p->rows;
+    if (lies_there(p, expert)) /* nothing of s is written to: rowset_stays() */
+        return tensor_row(piece_tensor(p, expert), piece_row(p, expert, i), NULL);
     if (!s->row)
         s->row = mem_alloc(s->k * sizeof(float) + 256); /* no type has more than 4 bytes a value */
     if (p->transposed)
         return transposed(s, p, expert, i);
     return tensor_row(piece_tensor(p, expert), piece_row(p, expert, i), s->row);
+}
+
+bool rowset_stays(const struct rowset *s, uint32_t experts)
+{
+    for (int i = 0; i < s->pieces; i++)
+        for (uint32_t e = 0; e < experts; e++)
+            if (!lies_there(&s->piece[i], e))
+                return false;
+    return true;
 }
 
 void rowset_release(struct rowset *s)

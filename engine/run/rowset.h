@@ -30,6 +30,8 @@ const struct tensor *piece_tensor(const struct piece *p, uint32_t expert);
 uint64_t piece_row(const struct piece *p, uint32_t expert, uint32_t i);
 
 const void *rowset_row(void *rowset, uint32_t row); /* weight_source.row */
+/* Whether all rows lie in the file as they are (weight_source.stays). */
+bool rowset_stays(const struct rowset *s, uint32_t experts);
 void rowset_release(struct rowset *s);
 /* All values of a tensor as fp32; the caller frees. */
 float *tensor_floats(const struct tensor *t, uint64_t first_row, uint64_t rows);

@@ -1,6 +1,8 @@
 #include "kernels/cpu/held.h"
 #include "kernels/block/numbers.h"
 
+#include <string.h>
+
 #define X(type, bits, scales, blocks, offset, table) [TYPE_##type] = {bits, scales, blocks, offset, table},
 static const struct held rows[TYPE_COUNT] = {HELD_TYPES(X)};
 #undef X
@@ -54,19 +56,25 @@ void held_put(const struct held *h, void *panel, uint32_t block, uint32_t n, con
     struct held_at at = held_block(h, panel, block);
     uint8_t *codes = (uint8_t *)at.codes;
     put_scales(h, (uint8_t *)at.head, (uint8_t *)at.scales, n, s);
-    for (uint32_t k = 0; k < QUANT_BLOCK; k++) {
-        uint32_t g = k / 4, lane = n * 4 + k % 4;
-        if (h->bits == 8) {
-            codes[g * 4 * PANEL + lane] = s->code[k];
-            continue;
-        }
-        codes[g % 4 * 4 * PANEL + lane] |= (uint8_t)((s->code[k] & 15) << (g / 4 * 4)); /* memory was zeroed */
-        uint8_t *high = codes + 16 * PANEL + lane;
-        if (h->bits == 5)
-            *high |= (uint8_t)(s->code[k] >> 4 << g);
-        if (h->bits == 6)
-            high[g / 4 * 4 * PANEL] |= (uint8_t)(s->code[k] >> 4 << g % 4 * 2);
+    uint8_t *at_lane = codes + 4 * n;
+    uint32_t four[8], high[2] = {0}; /* codes of a group, one a byte; what does not fit into nibbles */
+    memcpy(four, s->code, sizeof four);
+    for (uint32_t g = 0; g < 8; g++) {
+        if (h->bits == 8)
+            memcpy(at_lane + g * 4 * PANEL, &four[g], 4);
+        else if (h->bits == 5)
+            high[0] |= (four[g] >> 4 & 0x01010101) << g;
+        else if (h->bits == 6)
+            high[g / 4] |= (four[g] >> 4 & 0x03030303) << g % 4 * 2;
     }
+    for (uint32_t g = 0; g < 4 && h->bits < 8; g++) {
+        uint32_t both = (four[g] & 0x0F0F0F0F) | (four[g + 4] & 0x0F0F0F0F) << 4;
+        memcpy(at_lane + g * 4 * PANEL, &both, 4);
+    }
+    if (h->bits == 5 || h->bits == 6)
+        memcpy(at_lane + 16 * PANEL, &high[0], 4);
+    if (h->bits == 6)
+        memcpy(at_lane + 20 * PANEL, &high[1], 4);
 }
 
 static uint8_t code_at(const struct held *h, const uint8_t *codes, uint32_t n, uint32_t k)

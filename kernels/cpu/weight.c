@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* How a file's blocks are held. To add a format: its row. */
 static const enum type held_as[BLOCK_COUNT] = {
@@ -40,22 +41,91 @@ static void pack_values(struct weight *w, uint8_t *panel, uint32_t in, const flo
     }
 }
 
-static void pack_row(struct weight *w, const struct weight_source *from, uint8_t *panel, uint32_t in, const void *row,
-                     float *values)
+static void pack_row(struct weight *w, enum block_type file, uint8_t *panel, uint32_t in, const void *row, float *values)
 {
-    struct held_split s = {0};
-    if (w->type == held_as[from->type] && w->type == TYPE_F16) {
+    if (w->type == held_as[file] && w->type == TYPE_F16) {
         for (uint32_t k = 0; k < w->k; k++)
             ((uint16_t *)panel)[(size_t)k * PANEL + in] = load_u16((const uint8_t *)row + 2 * k);
-    } else if (w->type == held_as[from->type] && held_of(w->type)) {
-        for (uint32_t b = 0; b < w->k / QUANT_BLOCK; b++) {
-            held_split(&s, from->type, row, b);
-            held_put(held_of(w->type), panel, b, in, &s);
-        }
     } else {
-        block_formats[from->type].decode(values, row, w->k / block_formats[from->type].values);
+        block_formats[file].decode(values, row, w->k / block_formats[file].values);
         pack_values(w, panel, in, values);
     }
+}
+
+/* Blocks as the file has them, a few of all rows and then the next: what is written stays in L1. */
+#define PACK_BLOCKS 8
+static void pack_blocks(struct weight *w, enum block_type file, uint8_t *panel, const void *const *row, uint32_t rows)
+{
+    const struct held *h = held_of(w->type);
+    struct held_split s = {0};
+    for (uint32_t at = 0, end; at < w->k / QUANT_BLOCK; at = end) {
+        end = at + PACK_BLOCKS < w->k / QUANT_BLOCK ? at + PACK_BLOCKS : w->k / QUANT_BLOCK;
+        for (uint32_t i = 0; i < rows; i++)
+            for (uint32_t b = at; b < end; b++) {
+                held_split(&s, file, row[i], b);
+                held_put(h, panel, b, i, &s);
+            }
+    }
+}
+
+struct packing {
+    struct weight *w;
+    const struct weight_source *from;
+    uint32_t first;    /* panel of part 0, counted through all experts */
+    uint8_t *copied;   /* [panels of a run][panel][row_bytes]; NULL: rows stay */
+    size_t row_bytes;
+    float *values;     /* [threads][k] */
+};
+
+static void pack_panel(void *arg, uint32_t part, uint32_t thread)
+{
+    const struct packing *p = arg;
+    struct weight *w = p->w;
+    uint32_t panels = (w->n + w->panel - 1) / w->panel, expert = (p->first + part) / panels, n = (p->first + part) % panels * w->panel;
+    uint32_t rows = w->n - n < w->panel ? w->n - n : w->panel;
+    uint8_t *panel = weight_panels(w, expert, n);
+    const void *row[PANEL];
+    memset(panel, 0, w->panel_bytes);
+    for (uint32_t i = 0; i < rows; i++)
+        row[i] = p->copied ? p->copied + ((size_t)part * w->panel + i) * p->row_bytes : p->from->row(p->from->arg, expert * w->n + n + i);
+    if (w->type == held_as[p->from->type] && held_of(w->type)) {
+        pack_blocks(w, p->from->type, panel, row, rows);
+        return;
+    }
+    for (uint32_t i = 0; i < rows; i++)
+        pack_row(w, p->from->type, panel, i, row[i], p->values + (size_t)thread * w->k);
+}
+
+static void run(struct team *t, uint32_t parts, void (*fn)(void *, uint32_t, uint32_t), void *arg)
+{
+    if (t)
+        team_run(t, parts, fn, arg);
+    for (uint32_t i = 0; i < parts && !t; i++)
+        fn(arg, i, 0);
+}
+
+/* Rows that do not stay are copied, so many panels at once. */
+#define COPIED_PANELS 16
+static void pack(struct weight *w, const struct weight_source *from)
+{
+    struct packing p = {.w = w, .from = from, .row_bytes = block_row_bytes(from->type, w->k)};
+    uint32_t panels = (w->n + w->panel - 1) / w->panel, all = panels * w->experts, threads = from->team ? team_threads(from->team) : 1;
+    p.values = mem_alloc((size_t)threads * w->k * sizeof *p.values);
+    if (from->stays)
+        run(from->team, all, pack_panel, &p);
+    else
+        p.copied = mem_alloc(COPIED_PANELS * w->panel * p.row_bytes);
+    for (uint32_t some; !from->stays && p.first < all; p.first += some) {
+        some = all - p.first < COPIED_PANELS ? all - p.first : COPIED_PANELS;
+        for (uint32_t i = 0; i < some * w->panel; i++) {
+            uint32_t expert = (p.first + i / w->panel) / panels, n = (p.first + i / w->panel) % panels * w->panel + i % w->panel;
+            if (n < w->n)
+                memcpy(p.copied + i * p.row_bytes, from->row(from->arg, expert * w->n + n), p.row_bytes);
+        }
+        run(from->team, some, pack_panel, &p);
+    }
+    free(p.copied);
+    free(p.values);
 }
 
 static size_t panel_bytes(const struct weight *w)
@@ -77,6 +147,17 @@ static int check(enum type type, const struct weight_shape *s, enum block_type f
     return 0;
 }
 
+/* Large pages where the system gives them: a step reads all weights once, through as few entries of the TLB. */
+#define LARGE_PAGE ((size_t)2 << 20)
+static void *weight_memory(size_t bytes)
+{
+    bool large = bytes >= 2 * LARGE_PAGE;
+    void *p = aligned_alloc(large ? LARGE_PAGE : ALIGN, bytes);
+    if (p && large)
+        madvise(p, bytes, MADV_HUGEPAGE); /* a wish */
+    return p;
+}
+
 int cpu_weight(void *dev, struct weight **out, enum type type, const struct weight_shape *shape,
                const struct weight_source *from, struct err *e)
 {
@@ -91,21 +172,15 @@ int cpu_weight(void *dev, struct weight **out, enum type type, const struct weig
     w->panel_bytes = panel_bytes(w);
     w->bytes = (w->n + w->panel - 1) / w->panel * w->panel_bytes * w->experts;
     w->bytes = (w->bytes + ALIGN - 1) / ALIGN * ALIGN;
-    w->data = aligned_alloc(ALIGN, w->bytes);
+    w->data = weight_memory(w->bytes);
     if (w->data == NULL) {
         free(w);
         return err_set(e, ERR_MEMORY, "no memory for a weight of %u x %u for %u experts", shape->n, shape->k, shape->experts);
     }
-    memset(w->data, 0, w->bytes);
     w->expert_scale = mem_alloc(w->experts * sizeof *w->expert_scale);
-    float *values = mem_alloc(w->k * sizeof *values);
-    for (uint32_t x = 0; x < w->experts; x++) {
+    for (uint32_t x = 0; x < w->experts; x++)
         w->expert_scale[x] = from->scale ? from->scale[x] : 1;
-        for (uint32_t i = 0; i < w->n; i++)
-            pack_row(w, from, weight_panels(w, x, i / w->panel * w->panel), i % w->panel, from->row(from->arg, x * w->n + i),
-                     values);
-    }
-    free(values);
+    pack(w, from);
     w->scale = w->expert_scale[0];
     *out = w;
     return 0;

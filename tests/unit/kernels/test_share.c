@@ -170,8 +170,43 @@ static void rows_of_every_type(void **state)
     mat_free(&gain);
 }
 
+static const void *block_row(void *arg, uint32_t row)
+{
+    const struct mat *m = arg; /* its bytes, as any type's rows */
+    return (const uint8_t *)m->data + (size_t)row * 1024;
+}
+
+/* Held by a team, from rows that stay or are copied: the bytes that one thread makes. */
+static void weights_repacked_together(void **state)
+{
+    struct mat bytes = mat_new(N * EXPERTS, 64 * 4, TYPE_F32);
+    struct side s;
+    struct team *team;
+    struct err e;
+    for (size_t i = 0; i < (size_t)N * EXPERTS * 1024; i++)
+        ((uint8_t *)bytes.data)[i] = (uint8_t)(number(6, i) * 31 + 32); /* no infinities in any type */
+    assert_int_equal(team_open(&team, THREADS, &e), 0);
+    assert_true(side_open(&s, NULL));
+    for (int t = 0; t < BLOCK_COUNT; t++) {
+        struct weight *w[3] = {NULL};
+        struct weight_shape shape = {.n = N, .k = 256, .experts = EXPERTS};
+        for (int i = 0; i < 3; i++) {
+            struct weight_source from = {.type = (enum block_type)t, .row = block_row, .arg = &bytes, .stays = i == 2, .team = i ? team : NULL};
+            if (backend_cpu.weight(s.dev, &w[i], backend_cpu.held(s.dev, (enum block_type)t, false), &shape, &from, &e))
+                fail_msg("%s: %s", block_formats[t].name, e.message);
+            if (w[i]->bytes != w[0]->bytes || memcmp(w[i]->data, w[0]->data, w[0]->panel_bytes * EXPERTS * ((N + w[0]->panel - 1) / w[0]->panel)))
+                fail_msg("%s: other bytes %s", block_formats[t].name, i == 2 ? "from rows that stay" : "from rows that are copied");
+        }
+        for (int i = 0; i < 3; i++)
+            backend_cpu.weight_release(s.dev, w[i]);
+    }
+    side_close(&s);
+    team_close(team);
+    mat_free(&bytes);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(products), cmocka_unit_test(rows_of_every_type)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(weights_repacked_together), cmocka_unit_test(products), cmocka_unit_test(rows_of_every_type)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
