@@ -20,7 +20,7 @@ function(foreign_code target)
   set_target_properties(${target} PROPERTIES C_STANDARD 11 C_EXTENSIONS ON EXPORT_COMPILE_COMMANDS OFF)
 endfunction()
 
-add_library(ts_core STATIC ${deps_dir}/tree-sitter/lib/src/lib.c)
+add_library(ts_core STATIC ${CMAKE_SOURCE_DIR}/third_party/query_image.c) # includes lib.c, all of the core
 target_include_directories(ts_core SYSTEM PUBLIC ${deps_dir}/tree-sitter/lib/include
     PRIVATE ${deps_dir}/tree-sitter/lib/src)
 foreign_code(ts_core)

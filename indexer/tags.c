@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "indexer/cutter.h"
+#include "query_images.h" /* made by query_images.c */
+#include "third_party/query_image.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -114,12 +116,22 @@ static int predicates_of(struct predicates *out, const TSQuery *q, uint32_t patt
     return 0;
 }
 
+static TSQuery *query_of(const struct language *l)
+{
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++)
+        if (!strcmp(images[i].name, l->name))
+            return query_image_read((const char *)images[i].bytes, images[i].n, l->grammar(), l->tags_scm, strlen(l->tags_scm));
+    return NULL;
+}
+
 struct tags *tags_new(const struct language *l, struct err *e)
 {
     uint32_t at = 0, len;
     TSQueryError why = TSQueryErrorNone;
     struct tags *t = mem_zero(1, sizeof *t);
-    t->query = ts_query_new(l->grammar(), l->tags_scm, (uint32_t)strlen(l->tags_scm), &at, &why);
+    t->query = query_of(l);
+    if (!t->query) /* none of ours, as in tests */
+        t->query = ts_query_new(l->grammar(), l->tags_scm, (uint32_t)strlen(l->tags_scm), &at, &why);
     if (!t->query) {
         err_set(e, ERR_FORMAT, "queries/%s.scm: error %d near: %.60s", l->name, (int)why, l->tags_scm + at);
         goto fail;
