@@ -140,6 +140,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     char provider[64];
     json_t *models = models_json(s, provider), *tables = json_object(), *quarantine = json_array();
     uint64_t generation = 0, feedback = 0;
+    struct store_writes writes;
     int rc = store_read(&t, s->store, e);
     if (rc) {
         json_decref(models);
@@ -166,6 +167,9 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     json_object_set_new(*result, "generation", json_integer((json_int_t)generation));
     json_object_set_new(*result, "disk", json_pack("{sI, sI, so}", "index", (json_int_t)file_bytes(s, "index.mdb"), "state",
                                                    (json_int_t)file_bytes(s, "state.mdb"), "tables", tables));
+    store_writes(s->store, &writes);
+    json_object_set_new(*result, "writes", json_pack("{sI, sf, sf}", "transactions", (json_int_t)writes.n, "p99_ms", writes.p99_ms,
+                                                     "longest_ms", writes.longest_ms));
     json_object_set_new(*result, "quarantine", quarantine);
     json_object_set_new(*result, "feedback", json_integer((json_int_t)feedback));
     return 0;

@@ -341,13 +341,26 @@ int env_begin(struct env *v, bool write, MDB_txn **out, struct err *e)
     if (rc) {
         *out = NULL;
         env_ended(v, write);
+    } else if (write) {
+        v->write_began_ns = clock_ns();
     }
     return env_err(v, rc, e, "beginning a transaction");
+}
+
+/* With v->lock held: how long the write transaction kept the others out. */
+static void note_held(struct env *v)
+{
+    int64_t ns = clock_ns() - v->write_began_ns, ms = ns / 1000000;
+    v->held[ms < HELD_MS ? ms : HELD_MS - 1]++;
+    v->longest_ns = ns > v->longest_ns ? ns : v->longest_ns;
+    v->write_began_ns = 0;
 }
 
 void env_ended(struct env *v, bool write)
 {
     pthread_mutex_lock(&v->lock);
+    if (write && v->write_began_ns)
+        note_held(v);
     v->live--;
     v->turn += write;
     if (v->changing || write)
@@ -373,4 +386,20 @@ int env_commit(struct env *v, MDB_txn *m, struct err *e)
     }
     env_ended(v, true);
     return env_err(v, rc, e, "committing");
+}
+
+void store_writes(struct store *s, struct store_writes *out)
+{
+    struct env *v = &s->index;
+    uint64_t sum = 0;
+    *out = (struct store_writes){0};
+    pthread_mutex_lock(&v->lock);
+    for (int i = 0; i < HELD_MS; i++)
+        out->n += v->held[i];
+    for (int i = 0; i < HELD_MS && sum * 100 < out->n * 99; i++) {
+        sum += v->held[i];
+        out->p99_ms = i + 1;
+    }
+    out->longest_ms = (double)v->longest_ns / 1e6;
+    pthread_mutex_unlock(&v->lock);
 }

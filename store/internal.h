@@ -15,6 +15,7 @@
 /* One LMDB file. Its map and itself can only be replaced while no transaction lives, so they are counted: env_begin waits
  * while that goes on, and whoever replaces waits (a while) for the count to reach zero.
  * Lock order: turn of the index, turn of the state, lock. */
+#define HELD_MS 512
 struct env {
     MDB_env *m;             /* NULL: it could not be opened again after a change */
     char *path;
@@ -26,6 +27,9 @@ struct env {
     bool changing;
     uint64_t seen_size, seen_ino; /* the longest that the file was, for env_there */
     bool stuck;             /* the address space has no room for a larger map */
+    int64_t write_began_ns; /* of the write transaction that runs */
+    int64_t longest_ns;
+    uint32_t held[HELD_MS]; /* write transactions by the milliseconds that they took; the last also what took longer */
 };
 /* ERR_FORMAT when the file is not a whole LMDB file (the caller decides what that means). map: bytes to reserve at first. */
 int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct err *e);

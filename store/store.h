@@ -64,6 +64,14 @@ void txn_bump(struct txn *t);
  * was truncated. Any thread. */
 int store_there(struct store *s, struct err *e);
 
+/* Write transactions of index.mdb since it was opened, by how long each kept other writers out: from its begin to the end of its
+ * commit. p99_ms is rounded up. */
+struct store_writes {
+    uint64_t n;
+    double p99_ms, longest_ms;
+};
+void store_writes(struct store *s, struct store_writes *out);
+
 /* Disk of each table in bytes, for status: calls back with (name, bytes). */
 int store_tables(struct txn *t, void (*each)(void *arg, const char *table, uint64_t bytes), void *arg, struct err *e);
 

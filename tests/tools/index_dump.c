@@ -125,7 +125,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < times && !rc; i++) {
         double begun = clock_ms();
         rc = all ? index_all_branches(x, &repo, progress, NULL, &e) : index_run(x, &repo, ref, progress, NULL, &e);
+        struct store_writes w;
         fprintf(stderr, "%sindex_run: %.1f ms\n", isatty(2) ? "\r" : "", clock_ms() - begun);
+        store_writes(s, &w);
+        fprintf(stderr, "%llu write transactions: p99 %.0f ms, longest %.1f ms\n", (unsigned long long)w.n, w.p99_ms, w.longest_ms);
     }
     struct buf name = BUF_INIT;
     if (!rc && ref)
