@@ -4,6 +4,7 @@
 
 #include "query_image.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,9 +42,36 @@ static void put(Bytes *b, const void *p, uint32_t count, size_t size)
     array_extend(b, (uint32_t)(count * size), (const char *)p);
 }
 
-size_t query_image_write(char **bytes, const TSQuery *q, const char *source, size_t n)
+/* What lies between the fields is whatever was there, another in each build: cleared, so that the same sources make the same image. A
+ * field that a newer core adds must not be cleared with it. */
+_Static_assert(sizeof(QueryStep) == 20 && sizeof(PatternEntry) == 6 && sizeof(QueryPattern) == 28 && sizeof(StepOffset) == 8 &&
+               sizeof(TSQueryPredicateStep) == 8, "query.c has changed: what is clear_gaps to clear?");
+
+#define CLEAR_BEHIND(array, type, field)                                                                               \
+    for (uint32_t i = 0; i < (array).size; i++)                                                                        \
+        for (size_t k = offsetof(type, field) + sizeof((array).contents->field); k < sizeof(type); k++)                \
+            ((char *)&(array).contents[i])[k] = 0
+
+static void clear_gaps(TSQuery *q)
+{
+    QueryStep flags; /* bits of the last bytes that mean something */
+    memset(&flags, 0, sizeof flags);
+    flags.is_named = flags.is_immediate = flags.is_last_child = flags.is_pass_through = flags.is_dead_end = true;
+    flags.alternative_is_immediate = flags.contains_captures = flags.root_pattern_guaranteed = true;
+    flags.parent_pattern_guaranteed = flags.is_missing = true;
+    size_t first = offsetof(QueryStep, negated_field_list_id) + sizeof flags.negated_field_list_id;
+    for (uint32_t i = 0; i < q->steps.size; i++)
+        for (size_t k = first; k < sizeof flags; k++)
+            ((char *)&q->steps.contents[i])[k] &= ((char *)&flags)[k];
+    CLEAR_BEHIND(q->pattern_map, PatternEntry, is_rooted);
+    CLEAR_BEHIND(q->patterns, QueryPattern, is_non_local);
+    CLEAR_BEHIND(q->step_offsets, StepOffset, step_index);
+}
+
+size_t query_image_write(char **bytes, TSQuery *q, const char *source, size_t n)
 {
     Bytes b = array_new();
+    clear_gaps(q);
     struct image_head head = head_of(q->language, source, n);
     head.wildcards = q->wildcard_root_pattern_count;
     array_extend(&b, sizeof head, (const char *)&head);

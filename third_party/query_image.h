@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <tree_sitter/api.h>
 
-/* The image of a query compiled from these n bytes of source: *bytes from malloc. Returns their number. */
-size_t query_image_write(char **bytes, const TSQuery *q, const char *source, size_t n);
+/* The image of a query compiled from these n bytes of source: *bytes from malloc. Returns their number. The same source gives the
+ * same bytes (gaps between the query's fields are cleared). */
+size_t query_image_write(char **bytes, TSQuery *q, const char *source, size_t n);
 /* NULL: it is no image of this source and grammar. To be deleted as any query. */
 TSQuery *query_image_read(const char *bytes, size_t len, const TSLanguage *language, const char *source, size_t n);
 

@@ -66,6 +66,28 @@ static void test_shipped(void **state)
     }
 }
 
+/* The same bytes whenever they are made: a build can be repeated. */
+static void test_repeated(void **state)
+{
+    for (const struct language *l = languages; l->name; l++) {
+        if (!l->grammar || !l->tags_scm)
+            continue;
+        size_t n = strlen(l->tags_scm);
+        char *bytes[2], *junk = malloc(1 << 20);
+        memset(junk, 0x5a, 1 << 20); /* what the second one's memory has held before */
+        TSQuery *first = compiled(l);
+        free(junk);
+        TSQuery *second = compiled(l);
+        size_t len = query_image_write(&bytes[0], first, l->tags_scm, n);
+        assert_int_equal(query_image_write(&bytes[1], second, l->tags_scm, n), len);
+        assert_memory_equal(bytes[0], bytes[1], len);
+        ts_query_delete(first);
+        ts_query_delete(second);
+        free(bytes[0]);
+        free(bytes[1]);
+    }
+}
+
 static void test_refused(void **state)
 {
     const struct language *l = language_named("go"), *other = language_named("java");
@@ -96,6 +118,6 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped), cmocka_unit_test(test_repeated), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
