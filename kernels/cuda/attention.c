@@ -6,14 +6,14 @@ void cuda_attention(void *queue, struct mat *y, const struct mat *qkv, const str
     if (q->first.code || !plain_type(q, y, "an attention") || !plain_type(q, qkv, "an attention"))
         return;
     uint32_t hidden = how->heads * how->head_dim;
-    if (how->head_dim > 256 || qkv->cols != 3 * hidden || qkv->stride % 8 || y->stride < hidden) {
+    if ((how->window && qkv->type != TYPE_F32) || how->head_dim > 256 || qkv->cols != 3 * hidden || qkv->stride % 8 || y->stride < hidden) {
         err_set(&q->first, ERR_INTERNAL, "attention of %u heads of %u over rows of %u", how->heads, how->head_dim, qkv->cols);
         return;
     }
     struct attention_params p = {
         .y = y->data, .qkv = qkv->data, .used = r->used, .offset = r->offset, .heads = how->heads,
         .head_dim = how->head_dim, .y_stride = y->stride, .qkv_stride = qkv->stride, .scale = how->scale,
-        .causal = how->causal, .y_bf16 = y->type == TYPE_BF16,
+        .window = how->window, .causal = how->causal, .y_bf16 = y->type == TYPE_BF16,
     };
     bool flash = qkv->type == TYPE_BF16 && how->head_dim % 8 == 0 && how->head_dim <= 128;
     uint32_t tile = flash ? FA_ROWS : 4 /* warps of attention_rows */;

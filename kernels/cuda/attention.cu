@@ -146,8 +146,8 @@ template <int D, bool SPLIT> static __device__ __forceinline__ void attention(co
 {
     extern __shared__ __align__(128) unsigned char memory[];
     constexpr uint32_t tile = FA_KEYS * D * 2;
-    uint32_t start, length, at, head = blockIdx.y, hidden = p.heads * p.head_dim;
-    if (!find_tile<FA_ROWS>(&start, &length, &at, p.offset, p.used[1], blockIdx.x))
+    uint32_t start, length, at, which, head = blockIdx.y, hidden = p.heads * p.head_dim;
+    if (!find_tile(&start, &length, &at, &which, p.offset, p.used[1], blockIdx.x, FA_ROWS))
         return;
     uint32_t q = shared_address(memory), k = q + tile, v = k + 2 * tile; /* one Q, two stages of K, two of V */
     const uint16_t *m = (const uint16_t *)p.qkv + (size_t)start * p.qkv_stride + head * p.head_dim;

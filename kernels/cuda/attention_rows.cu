@@ -18,16 +18,18 @@ template <> __device__ __forceinline__ float load<uint16_t>(const void *m, size_
 
 template <typename T> static __device__ __forceinline__ void attention_row(const struct attention_params &p)
 {
-    uint32_t start, length, row, head = blockIdx.y, hidden = p.heads * p.head_dim, lane = threadIdx.x % WARP;
-    if (!find_tile<THREADS / WARP>(&start, &length, &row, p.offset, p.used[1], blockIdx.x))
+    uint32_t start, length, row, which, head = blockIdx.y, hidden = p.heads * p.head_dim, lane = threadIdx.x % WARP;
+    if (!find_tile(&start, &length, &row, &which, p.offset, p.used[1], blockIdx.x, THREADS / WARP))
         return;
     row += threadIdx.x / WARP;
     if (row >= length)
         return;
     size_t q = (size_t)(start + row) * p.qkv_stride + head * p.head_dim;
-    uint32_t keys = p.causal ? row + 1 : length;
+    uint32_t keys = p.causal ? row + 1 : length, least = p.window && row > p.window ? row - p.window : 0;
+    if (p.window && keys - row > p.window)
+        keys = row + p.window + 1;
     float max = -INFINITY, sum = 0, out[COLUMNS] = {};
-    for (uint32_t from = 0; from < keys; from += WARP) {
+    for (uint32_t from = least; from < keys; from += WARP) {
         bool sees = from + lane < keys;
         size_t k = (size_t)(start + (sees ? from + lane : 0)) * p.qkv_stride + head * p.head_dim + hidden;
         float s = 0;

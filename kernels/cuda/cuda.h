@@ -6,7 +6,7 @@
 #include "kernels/backends.h"
 #include "kernels/cuda/driver.h"
 #include "kernels/cuda/images.h"
-#include "kernels/cuda/params.h"
+#include "kernels/cuda/decode_params.h"
 
 /* Pinned host memory of a queue, through which everything goes to the device: the GPU reads pageable memory slowly, and not
  * before the call returns. A step's tokens and offsets are a few hundred KiB; larger weights go in pieces. */
@@ -32,13 +32,7 @@ struct cuda_queue {
     CUstream stream;
     char *staging;    /* [STAGING_BYTES], pinned; the first `staged` bytes may be in use by copies on their way */
     size_t staged;
-};
-
-struct weight { /* [n, k_padded] row-major, fp32 or bf16, zeros past k */
-    enum type type;
-    uint32_t n, k, k_padded;
-    size_t bytes;
-    void *data; /* device memory */
+    float *part;      /* device, [AT_SCRATCH bytes]: partial sums of attend; NULL in a queue of one row, which loads weights */
 };
 
 static inline uint32_t div_up(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
@@ -50,8 +44,11 @@ void cuda_use(const struct cuda_device *d);
 bool queue_failed(struct cuda_queue *q, CUresult code, const char *what);
 /* Hands one kernel to the queue's stream; params: its struct of params.h. */
 void launch(struct cuda_queue *q, enum cuda_kernel k, uint32_t x, uint32_t y, uint32_t shared, const void *params);
+void launch3(struct cuda_queue *q, enum cuda_kernel k, const uint32_t grid[3], uint32_t shared, const void *params);
 /* false, and the queue's error: the matrix is of a type that no kernel here reads or writes. */
 bool plain_type(struct cuda_queue *q, const struct mat *m, const char *what);
+/* The queue, or NULL where it has failed already or a matrix (any may be NULL) is not fp32. */
+struct cuda_queue *ready(void *queue, const struct mat *a, const struct mat *b, const struct mat *c);
 
 int cuda_memory(void *dev, void **p, size_t bytes, struct err *e);
 void cuda_release(void *dev, void *p);
@@ -76,5 +73,32 @@ void cuda_matmul(void *q, struct mat *y, const struct mat *x, const struct weigh
 void cuda_attention(void *q, struct mat *y, const struct mat *qkv, const struct attention *how, const struct rows *r);
 void cuda_norm(void *q, struct mat *y, struct mat *yq, const struct mat *x, const struct norm *n, const struct rows *r);
 void cuda_pool(void *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
+void cuda_embed_rows(void *q, struct mat *y, const struct weight *w, float scale, const struct rows *r);
+
+/* Those of decoders: prepare.c, attend.c, route.c, delta.c, small.c. */
+void cuda_gather(void *q, struct mat *y, const struct mat *x, const uint32_t *from, const uint32_t *used);
+void cuda_prepare(void *q, struct mat *qkv, const struct prepare *how, const struct cache *c, const struct pages *p, const struct rows *r);
+void cuda_attend(void *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
+                 const struct pages *p, const struct rows *r);
+void cuda_glu(void *q, struct mat *y, const struct mat *gate, const struct mat *up, const struct glu *how, const struct rows *r);
+void cuda_route(void *q, struct slots *s, const struct mat *logits, const struct route *how, const struct rows *r);
+void cuda_combine(void *q, struct mat *y, const struct mat *x, const struct slots *s, const struct rows *r);
+void cuda_delta(void *q, struct mat *y, const struct mat *x, const struct delta *how, const struct states *s, const struct rows *r);
+void cuda_add(void *q, struct mat *y, const struct mat *x, const struct mat *gate, const struct rows *r);
+void cuda_columns(void *q, struct mat *y, uint32_t to, uint32_t to_step, const struct mat *x, uint32_t from, uint32_t from_step,
+                  uint32_t heads, uint32_t n, const struct rows *r);
+void cuda_softcap(void *q, struct mat *y, float cap, const struct rows *r);
+void cuda_copy(void *q, void *to, const void *from, size_t bytes);
+#define CUDA_DECODE_OPS                                                                                                \
+    .prepare = cuda_prepare, .attend = cuda_attend, .glu = cuda_glu, .route = cuda_route, .combine = cuda_combine,     \
+    .delta = cuda_delta, .add = cuda_add, .columns = cuda_columns, .softcap = cuda_softcap, .copy = cuda_copy
+
+/* Keys and values of a layer as kernels see them; c NULL: none. */
+static inline struct cache_view cache_view(const struct cache *c, const struct pages *p)
+{
+    if (!c)
+        return (struct cache_view){0};
+    return (struct cache_view){c->k, c->v, c->k_scale, c->v_scale, p->table, p->stride, (int32_t)c->type, c->heads, c->k_dim, c->v_dim};
+}
 
 #endif

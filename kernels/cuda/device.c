@@ -155,7 +155,7 @@ static int cuda_plan(void *dev, const struct bounds *b, size_t *scratch, struct 
         return err_set(e, ERR_UNSUPPORTED, "%u heads over a width of %u, sequences of %u", b->heads, b->hidden, b->longest);
     if (b->hidden / b->heads > 256 && b->heads > 1)
         return err_set(e, ERR_UNSUPPORTED, "heads of %u columns; the GPU's attention knows 256", b->hidden / b->heads);
-    *scratch = 0; /* staging is host memory */
+    *scratch = b->rows > 1 ? AT_SCRATCH : 0; /* staging is host memory */
     return 0;
 }
 
@@ -175,6 +175,11 @@ int cuda_queue_open(void *dev, const struct bounds *b, void **out, struct err *e
     if (!rc)
         rc = driver_check(d->driver, d->driver->cuMemHostAlloc(&staging, STAGING_BYTES, 0), "pinned host memory", e);
     q->staging = staging;
+    if (!rc && scratch) {
+        void *part;
+        rc = cuda_memory(dev, &part, scratch, e);
+        q->part = rc ? NULL : part;
+    }
     if (rc)
         cuda_queue_close(q);
     else
@@ -195,6 +200,7 @@ void cuda_queue_close(void *queue)
     }
     if (q->staging)
         (void)v->cuMemFreeHost(q->staging);
+    cuda_release(q->dev, q->part);
     free(q);
 }
 
@@ -216,10 +222,13 @@ const struct backend backend_cuda = {
     .put = cuda_put,
     .get = cuda_get,
     .embed = cuda_embed,
+    .embed_rows = cuda_embed_rows,
     .quantize = cuda_quantize,
+    .gather = cuda_gather,
     .matmul = cuda_matmul,
     .attention = cuda_attention,
     .norm = cuda_norm,
     .pool = cuda_pool,
+    CUDA_DECODE_OPS,
     .sync = cuda_sync,
 };

@@ -9,8 +9,8 @@ void cuda_embed(void *queue, struct mat *y, struct mat *yq, const struct rows *r
     struct embed_params p = {
         .norm = {.y = y->data, .yq = yq ? yq->data : NULL, .gain = n->gain, .bias = n->bias, .used = r->used,
                  .cols = y->cols, .y_stride = y->stride, .yq_stride = yq ? yq->stride : 0, .eps = n->eps,
-                 .yq_bf16 = yq && yq->type == TYPE_BF16},
-        .word = t->word, .position = t->position, .type = t->type, .token = r->token, .place = r->position,
+                 .yq_bf16 = yq && yq->type == TYPE_BF16, .rms = n->rms},
+        .word = t->word, .position = t->position, .type = t->type, .token = r->token, .place = r->position, .kind = r->type,
     };
     launch(q, KERNEL_embed, div_up(r->max_rows, ROW_WARPS), 1, 0, &p);
 }

@@ -1,4 +1,4 @@
-/* One unit vector a sequence, the mean of its rows or its first row: a block a sequence, a thread a column. */
+/* One unit vector a sequence, the mean of its rows, its first row or its last: a block a sequence, a thread a column. */
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/params.h"
 
@@ -13,6 +13,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) pool(const __grid_constant
     uint32_t from = p.offset[s], to = p.offset[s + 1];
     if (p.first && to > from)
         to = from + 1;
+    if (p.last && to > from)
+        from = to - 1;
     float *y = p.y + (size_t)s * p.y_stride, square = 0;
     for (uint32_t c = threadIdx.x; c < p.cols; c += THREADS) {
         float sum = 0;
@@ -28,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) pool(const __grid_constant
     square = 0;
     for (int w = 0; w < THREADS / WARP; w++)
         square += part[w];
-    float scale = square > 0 ? 1 / sqrtf(square) : 0; /* the mean's 1/n cancels */
+    float scale = p.as_is ? 1 : square > 0 ? 1 / sqrtf(square) : 0; /* the mean's 1/n cancels */
     for (uint32_t c = threadIdx.x; c < p.cols; c += THREADS)
         y[c] *= scale;
 }

@@ -19,6 +19,28 @@ bool plain_type(struct cuda_queue *q, const struct mat *m, const char *what)
     return false;
 }
 
+struct cuda_queue *ready(void *queue, const struct mat *a, const struct mat *b, const struct mat *c)
+{
+    struct cuda_queue *q = queue;
+    if (q->first.code)
+        return NULL;
+    if ((a && a->type != TYPE_F32) || (b && b->type != TYPE_F32) || (c && c->type != TYPE_F32)) {
+        err_set(&q->first, ERR_INTERNAL, "an op of decoders over rows that are not fp32");
+        return NULL;
+    }
+    return q;
+}
+
+void cuda_copy(void *queue, void *to, const void *from, size_t bytes)
+{
+    struct cuda_queue *q = ready(queue, NULL, NULL, NULL);
+    if (!q)
+        return;
+    cuda_use(q->dev);
+    queue_failed(q, q->dev->driver->cuMemcpyDtoDAsync((CUdeviceptr)(uintptr_t)to, (CUdeviceptr)(uintptr_t)from, bytes, q->stream),
+                 "copy on the device");
+}
+
 void cuda_put(void *queue, void *to, const void *host, size_t bytes)
 {
     struct cuda_queue *q = queue;
@@ -63,7 +85,7 @@ int cuda_sync(void *queue, struct err *e)
     return code;
 }
 
-void launch(struct cuda_queue *q, enum cuda_kernel k, uint32_t x, uint32_t y, uint32_t shared, const void *params)
+void launch3(struct cuda_queue *q, enum cuda_kernel k, const uint32_t grid[3], uint32_t shared, const void *params)
 {
     static const struct {
         const char *name;
@@ -74,9 +96,14 @@ void launch(struct cuda_queue *q, enum cuda_kernel k, uint32_t x, uint32_t y, ui
 #undef X
     };
     void *list[] = {(void *)(uintptr_t)params};
-    if (q->first.code || !x || !y)
+    if (q->first.code || !grid[0] || !grid[1] || !grid[2])
         return;
     cuda_use(q->dev);
-    queue_failed(q, q->dev->driver->cuLaunchKernel(q->dev->kernel[k], x, y, 1, rows[k].threads, 1, 1, shared, q->stream, list,
-                                                   NULL), rows[k].name);
+    queue_failed(q, q->dev->driver->cuLaunchKernel(q->dev->kernel[k], grid[0], grid[1], grid[2], rows[k].threads, 1, 1, shared,
+                                                   q->stream, list, NULL), rows[k].name);
+}
+
+void launch(struct cuda_queue *q, enum cuda_kernel k, uint32_t x, uint32_t y, uint32_t shared, const void *params)
+{
+    launch3(q, k, (uint32_t[]){x, y, 1}, shared, params);
 }

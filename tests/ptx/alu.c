@@ -23,7 +23,7 @@ static uint32_t width(uint8_t t)
     switch (t) {
     case T_PRED: return 1;
     case T_B8: case T_U8: case T_S8: return 8;
-    case T_B16: case T_U16: case T_S16: return 16;
+    case T_B16: case T_U16: case T_S16: case T_F16: return 16;
     case T_B64: case T_U64: case T_S64: case T_F64: return 64;
     default: return 32;
     }
@@ -72,29 +72,43 @@ void run_mov(struct warp *w, const struct ins *i, uint32_t mask)
     }
 }
 
-static float rounded(const struct ins *i, float a, float b, float c, bool fused)
+/* All 32 lanes, so that the compiler makes vectors of them; those outside the mask are thrown away. */
+#define LANES_F32(expression)                                                                                          \
+    for (uint32_t l = 0; l < LANES; l++) {                                                                             \
+        float x = f32(a[l]), y = f32(b[l]), z = f32(c[l]);                                                             \
+        (void)y, (void)z;                                                                                              \
+        out[l] = bits(expression);                                                                                     \
+    }
+
+PTX_VECTORS static void arith_f32(uint64_t *out, char op, char op2, const uint64_t *a, const uint64_t *b, const uint64_t *c)
 {
-    if (i->round == ROUND_DOWN)
-        fesetround(FE_DOWNWARD);
-    volatile float x = fused ? fmaf(a, b, c) : a;
-    if (i->round == ROUND_DOWN)
-        fesetround(FE_TONEAREST);
-    return x;
+    if (op == 'a')
+        LANES_F32(x + y)
+    else if (op == 's')
+        LANES_F32(x - y)
+    else if (op == 'd')
+        LANES_F32(x / y)
+    else if (op == 'f')
+        LANES_F32(fmaf(x, y, z))
+    else if (op2 == 'u')
+        LANES_F32(x * y)
+    else if (op2 == 'i')
+        LANES_F32(fminf(x, y))
+    else
+        LANES_F32(fmaxf(x, y))
 }
 
-static float arith_f32(struct warp *w, const struct ins *i, char op, char op2, float a, float b, float c)
+/* In another direction than to nearest. */
+static void arith_rounded(const struct ins *i, uint64_t *out, char op, char op2, const uint64_t *a, const uint64_t *b, const uint64_t *c)
 {
-    switch (op) {
-    case 'a': return a + b;
-    case 's': return a - b;
-    case 'd': return a / b;
-    case 'f': return rounded(i, a, b, c, true);
-    case 'm':
-        if (op2 == 'u')
-            return a * b;
-        return op2 == 'i' ? fminf(a, b) : fmaxf(a, b);
+    static const int modes[] = {[ROUND_ZERO] = FE_TOWARDZERO, [ROUND_DOWN] = FE_DOWNWARD, [ROUND_UP] = FE_UPWARD};
+    for (uint32_t l = 0; l < LANES; l++) {
+        volatile float x = f32(a[l]), y = f32(b[l]), z = f32(c[l]), r; /* computed between the two changes of the mode */
+        fesetround(modes[i->round]);
+        r = op == 'a' ? x + y : op == 's' ? x - y : op == 'f' ? fmaf(x, y, z) : op == 'd' ? x / y : x * y;
+        fesetround(FE_TONEAREST);
+        out[l] = bits(r);
     }
-    fault(w, "float arithmetic %c is not modelled", op);
 }
 
 static uint64_t arith_int(struct warp *w, const struct ins *i, char op, char op2, uint64_t x, uint64_t y, uint64_t z)
@@ -136,10 +150,15 @@ void run_arith(struct warp *w, const struct ins *i, uint32_t mask)
     char op = name[0], op2 = !strncmp(name, "max", 3) ? 'x' : !strncmp(name, "mad", 3) ? 'a' : name[1];
     if (i->type == T_F64)
         fault(w, "f64 is not modelled");
-    EACH(l, mask) out[l] = i->type == T_F32 ? bits(arith_f32(w, i, op, op2, f32(a[l]), f32(b[l]), f32(c[l])))
-                                            : arith_int(w, i, op, op2, a[l], b[l], c[l]);
+    if (i->type == T_F32 && (i->round <= ROUND_NEAREST || (op == 'm' && op2 != 'u')))
+        arith_f32(out, op, op2, a, b, c);
+    else if (i->type == T_F32)
+        arith_rounded(i, out, op, op2, a, b, c);
+    else
+        EACH(l, mask) out[l] = arith_int(w, i, op, op2, a[l], b[l], c[l]);
+    bool wide = i->flags & FLAG_WIDE || i->type == T_F32;
     uint64_t *to = target(w, &i->op[0], mask);
-    EACH(l, mask) to[l] = i->flags & FLAG_WIDE || i->type == T_F32 ? out[l] : cut(out[l], i->type);
+    EACH(l, mask) to[l] = wide ? out[l] : cut(out[l], i->type);
 }
 
 void run_unary(struct warp *w, const struct ins *i, uint32_t mask)
@@ -251,21 +270,97 @@ static uint16_t bf16(float x)
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* To nearest, ties to even, in steps of the half's own unit: subnormals have 2^-24. */
+static uint16_t f16(float x)
+{
+    uint32_t u = (uint32_t)bits(x), sign = u >> 16 & 0x8000;
+    double a = fabs((double)x);
+    if (isnan(x))
+        return 0x7fff;
+    int e = a > 0 ? ilogb(a) : -14;
+    e = e < -14 ? -14 : e;
+    double unit = ldexp(1, e - 10), steps = nearbyint(a / unit);
+    if (steps * unit > 65504)
+        return (uint16_t)(sign | 0x7c00);
+    return (uint16_t)(sign | (steps < 1024 ? (uint32_t)steps : (uint32_t)(e + 14) * 1024 + (uint32_t)steps)); /* a carry raises e */
+}
+
+static float from_f16(uint32_t h)
+{
+    int e = h >> 10 & 31;
+    double m = h & 1023, x = e == 31 ? (m > 0 ? NAN : INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
+    return (float)(h & 0x8000 ? -x : x);
+}
+
+static double whole_number(double x, uint8_t round)
+{
+    return round == ROUND_ZERO ? trunc(x) : round == ROUND_DOWN ? floor(x) : round == ROUND_UP ? ceil(x) : nearbyint(x);
+}
+
+static uint64_t to_integer(float x, const struct ins *i)
+{
+    if (isnan(x) || width(i->type) > 32)
+        return 0;
+    double v = whole_number(x, i->round), least = is_signed(i->type) ? -ldexp(1, (int)width(i->type) - 1) : 0;
+    double most = ldexp(1, (int)width(i->type) - is_signed(i->type)) - 1;
+    return cut((uint64_t)(int64_t)(v < least ? least : v > most ? most : v), i->type);
+}
+
 void run_cvt(struct warp *w, const struct ins *i, uint32_t mask)
 {
     uint64_t ra[LANES], rb[LANES], out[LANES];
     const uint64_t *a = value(w, &i->op[1], mask, ra), *b = i->count > 2 ? value(w, &i->op[2], mask, rb) : a;
+    if (i->type == T_F64 || i->from == T_F64 || (i->from == T_F32 && width(i->type) == 64))
+        fault(w, "cvt of 64 bits from or to a float is not modelled");
     EACH(l, mask) {
         if (i->type == T_BF16X2)
             out[l] = (uint64_t)bf16(f32(a[l])) << 16 | bf16(f32(b[l])); /* the first operand goes to the upper half */
         else if (i->type == T_F32 && i->from == T_F32)
-            out[l] = i->flags & FLAG_SAT ? bits(f32(a[l]) > 0 ? fminf(f32(a[l]), 1) : 0) : a[l];
+            out[l] = i->flags & FLAG_SAT ? bits(f32(a[l]) > 0 ? fminf(f32(a[l]), 1) : 0)
+                     : i->round          ? bits((float)whole_number(f32(a[l]), i->round)) : a[l];
+        else if (i->type == T_F16)
+            out[l] = f16(f32(a[l]));
+        else if (i->from == T_F16)
+            out[l] = bits(from_f16((uint32_t)a[l]));
         else if (i->type == T_F32)
             out[l] = bits(is_signed(i->from) ? (float)extend(a[l], i->from) : (float)cut(a[l], i->from));
-        else if (i->from == T_F32 || i->type == T_F64 || i->from == T_F64)
-            fault(w, "cvt from a float to an integer is not modelled");
+        else if (i->from == T_F32)
+            out[l] = to_integer(f32(a[l]), i);
         else
             out[l] = cut(is_signed(i->from) ? (uint64_t)extend(a[l], i->from) : cut(a[l], i->from), i->type);
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+/* prmt d, a, b, c: byte n of d is the byte of {b, a} that nibble n of c names; its fourth bit: the byte's sign eight times. */
+void run_prmt(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t room[3][LANES], out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, room[0]), *b = value(w, &i->op[2], mask, room[1]), *c = value(w, &i->op[3], mask, room[2]);
+    EACH(l, mask) {
+        uint64_t both = (a[l] & ALL) | b[l] << 32, r = 0;
+        for (uint32_t n = 0; n < 4; n++) {
+            uint32_t s = (uint32_t)c[l] >> 4 * n & 15, byte = both >> 8 * (s & 7) & 255;
+            r |= (uint64_t)(s & 8 ? (byte & 128 ? 255 : 0) : byte) << 8 * n;
+        }
+        out[l] = r;
+    }
+    uint64_t *to = target(w, &i->op[0], mask);
+    EACH(l, mask) to[l] = out[l];
+}
+
+void run_dp4a(struct warp *w, const struct ins *i, uint32_t mask)
+{
+    uint64_t room[3][LANES], out[LANES];
+    const uint64_t *a = value(w, &i->op[1], mask, room[0]), *b = value(w, &i->op[2], mask, room[1]), *c = value(w, &i->op[3], mask, room[2]);
+    if (i->type != T_S32 || i->from != T_S32)
+        fault(w, "only dp4a.s32.s32 is modelled");
+    EACH(l, mask) {
+        int32_t sum = (int32_t)c[l];
+        for (uint32_t n = 0; n < 4; n++)
+            sum += (int8_t)(a[l] >> 8 * n) * (int8_t)(b[l] >> 8 * n);
+        out[l] = (uint32_t)sum;
     }
     uint64_t *to = target(w, &i->op[0], mask);
     EACH(l, mask) to[l] = out[l];

@@ -121,6 +121,14 @@ CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t n, CUstream s)
 {
     return copy(from, to, (const void *)(uintptr_t)from, n);
 }
+CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream s)
+{
+    if (n && !global_at(from, n)) {
+        snprintf(message, sizeof message, "a copy of %zu bytes is out of bounds", n);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    return copy(to, (void *)(uintptr_t)to, (const void *)(uintptr_t)from, n);
+}
 CUresult cuStreamSynchronize(CUstream s)
 {
     return message[0] ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;

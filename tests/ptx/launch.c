@@ -145,9 +145,9 @@ static void run_warps(struct block *b)
 
 static void run_block(struct block *b)
 {
-    memset(b->shadow, 0, (b->shared_bytes + 1) * sizeof *b->shadow);
     memset(b->shared, 0xff, b->shared_bytes + 1);
-    b->time = 1;
+    b->time++;
+    b->serial++;
     for (uint32_t i = 0; i < b->warps; i++) {
         struct warp *w = &b->warp[i];
         uint32_t left = b->thread_count - i * LANES;
@@ -165,39 +165,56 @@ static void run_block(struct block *b)
     run_warps(b);
 }
 
-static void release(struct block *b)
+/* Kept from one launch to the next, and only ever larger: what a launch finds there is of an earlier time, as after an earlier block. */
+#define WARPS_MAX 32
+static struct {
+    struct warp warp[WARPS_MAX];
+    struct thread thread[WARPS_MAX * LANES];
+    uint32_t registers[WARPS_MAX];
+    uint8_t *shared;
+    struct shadow *shadow;
+    uint32_t shared_bytes, time, serial;
+} kept;
+
+static void *grown(void *p, size_t bytes)
 {
-    for (uint32_t i = 0; b->warp && i < b->warps; i++) {
-        free(b->warp[i].reg);
-        free(b->warp[i].written);
-    }
-    free(b->warp);
-    free(b->thread);
-    free(b->shared);
-    free(b->shadow);
+    free(p);
+    p = calloc(1, bytes);
+    if (!p)
+        abort();
+    return p;
 }
 
-static bool allocate(struct block *b)
+static void take_memory(struct block *b)
 {
     const struct kernel *k = b->kernel;
-    b->warp = calloc(b->warps, sizeof *b->warp);
-    b->thread = calloc(b->warps * LANES, sizeof *b->thread);
-    b->shared = malloc(b->shared_bytes + 1);
-    b->shadow = malloc((b->shared_bytes + 1) * sizeof *b->shadow);
-    for (uint32_t i = 0; b->warp && i < b->warps; i++) {
-        b->warp[i].reg = calloc(k->registers + 1, sizeof *b->warp[i].reg);
-        b->warp[i].written = calloc(k->registers + 1, sizeof *b->warp[i].written);
-        if (!b->warp[i].reg || !b->warp[i].written)
-            return false;
+    if (!kept.shadow || b->shared_bytes > kept.shared_bytes) {
+        kept.shared = grown(kept.shared, b->shared_bytes + 1);
+        kept.shadow = grown(kept.shadow, (b->shared_bytes + 1) * sizeof *kept.shadow);
+        kept.shared_bytes = b->shared_bytes;
     }
-    return b->warp && b->thread && b->shared && b->shadow;
+    for (uint32_t i = 0; i < b->warps; i++)
+        if (!kept.warp[i].reg || k->registers > kept.registers[i]) {
+            kept.warp[i].reg = grown(kept.warp[i].reg, (k->registers + 1) * sizeof *kept.warp[i].reg);
+            kept.warp[i].written = grown(kept.warp[i].written, (k->registers + 1) * sizeof *kept.warp[i].written);
+            kept.registers[i] = k->registers;
+        }
+    for (uint32_t i = 0; i < b->shared_bytes; i++)
+        kept.shadow[i].flying = 0; /* of a launch that ended with an error */
+    b->warp = kept.warp;
+    b->thread = kept.thread;
+    b->shared = kept.shared;
+    b->shadow = kept.shadow;
+    b->time = kept.time;
+    b->serial = kept.serial;
 }
 
 bool ptx_launch(const struct kernel *k, const uint32_t grid[3], const uint32_t threads[3], uint32_t dynamic, const void *params,
                 char message[400])
 {
     jmp_buf back;
-    struct block b = {.kernel = k, .params = params, .fault = &back, .message = message};
+    static struct block b; /* what longjmp comes back to must not be in registers */
+    b = (struct block){.kernel = k, .params = params, .fault = &back, .message = message};
     memcpy(b.grid, grid, sizeof b.grid);
     memcpy(b.threads, threads, sizeof b.threads);
     b.thread_count = threads[0] * threads[1] * threads[2];
@@ -210,8 +227,7 @@ bool ptx_launch(const struct kernel *k, const uint32_t grid[3], const uint32_t t
         return false;
     }
     volatile bool good = false;
-    if (!allocate(&b))
-        abort();
+    take_memory(&b);
     if (setjmp(back) == 0) {
         /* every block once, in an order that the seed decides: start + i·odd step modulo the next power of two */
         uint32_t size = 1;
@@ -229,6 +245,7 @@ bool ptx_launch(const struct kernel *k, const uint32_t grid[3], const uint32_t t
         }
         good = true;
     }
-    release(&b);
+    kept.time = b.time + 1;
+    kept.serial = b.serial;
     return good;
 }

@@ -94,7 +94,7 @@ void shared_write(struct warp *w, uint32_t lane, uint32_t at, const void *from, 
     for (uint32_t b = 0; b < bytes; b++) {
         if (w->block->shadow[at + b].flying)
             fault(w, "lane %u writes shared byte %u under an async copy", lane, at + b);
-        w->block->shadow[at + b].written = true;
+        w->block->shadow[at + b].written = w->block->serial;
     }
     memcpy(w->block->shared + at, from, bytes);
 }
@@ -117,7 +117,7 @@ void shared_read(struct warp *w, uint32_t lane, uint32_t at, void *to, uint32_t 
     for (uint32_t b = 0; b < bytes; b++, s++) {
         if (s->flying)
             fault(w, "lane %u reads shared byte %u before its async copy has landed", lane, at + b);
-        if (!s->written)
+        if (s->written != w->block->serial)
             fault(w, "lane %u reads shared byte %u, which nobody wrote", lane, at + b);
         if (races(w, lane, s->writer, s->write_block, s->write_warp))
             fault(w, "race: lane %u reads shared byte %u that thread %d wrote, without a barrier between", lane, at + b, s->writer - 1);
@@ -132,7 +132,7 @@ static uint32_t size_of(uint8_t t)
 {
     switch (t) {
     case T_B8: case T_U8: case T_S8: return 1;
-    case T_B16: case T_U16: case T_S16: return 2;
+    case T_B16: case T_U16: case T_S16: case T_F16: return 2;
     case T_B64: case T_U64: case T_S64: case T_F64: return 8;
     default: return 4;
     }
@@ -158,6 +158,17 @@ void run_ld(struct warp *w, const struct ins *i, uint32_t mask)
     uint32_t n = i->vector ? i->vector : 1, size = size_of(i->type);
     uint64_t room[LANES], out[4][LANES] = {{0}};
     const uint64_t *a = value(w, &i->op[n], mask, room);
+    if (i->space == SPACE_PARAM && i->op[n].kind == OPERAND_VALUE && i->type != T_S8 && i->type != T_S16) { /* the same for all lanes */
+        uint64_t at = i->op[n].value;
+        if (at > w->block->kernel->params || n * size > w->block->kernel->params - at)
+            fault(w, "parameter at %llu is out of bounds", (unsigned long long)at);
+        for (uint32_t v = 0; v < n; v++) {
+            uint64_t one = 0, *to = target(w, &i->op[v], mask);
+            memcpy(&one, w->block->params + at + v * size, size);
+            EACH(l, mask) to[l] = one;
+        }
+        return;
+    }
     EACH(l, mask) {
         uint8_t data[32];
         uint64_t at = a[l] + i->op[n].value;
@@ -220,7 +231,7 @@ void run_atom(struct warp *w, const struct ins *i, uint32_t mask)
         uint32_t at = (uint32_t)(a[l] + i->op[1].value), old, sum;
         aligned(w, l, at, 4);
         struct shadow *s = bounds(w, l, at, 4);
-        if (!s->written)
+        if (s->written != w->block->serial)
             fault(w, "atom: lane %u adds to shared byte %u, which nobody wrote", l, at);
         memcpy(&old, w->block->shared + at, 4);
         sum = old + (uint32_t)b[l];
@@ -248,7 +259,7 @@ void copies_land(struct warp *w, uint32_t lane, uint32_t keep)
             memcpy(data, c->from, c->bytes);
         for (uint32_t b = 0; b < c->size; b++) { /* claimed when it was issued; the write is of now */
             struct shadow *s = &w->block->shadow[c->to + b];
-            s->written = true;
+            s->written = w->block->serial;
             s->writer = (uint16_t)(w->number * LANES + lane + 1);
             s->write_block = w->block->time;
             s->write_warp = w->time;

@@ -25,12 +25,12 @@
 #define OPERANDS_MAX 16        /* mma: four groups of registers */
 #define REGISTERS_MAX 65536    /* of a kernel */
 #define INSTRUCTIONS_MAX 65536
-#define KERNELS_MAX 16         /* of a module */
+#define KERNELS_MAX 64         /* of a module */
 #define SYMBOLS_MAX 32         /* shared variables of a module */
 #define SHARED_MAX (228 * 1024)
 #define SHARED_WINDOW 0x7e0000000000u /* generic addresses of shared memory */
 
-enum ptx_type { T_NONE, T_PRED, T_B8, T_B16, T_B32, T_B64, T_U8, T_U16, T_U32, T_U64, T_S8, T_S16, T_S32, T_S64, T_F32, T_F64, T_BF16X2 };
+enum ptx_type { T_NONE, T_PRED, T_B8, T_B16, T_B32, T_B64, T_U8, T_U16, T_U32, T_U64, T_S8, T_S16, T_S32, T_S64, T_F32, T_F64, T_BF16X2, T_F16 };
 enum ptx_space { SPACE_GENERIC, SPACE_GLOBAL, SPACE_SHARED, SPACE_PARAM };
 enum ptx_compare { CMP_NONE, CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_EQU, CMP_NEU, CMP_LTU, CMP_LEU, CMP_GTU, CMP_GEU };
 enum ptx_round { ROUND_NONE, ROUND_NEAREST, ROUND_ZERO, ROUND_DOWN, ROUND_UP };
@@ -107,7 +107,7 @@ struct shadow {
     uint32_t write_block, write_warp, read_block, read_warp;
     uint16_t writer, reader; /* thread + 1; 0: nobody; reader also: LANES_OF + warp, MANY */
     uint16_t flying;         /* async copies on their way to it */
-    bool written;
+    uint32_t written;        /* the serial number of the block that has written it */
 };
 #define MANY 0xffff
 #define LANES_OF 0x8000 /* and a warp's number: several lanes of it */
@@ -132,7 +132,8 @@ struct block {
     uint8_t *shared;
     struct shadow *shadow;
     uint32_t shared_bytes;
-    uint32_t time; /* block barriers passed */
+    uint32_t time;   /* block barriers passed, by all blocks so far: what an earlier block left is never of now */
+    uint32_t serial; /* of the block that runs, from 1 */
     struct warp *warp;
     uint32_t warps;
     struct thread *thread;
@@ -189,6 +190,8 @@ void run_setp(struct warp *, const struct ins *, uint32_t);
 void run_selp(struct warp *, const struct ins *, uint32_t);
 void run_cvt(struct warp *, const struct ins *, uint32_t);
 void run_bits(struct warp *, const struct ins *, uint32_t);
+void run_prmt(struct warp *, const struct ins *, uint32_t);
+void run_dp4a(struct warp *, const struct ins *, uint32_t);
 void run_ld(struct warp *, const struct ins *, uint32_t);
 void run_st(struct warp *, const struct ins *, uint32_t);
 void run_atom(struct warp *, const struct ins *, uint32_t);

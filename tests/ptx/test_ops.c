@@ -2,142 +2,8 @@
  * interpreter; on a machine with a GPU the same program runs there when the variable is not set.
  * The measure is NMSE, Σ(got - want)² ÷ Σ want²: ≤ 1e-11 where operands are fp32, ≤ 1e-9 where they are bf16 and the result
  * fp32, ≤ 1e-5 where the result is bf16. */
-#include "base/mem.h"
-#include "kernels/backend.h"
 #include "kernels/cuda/scan.h"
-#include "tests/unit/kernels/number.h"
-
-#include <dlfcn.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
-static const struct backend *cuda, *cpu;
-static void *dev, *queue, *host, *host_queue; /* the device, and the scalar reference */
-static void (*set_seed)(uint64_t);
-static void (*patch)(const char *, const char *, const char *, int);
-static int (*patched)(void);
-
-struct pair { /* one matrix on both sides, and the device's read back */
-    struct mat here, there, back;
-};
-
-static size_t bytes_of(const struct mat *m)
-{
-    return (size_t)m->rows * m->stride * (m->type == TYPE_F32 ? 4 : 2);
-}
-
-static void *device_copy(const void *from, size_t bytes)
-{
-    struct err e;
-    void *p;
-    assert_int_equal(cuda->memory(dev, &p, bytes, &e), 0);
-    cuda->put(queue, p, from, bytes);
-    return p;
-}
-
-static struct pair pair_new(uint32_t rows, uint32_t cols, enum type type)
-{
-    struct mat m = {.rows = rows, .cols = cols, .stride = (cols + 63) / 64 * 64, .type = type};
-    struct pair p = {m, m, m};
-    p.here.data = mem_zero(bytes_of(&m), 1);
-    p.back.data = mem_zero(bytes_of(&m), 1);
-    p.there.data = device_copy(p.here.data, bytes_of(&m));
-    return p;
-}
-
-static void pair_free(struct pair *p)
-{
-    free(p->here.data);
-    free(p->back.data);
-    cuda->release(dev, p->there.data);
-}
-
-static void fill(struct pair *p, uint32_t stream, float scale)
-{
-    for (uint32_t i = 0; i < p->here.rows; i++)
-        for (uint32_t c = 0; c < p->here.cols; c++)
-            ((float *)p->here.data)[(size_t)i * p->here.stride + c] = scale * number(stream, (uint64_t)i * p->here.cols + c);
-    cuda->put(queue, p->there.data, p->here.data, bytes_of(&p->here));
-}
-
-static float at(const struct mat *m, uint32_t row, uint32_t col)
-{
-    size_t i = (size_t)row * m->stride + col;
-    uint32_t u = m->type == TYPE_BF16 ? (uint32_t)((uint16_t *)m->data)[i] << 16 : 0;
-    float x;
-    memcpy(&x, &u, 4);
-    return m->type == TYPE_BF16 ? x : ((float *)m->data)[i];
-}
-
-/* NMSE of the device's matrix, infinite where an operand's padding is not zero. */
-static double nmse(struct pair *p, uint32_t rows, bool padded)
-{
-    double off = 0, all = 0;
-    for (uint32_t i = 0; i < rows; i++) {
-        for (uint32_t c = 0; c < p->here.cols; c++) {
-            double want = at(&p->here, i, c), d = at(&p->back, i, c) - want;
-            off += d * d;
-            all += want * want;
-        }
-        for (uint32_t c = p->here.cols; padded && c < p->here.stride; c++)
-            if (at(&p->back, i, c) != 0)
-                return INFINITY;
-    }
-    return all > 0 ? off / all : off;
-}
-
-static void read_back(struct pair *p)
-{
-    cuda->get(queue, p->back.data, p->there.data, bytes_of(&p->there));
-}
-
-static bool synced(char text[600])
-{
-    struct err e = {0};
-    int rc = cuda->sync(queue, &e);
-    snprintf(text, 600, "%s", e.message);
-    return rc == 0;
-}
-
-struct some_rows {
-    struct rows here, there;
-    void *memory[4];
-};
-
-static struct some_rows rows_new(const uint32_t *offset, uint32_t n, uint32_t spare)
-{
-    static uint32_t used[2], token[512], position[512];
-    struct some_rows r;
-    used[0] = offset[n];
-    used[1] = n;
-    for (uint32_t i = 0; i < offset[n]; i++) {
-        token[i] = i * 7 % 50;
-        position[i] = offset[n] - 1 - i;
-    }
-    r.here = (struct rows){.used = used, .token = token, .position = position, .offset = offset, .max_rows = offset[n] + spare,
-                           .max_sequences = n + spare, .longest = offset[n]};
-    r.there = r.here;
-    r.there.used = r.memory[0] = device_copy(used, sizeof used);
-    r.there.token = r.memory[1] = device_copy(token, offset[n] * 4);
-    r.there.position = r.memory[2] = device_copy(position, offset[n] * 4);
-    r.there.offset = r.memory[3] = device_copy(offset, (n + 1) * 4);
-    return r;
-}
-
-static void rows_free(struct some_rows *r)
-{
-    for (size_t i = 0; i < COUNT(r->memory); i++)
-        cuda->release(dev, r->memory[i]);
-}
+#include "tests/ptx/pair.h"
 
 static const void *read_weight(void *arg, uint32_t row)
 {
@@ -217,12 +83,6 @@ static double one_attention(enum type type, uint32_t heads, uint32_t dim, const 
         pair_free(all[i]);
     rows_free(&r);
     return result;
-}
-
-static void within(double got, double bound, const char *text, const char *what)
-{
-    if (!(got >= 0 && got <= bound))
-        fail_msg("%s: NMSE %g, allowed %g %s", what, got, bound, text);
 }
 
 static void matmul_like_fp64(void **state)
@@ -369,20 +229,6 @@ static void scan_to_the_bit(void **state)
     }
 }
 
-/* A queue is opened anew on a device whose kernels carry the bug; what must happen is an error or a wrong result. */
-static void reopen(void)
-{
-    struct bounds b = {512, 64, 512, 512, 512, 1};
-    struct err e;
-    if (queue)
-        cuda->queue_close(queue);
-    if (dev)
-        cuda->close(dev);
-    dev = queue = NULL;
-    if (cuda->open(&dev, NULL, &e) || cuda->queue(dev, &b, &queue, &e))
-        fail_msg("%s", e.message);
-}
-
 static void planted_bugs_are_caught(void **state)
 {
     static const struct { const char *name, *kernel, *from, *to; int nth; bool attention; } bugs[] = {
@@ -418,32 +264,14 @@ static void planted_bugs_are_caught(void **state)
 
 int main(void)
 {
-    struct bounds b = {512, 64, 512, 512, 512, 1};
-    struct err e;
-    void *library = getenv("CODEASK_LIBCUDA") ? dlopen(getenv("CODEASK_LIBCUDA"), RTLD_NOW) : NULL;
-    if (library) {
-        void *f = dlsym(library, "ptx_seed"), *g = dlsym(library, "ptx_patch"), *h = dlsym(library, "ptx_patched");
-        memcpy(&set_seed, &f, sizeof f);
-        memcpy(&patch, &g, sizeof g);
-        memcpy(&patched, &h, sizeof h);
-    }
-    cuda = backend_find("cuda");
-    cpu = backend_find("cpu");
-    if (cuda->open(&dev, NULL, &e)) {
-        puts(e.message);
-        return library ? 1 : 77;
-    }
-    if (cuda->queue(dev, &b, &queue, &e) || cpu->open(&host, &(struct device_options){.isa = "scalar"}, &e) ||
-        cpu->queue(host, &b, &host_queue, &e))
-        return 1;
+    int ready = sides_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matmul_like_fp64), cmocka_unit_test(attention_like_fp64), cmocka_unit_test(rows_like_fp64),
         cmocka_unit_test(scan_to_the_bit),  cmocka_unit_test(planted_bugs_are_caught),
     };
+    if (ready)
+        return ready;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    cuda->queue_close(queue);
-    cuda->close(dev);
-    cpu->queue_close(host_queue);
-    cpu->close(host);
+    sides_close();
     return failed;
 }
