@@ -98,6 +98,11 @@ void conversation_close(struct conversation *c)
     free(c);
 }
 
+bool conversation_plain(const struct conversation *c)
+{
+    return c->len == sizeof plain - 1 && !memcmp(c->text, plain, c->len);
+}
+
 const char *conversation_template(const struct conversation *c, size_t *len)
 {
     *len = c->len;

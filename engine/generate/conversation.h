@@ -11,6 +11,7 @@ struct conversation;
 /* The template of the file or its folder; a plain one ("user: …") where it has none. tokenizer is borrowed. */
 int conversation_open(struct conversation **out, const struct model_file *f, const struct tokenizer *tokenizer, struct err *e);
 void conversation_close(struct conversation *c); /* accepts NULL */
+bool conversation_plain(const struct conversation *c); /* the model has no template of its own */
 const char *conversation_template(const struct conversation *c, size_t *len);
 
 struct prompt_tokens {

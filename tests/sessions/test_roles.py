@@ -1,50 +1,14 @@
 """Models of every role through the whole program: one that embeds with a decoder's last token, one that reads the best hits again; what
 list, use, verify, status and doctor say of them. Tiny models, drawn as tests/parity/embedders says."""
-import json
 import math
-import pathlib
-import struct
 
 from lib import main, wait_for
-
-HERE = pathlib.Path(__file__).resolve().parent.parent / "parity" / "embedders"
-MASK = (1 << 64) - 1
-
-
-def drawn(name, n, scale, shift):
-    stream = 0xCBF29CE484222325
-    for b in name.encode():
-        stream = (stream ^ b) * 0x100000001B3 & MASK
-    out = []
-    for i in range(1, n + 1):
-        z = stream + i * 0x9E3779B97F4A7C15 & MASK
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & MASK
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & MASK
-        z ^= z >> 31
-        out.append(shift + scale * ((z >> 40) / (1 << 23) - 1))
-    return struct.pack(f"<{n}f", *out)
-
-
-def put_model(w, kind, name, folder=None):
-    made = json.loads((HERE / f"{kind}.json").read_text())
-    folder = folder or w.home / "models" / name
-    for file, value in made["files"].items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(json.dumps(value))
-    head, data = {}, b""
-    for tensor, shape, scale, shift in made["tensors"]:
-        values = drawn(tensor, math.prod(shape), scale, shift)
-        head[tensor] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
-        data += values
-    text = json.dumps(head).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
-    return folder
-
+from tiny import put_model
 
 def test_roles(w):
     repo = w.repo()
-    put_model(w, "qwen3_embedding", "little-embedding")
-    put_model(w, "reranker", "little-judge")
+    put_model(w.home / "models" / "little-embedding", "qwen3_embedding")
+    put_model(w.home / "models" / "little-judge", "reranker")
     rows = {m["name"]: m for m in w.json("model", "list")["models"]}
     assert not rows["little-embedding"]["used"] and not rows["little-judge"]["used"]
 
@@ -89,9 +53,9 @@ def test_roles(w):
 def test_wrong_role(w):
     """A setting that names a model of another kind: said in status and doctor, and answers go on without."""
     repo = w.repo()
-    put_model(w, "reranker", "little-judge")
+    put_model(w.home / "models" / "little-judge", "reranker")
     w.config("rerank_model = all-MiniLM-L6-v2\nembed = no\n")
-    put_model(w, "bert_embed", "all-MiniLM-L6-v2")
+    put_model(w.home / "models" / "all-MiniLM-L6-v2", "bert_embed")
     o = w.json("search", "who retries a request", cwd=repo)
     assert o["results"] and "reranked" not in o
     w.json("search", "who retries a request again", cwd=repo)
