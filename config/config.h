@@ -44,7 +44,8 @@
     X(max_file_bytes, "max_file_bytes", SIZE, "2M", 1 << 10, 1 << 28, NULL, "larger files are listed, not read")       \
     X(worker_memory, "worker_memory", SIZE, "1G", 64 << 20, 1LL << 36, NULL, "address space of one worker process")    \
     X(worker_seconds, "worker_seconds", INT, "20", 1, 3600, NULL, "CPU time that one file may cost a worker")          \
-    X(engine_memory, "engine_memory", SIZE, "4G", 256 << 20, 1LL << 42, NULL, "address space of the engine process")   \
+    X(engine_memory, "engine_memory", SIZE, "0", 0, 1LL << 42, NULL,                                                   \
+      "address space of the engine process; 0: half of the machine's memory")                                          \
     X(prefix_bytes, "prefix_bytes", SIZE, "1G", 0, 1LL << 44, NULL,                                                    \
       "prompts that the answer model has read are kept on disk up to here, so that a follow-up need not read them again; 0: none")  \
     X(max_index_bytes, "max_index_bytes", SIZE, "64G", 1 << 20, 1LL << 44, NULL, "the index stops growing there")     \

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "config/machine.h"
 #include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
@@ -65,14 +66,15 @@ static uint64_t children_resident(unsigned *count)
     return sum;
 }
 
-static json_t *memory_json(void)
+static json_t *memory_json(const struct service *s)
 {
     uint64_t resident = 0, shared = 0;
     unsigned children;
     statm(getpid(), &resident, &shared);
     uint64_t sum = children_resident(&children);
-    return json_pack("{sI, sI, sI, sI}", "resident", (json_int_t)resident, "mapped", (json_int_t)shared, "children",
-                     (json_int_t)children, "children_resident", (json_int_t)sum);
+    return json_pack("{sI, sI, sI, sI, sI}", "resident", (json_int_t)resident, "mapped", (json_int_t)shared, "children",
+                     (json_int_t)children, "children_resident", (json_int_t)sum, "engine_cap",
+                     (json_int_t)engine_memory_of(s->o.config, machine_memory()));
 }
 
 static void each_table(void *arg, const char *table, uint64_t bytes)
@@ -159,7 +161,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
         sessions++;
     pthread_mutex_unlock(&s->mu);
     *result = json_pack("{ss, sI, ss, so, so, so, so}", "version", CODEASK_VERSION, "pid", (json_int_t)getpid(), "provider",
-                        provider, "models", models, "repos", repos_json(s), "jobs", jobs_json(s), "memory", memory_json());
+                        provider, "models", models, "repos", repos_json(s), "jobs", jobs_json(s), "memory", memory_json(s));
     json_object_set_new(*result, "home", json_cstr(s->o.paths->home));
     json_object_set_new(*result, "uptime_seconds", json_integer((clock_ns() - s->started_ns) / 1000000000));
     json_object_set_new(*result, "clients", json_integer(sessions));

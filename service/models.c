@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/machine.h"
 #include "engine/generate.h"
 #include "store/vector.h"
 
@@ -68,7 +69,7 @@ int models_open(struct models **out, struct service *s, struct err *e)
         .prefix_bytes = c->prefix_bytes,
         .threads = (int)(c->engine_threads ? c->engine_threads : c->index_threads),
         .backend = c->provider == 1 ? "cpu" : c->provider == 2 ? "cuda" : NULL,
-        .max_memory = (size_t)c->engine_memory,
+        .max_memory = (size_t)engine_memory_of(c, machine_memory()),
     };
     return engine_spawn(&s->engine, *c->engine_program ? c->engine_program : s->o.program, &o, e);
 }
