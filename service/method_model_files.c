@@ -5,6 +5,8 @@
 #include "base/hash.h"
 #include "engine/format/quantize.h"
 #include "engine/format/summary.h"
+#include "engine/run/importance.h"
+#include "service/sample.h"
 
 #include <string.h>
 
@@ -52,6 +54,35 @@ static bool show(void *arg, uint64_t done, uint64_t all)
                                           (double)(clock_ns() - s->began) / 1e9));
 }
 
+static bool show_reading(void *arg, uint64_t tokens, uint64_t all)
+{
+    const struct shown *s = arg;
+    return s->a->progress(s->a, json_pack("{ss, so, sI, sI, sf}", "stage", "reading", "repo", json_cstr(s->name), "tokens_done",
+                                          (json_int_t)tokens, "tokens", (json_int_t)all, "seconds", (double)(clock_ns() - s->began) / 1e9));
+}
+
+static const float *weight_of(void *of, const char *tensor, uint64_t expert, uint64_t k)
+{
+    return importance_of(of, tensor, expert, k);
+}
+
+/* What the model reads of the text that was named; *out stays NULL where none was. */
+static int weigh(struct importance **out, struct shown *s, const char *in, const char *from, int threads, struct err *e)
+{
+    struct buf text = BUF_INIT;
+    struct model_file *f = NULL;
+    if (!from)
+        return 0;
+    int rc = strcmp(from, "index") ? sample_path(&text, from, SAMPLE_BYTES, e) : sample_index(&text, s->a->paths->home, SAMPLE_BYTES, e);
+    if (!rc)
+        rc = model_file_open(&f, in, e);
+    if (!rc)
+        rc = importance_measure(out, f, text.data ? text.data : "", text.len, threads, show_reading, s, e);
+    model_file_close(f);
+    buf_release(&text);
+    return rc;
+}
+
 int model_quantize_alone(json_t **result, const struct alone *a, json_t *params, struct err *e)
 {
     const char *in = text_of(params, "in"), *out = text_of(params, "out"), *type = text_of(params, "type");
@@ -59,14 +90,23 @@ int model_quantize_alone(json_t **result, const struct alone *a, json_t *params,
     if (!in || !out || !type)
         return err_set(e, ERR_USAGE, "IN, OUT and TYPE are wanted");
     struct shown s = {a, path_base(str_of(out)).p, clock_ns()};
+    struct importance *im = NULL;
     struct quantize how = {.threads = (int)json_integer_value(json_object_get(params, "threads")), .progress = show, .arg = &s};
     int rc = quantize_type(&how.type, type, e);
     if (!rc)
+        rc = weigh(&im, &s, in, text_of(params, "text"), how.threads, e);
+    if (im) {
+        how.importance = weight_of;
+        how.importance_of = im;
+    }
+    if (!rc)
         rc = model_quantize(&r, in, out, &how, e);
     if (!rc)
-        *result = json_pack("{so, ss, sI, sI, sI, sI, sf, sf}", "path", json_cstr(out), "type", block_formats[how.type].name,
-                            "tensors", (json_int_t)r.tensors, "changed", (json_int_t)r.changed, "bytes_in",
+        *result = json_pack("{so, ss, sI, sI, sI, sI, sI, sI, sf, sf}", "path", json_cstr(out), "type", block_formats[how.type].name,
+                            "tensors", (json_int_t)r.tensors, "changed", (json_int_t)r.changed, "weighed", (json_int_t)r.weighed, "text_tokens",
+                            (json_int_t)(im ? importance_tokens(im) : 0), "bytes_in",
                             (json_int_t)r.bytes_in, "bytes_out", (json_int_t)r.bytes_out, "error", r.error, "took_ms",
                             (double)(clock_ns() - s.began) / 1e6);
+    importance_free(im);
     return rc;
 }

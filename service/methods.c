@@ -82,6 +82,7 @@ static const struct method_flag pull_flags[] = {
     F_END,
 };
 static const struct method_flag quantize_flags[] = {
+    {"text", 0, FLAG_STRING, "PATH|index", "weigh errors by what the model reads in this file, this folder, or the index"},
     {"threads", 0, FLAG_INT, "N", "threads (default: one a core)"},
     F_JSON,
     F_END,
@@ -164,7 +165,8 @@ const struct method methods[] = {
      pull_flags, .apart = true},
     {"model quantize", "IN OUT TYPE", "in out type", "write a model's weights in fewer bits",
      "IN is a GGUF file (F32, F16 or BF16 at best) and OUT the new one, or both are folders: safetensors in, model.gguf out, with the "
-     "same tokenizer and configuration. TYPE is Q8_0, Q4_K, Q6_K, MXFP4 or NVFP4. Vectors, routers and what takes no more bits already "
+     "same tokenizer and configuration. TYPE is Q8_0, Q4_K, Q6_K, MXFP4 or NVFP4. With --text the model reads up to 16,384 tokens first, and "
+     "bits are spent where its products need them; `index` is the text that this home has indexed (not while a daemon runs). Vectors, routers and what takes no more bits already "
      "stay as they are; the token embedding and the output take Q6_K or Q8_0.",
      quantize_flags, .apart = true},
     {"backup", "DIR", "to", "copy what cannot be rebuilt into a new or empty directory",

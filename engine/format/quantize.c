@@ -25,6 +25,7 @@
 /* -- a piece of rows, by several threads ------------------------------------------------------------------------------- */
 
 struct piece {
+    const struct quantize *how;
     const struct tensor *from;
     enum block_type type;
     const float *divide; /* of each of the outermost; NULL: nothing */
@@ -53,6 +54,13 @@ static void read_row(const struct piece *p, uint64_t row, float *x, uint8_t *raw
         x[i] *= times;
 }
 
+static const float *importance_of(const struct piece *p, uint64_t row, const float *one)
+{
+    const struct quantize *how = p->how;
+    const float *w = how->importance ? how->importance(how->importance_of, p->from->name, row / p->rows_each, p->from->shape[p->from->rank - 1]) : NULL;
+    return w ? w : one;
+}
+
 static void *work(void *arg)
 {
     struct piece *p = arg;
@@ -73,7 +81,7 @@ static void *work(void *arg)
             continue;
         }
         uint8_t *to = p->to + row * block_row_bytes(p->type, k);
-        f->encode(to, x, one, k / f->values);
+        f->encode(to, x, importance_of(p, p->first + row, one), k / f->values);
         f->decode(y, to, k / f->values);
         double unit = (double)unit_of(p, p->first + row), o = 0, a = 0;
         for (uint64_t i = 0; i < k; i++) {
@@ -145,7 +153,7 @@ static float *whole_scales(struct job *j, const struct tensor *t)
 {
     uint64_t n = experts_of(t), rows = rows_of(t), each = rows / n;
     float *scale = mem_zero(n, sizeof *scale);
-    struct piece p = {.from = t, .type = BLOCK_NVFP4, .rows = rows, .rows_each = each, .mu = PTHREAD_MUTEX_INITIALIZER};
+    struct piece p = {.how = j->how, .from = t, .type = BLOCK_NVFP4, .rows = rows, .rows_each = each, .mu = PTHREAD_MUTEX_INITIALIZER};
     p.largest = mem_alloc(rows * sizeof *p.largest);
     run(&p, j->threads);
     for (uint64_t r = 0; r < rows; r++)
@@ -183,7 +191,7 @@ static int quantize_tensor(struct job *j, const struct tensor *t, enum block_typ
     int rc = 0;
     for (; at < rows && !rc; at += most) {
         uint64_t n = rows - at < most ? rows - at : most;
-        struct piece p = {.from = t, .type = type, .divide = scale, .first = at, .rows = n, .rows_each = rows / experts_of(t), .to = to,
+        struct piece p = {.how = j->how, .from = t, .type = type, .divide = scale, .first = at, .rows = n, .rows_each = rows / experts_of(t), .to = to,
                           .mu = PTHREAD_MUTEX_INITIALIZER};
         run(&p, j->threads);
         j->off += p.off;
@@ -195,6 +203,7 @@ static int quantize_tensor(struct job *j, const struct tensor *t, enum block_typ
     if (!rc && scale)
         rc = gguf_write_bytes(&j->w, scale, experts_of(t) * sizeof *scale, true, e);
     j->report->changed++;
+    j->report->weighed += j->how->importance && j->how->importance(j->how->importance_of, t->name, 0, k);
     free(to);
     free(scale);
     return rc;

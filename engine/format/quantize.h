@@ -13,12 +13,17 @@ struct quantize {
     /* called between pieces of work from the thread that called; may be NULL; true: stop */
     bool (*progress)(void *arg, uint64_t done, uint64_t all /* bytes of what is read */);
     void *arg;
+    /* [k] positive weights of the columns of a matrix (of an expert), of which the squared error is made small; NULL: all alike. May be
+     * NULL; any thread calls it. */
+    const float *(*importance)(void *of, const char *tensor, uint64_t expert, uint64_t k);
+    void *importance_of;
 };
 
 struct quantize_report {
     uint64_t bytes_in, bytes_out;
     size_t tensors, changed; /* changed: those that were quantised */
-    double error;            /* of what was: √(Σ(written - read)² / Σ read²) */
+    size_t weighed;          /* of those with importance */
+    double error;            /* of what was: √(Σ(written - read)² / Σ read²), all columns alike */
 };
 
 /* "Q4_K" in any case: Q8_0, Q4_K, Q6_K, MXFP4, NVFP4. ERR_USAGE names them. */

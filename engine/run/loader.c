@@ -203,6 +203,14 @@ static void load_part(struct loader *l, struct linear *out, const struct piece *
 void loader_linear(struct loader *l, struct linear *out, const struct piece *piece, int n, uint32_t k, uint32_t experts)
 {
     *out = (struct linear){.k = k, .experts = experts ? experts : 1};
+    for (int i = 0; i < n; i++) {
+        const struct piece *p = &piece[i];
+        bool known = !p->t || p->of_expert || p->transposed || out->sources == LINEAR_SOURCES;
+        for (int j = 0; j < out->sources && !known; j++)
+            known = out->source[j] == p->t;
+        if (!known)
+            out->source[out->sources++] = p->t;
+    }
     for (int i = 0; i < n && !l->rc;) {
         int end = i + 1;
         while (end < n && same_kind(&piece[i], &piece[end]))

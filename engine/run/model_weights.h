@@ -5,6 +5,7 @@
 #include "engine/run/arch.h"
 
 #define LINEAR_PARTS 6
+#define LINEAR_SOURCES 4
 
 /* y = x·wᵀ + b. Parts below one another, each of one type: files hold queries, keys and values in types of their own. */
 struct linear {
@@ -16,6 +17,8 @@ struct linear {
     } part[LINEAR_PARTS];
     int parts;             /* 0: the model has no such weight */
     uint32_t n, k, experts;
+    const struct tensor *source[LINEAR_SOURCES]; /* whose rows they are, as they lie there; the file's: valid while it is open */
+    int sources;
     bool shared;           /* its weights are another's (tied embeddings): not to be released */
 };
 

@@ -39,6 +39,8 @@ static void apply(struct pass *p, struct mat *y, const struct mat *x, const stru
 {
     struct mat operand = {.type = TYPE_COUNT}, in = *x;
     in.cols = w->k;
+    if (p->watch)
+        p->watch->saw(p->watch->arg, w, &in, groups, r);
     for (int i = 0; i < w->parts; i++) {
         const struct linear_part *part = &w->part[i];
         enum type type = ops(p)->operand(p->w->device, part->held, p->now);

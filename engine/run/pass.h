@@ -14,6 +14,12 @@ struct pass_table { /* of one store, on the device */
     uint32_t *from, *to;      /* fixed: [sequences] */
 };
 
+/* Who looks at what products read (importance.h); on the CPU alone, in one thread. x: fp32; groups: of experts, or NULL. */
+struct pass_watch {
+    void (*saw)(void *arg, const struct linear *w, const struct mat *x, const uint32_t *groups, const struct rows *r);
+    void *arg;
+};
+
 struct pass {
     const struct decoder_weights *w;
     void *queue, *memory;
@@ -29,6 +35,7 @@ struct pass {
     struct mat last, logits, pooled;
     struct mat operand[PASS_OPERANDS], slot_operand; /* rows of slot_operand: of any type */
     struct slots slots;
+    const struct pass_watch *watch; /* borrowed; NULL: nobody */
     uint32_t now;             /* rows of this step, which the operands' type follows */
 };
 

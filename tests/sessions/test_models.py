@@ -10,6 +10,7 @@ import threading
 import time
 
 from lib import CODEASK, main, wait_for
+from tiny import put_writer
 
 
 def text(s):
@@ -279,6 +280,26 @@ def test_quantize_and_verify(w):
     (w.root / "cut.gguf").write_bytes(MODEL[:-5])
     assert "past the end" in w.json("model", "verify", "./cut.gguf", code=2)["error"]["message"]
     assert not (w.home / "codeaskd.sock").exists()
+
+
+def test_quantize_by_text(w):
+    """What the model reads of a folder or of the index decides where bits go; the same text gives the same bytes."""
+    writer, repo = put_writer(w.root / "writer"), w.repo()
+    plain = w.json("model", "quantize", writer, w.root / "plain", "NVFP4")
+    assert plain["weighed"] == 0 and plain["text_tokens"] == 0
+    made = [w.json("model", "quantize", "--text", repo, writer, w.root / f"by-text-{i}", "NVFP4") for i in range(2)]
+    assert made[0]["weighed"] > 15 and made[0]["text_tokens"] > 500, made
+    weights = [(w.root / n / "model.gguf").read_bytes() for n in ("plain", "by-text-0", "by-text-1")]
+    assert weights[1] == weights[2] and weights[0] != weights[1] and len(weights[0]) == len(weights[1])
+    w.config("embed = no\n")
+    w.run("index", cwd=repo)
+    busy = w.json("model", "quantize", "--text", "index", writer, w.root / "by-index", "NVFP4", code=2)
+    assert busy["error"]["code"] == "busy" and "codeask stop" in busy["error"]["hint"], busy
+    w.run("stop")
+    assert w.json("model", "quantize", "--text", "index", writer, w.root / "by-index", "NVFP4")["weighed"] > 15
+    for wrong in (w.root / "gone", w.root / "by-index" / "model.gguf"):
+        assert "error" in w.json("model", "quantize", "--text", wrong, writer, w.root / "never", "NVFP4", code=2)
+    assert not (w.root / "never").exists()
 
 
 if __name__ == "__main__":
