@@ -53,8 +53,9 @@ struct split {
     bool harmony, bare_json, trim; /* trim: newlines that begin a part are dropped */
     bool fresh;                    /* nothing of the answer was written yet */
     bool active[MARKERS], special[MARKERS];
-    struct buf held, tool, header, channel, forced;
+    struct buf held, tool, header, channel, forced, lead;
     bool in_channel;
+    bool addressed; /* the header that is open names its author: the prompt has begun it */
     char *recipient;
     json_t *calls;
 };
@@ -95,7 +96,7 @@ struct split *split_new(const struct split_options *o)
             close = m->text;
     }
     s->state = s->harmony ? IN_HEADER : prompt_opens(o) ? IN_REASONING : IN_ANSWER;
-    s->fresh = s->trim = true;
+    s->fresh = s->trim = s->addressed = true;
     if (s->harmony)
         buf_adds(&s->forced, "<|end|><|start|>assistant<|channel|>final<|message|>");
     else if (close)
@@ -112,6 +113,7 @@ void split_free(struct split *s)
     buf_release(&s->header);
     buf_release(&s->channel);
     buf_release(&s->forced);
+    buf_release(&s->lead);
     free(s->recipient);
     json_decref(s->calls);
     free(s);
@@ -222,7 +224,7 @@ static void act(struct split *s, enum act what)
         go(s, IN_HEADER);
         buf_clear(&s->header);
         buf_clear(&s->channel);
-        s->in_channel = false;
+        s->in_channel = s->addressed = false;
         break;
     case HEADER_CHANNEL:
         go(s, IN_HEADER);
@@ -341,6 +343,18 @@ const char *split_forced(const struct split *s, size_t *n)
     bool spent = s->budget && s->state == IN_REASONING && s->reasoned >= s->budget && s->forced.len;
     *n = spent ? s->forced.len : 0;
     return spent ? s->forced.data : NULL;
+}
+
+const char *split_lead(struct split *s, bool reason, size_t *n)
+{
+    bool header = s->state == IN_HEADER && !s->header.len && !s->in_channel;
+    if (!s->harmony || (!header && s->state != IN_NOTHING))
+        return NULL;
+    buf_clear(&s->lead);
+    buf_addf(&s->lead, "%s%s<|channel|>%s<|message|>", header ? "" : "<|start|>", header && s->addressed ? "" : "assistant",
+             reason ? "analysis" : "final");
+    *n = s->lead.len;
+    return s->lead.data;
 }
 
 uint32_t split_reasoned(const struct split *s)

@@ -45,6 +45,9 @@ enum split_part split_part(const struct split *s); /* where the output is now */
 /* The budget is spent and reasoning still open: the bytes to write next (special tokens by their text), and their length;
  * NULL otherwise. They are fed like any other once they are written. */
 const char *split_forced(const struct split *s, size_t *n);
+/* No part is open (harmony alone, whose messages begin with a header): the bytes that lead to the answer's text, or, with reason, to
+ * reasoning first; for who must have an answer. NULL: a part is open, or a header half written. */
+const char *split_lead(struct split *s, bool reason, size_t *n);
 uint32_t split_reasoned(const struct split *s); /* tokens of reasoning so far */
 
 /* The calls so far: [{"name": text, "arguments": object}…], borrowed. What could not be read as a call: split_unread. */

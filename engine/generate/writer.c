@@ -140,11 +140,14 @@ void writer_free(struct writer *w)
     free(w);
 }
 
-/* What the budget of reasoning demands to be written, as tokens. */
+/* What the budget of reasoning, or the way to an answer that must be, demands to be written, as tokens. */
 static bool forced(struct writer *w, uint32_t *token)
 {
     size_t n;
-    const char *bytes = w->forced_at < w->nforced ? NULL : split_forced(w->split, &n);
+    bool idle = w->forced_at >= w->nforced;
+    const char *bytes = idle ? split_forced(w->split, &n) : NULL;
+    if (idle && !bytes && w->matcher) /* a grammar is of the answer: the way there is no choice */
+        bytes = split_lead(w->split, w->o.max_reasoning && !split_reasoned(w->split), &n);
     if (bytes) {
         uint8_t *literal = mem_alloc(n + 1);
         memset(literal, 1, n);
@@ -182,6 +185,9 @@ static int sampled(struct writer *w, float *logits, uint32_t *token)
     uint32_t *own = NULL;
     for (uint32_t id = tokenizer_info(w->shared->tokenizer)->vocab; id < w->shared->logits; id++)
         logits[id] = -INFINITY; /* rows of padding stand for no token */
+    for (uint32_t id = 0; w->matcher && split_part(w->split) == SPLIT_REASONING && id < tokenizer_info(w->shared->tokenizer)->vocab; id++)
+        if (tokenizer_ends(w->shared->tokenizer, id)) /* there is no answer yet */
+            logits[id] = -INFINITY;
     const uint32_t *mask = allowed(w, &own, &w->why);
     int rc = w->why.code;
     if (!rc)

@@ -272,6 +272,39 @@ static void after_a_restart(void **state)
     buf_release(&again.text);
 }
 
+/* gpt-oss and its like: each message has a header, and a schema is of the final one's text, with and without reasoning before it. */
+static void behind_a_header(void **state)
+{
+    (void)state;
+    struct said s = {0};
+    struct gen_result r;
+    char other[64], chatml[64];
+    strcpy(chatml, folder);
+    tiny_writer_of(other, tiny_harmony, TINY_HARMONY, "<|return|>", TINY_HARMONY_TEMPLATE);
+    strcpy(folder, other);
+    start(false);
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        struct gen_options o = {.max_tokens = 200, .max_reasoning = seed % 2 ? 25 : 0, .temperature = 1, .seed = seed,
+                                .grammar = "{\"type\": \"object\", \"properties\": {\"n\": {\"enum\": [1, 22, 333]}}, \"required\": [\"n\"], "
+                                           "\"additionalProperties\": false}"};
+        if (ask(m, &s, &r, "fill it in", &o))
+            fail_msg("%s", e.message);
+        json_t *got = json_loadb(s.text.data, s.text.len, 0, NULL);
+        if (!got)
+            fail_msg("seed %d: %.*s", (int)seed, (int)s.text.len, s.text.data);
+        assert_true(json_is_integer(json_object_get(got, "n")));
+        json_decref(got);
+        assert_int_equal(r.end, GEN_END_TURN);
+        assert_int_equal(r.reasoning_tokens > 0, seed % 2);
+        assert_true(r.reasoning_tokens <= 25 + 1);
+    }
+    buf_release(&s.text);
+    buf_release(&s.reasoning);
+    finish();
+    tiny_writer_remove(folder);
+    strcpy(folder, chatml);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -298,6 +331,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ends_when_asked),
         cmocka_unit_test(keeps_to_a_schema),
         cmocka_unit_test(after_a_restart),
+        cmocka_unit_test(behind_a_header),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

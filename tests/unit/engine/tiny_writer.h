@@ -6,9 +6,16 @@
 
 #define TINY_BYTES 256
 #define TINY_SPECIALS 4
+#define TINY_HARMONY 7
 #define TINY_VOCAB 272 /* padded beyond the tokenizer's 260, as real ones are */
 
 static const char *const tiny_special[TINY_SPECIALS] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>"};
+static const char *const tiny_harmony[TINY_HARMONY] = {"<|endoftext|>", "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>", "<|call|>"};
+
+#define TINY_CHATML "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}" \
+                    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+#define TINY_HARMONY_TEMPLATE "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% endfor %}" \
+                              "{# <|channel|> <|call|> <|return|> #}{% if add_generation_prompt %}<|start|>assistant{% endif %}"
 
 /* GPT-2's printable stand-in of a byte, as UTF-8. */
 static void tiny_byte(char out[4], int byte)
@@ -34,7 +41,7 @@ static void tiny_json(const char *folder, const char *name, json_t *value)
     json_decref(value);
 }
 
-static void tiny_writer(char folder[64])
+static inline void tiny_writer_of(char folder[64], const char *const *special, int specials, const char *eos, const char *template)
 {
     json_error_t error;
     strcpy(folder, "/tmp/codeask-writer-XXXXXX");
@@ -58,8 +65,8 @@ static void tiny_writer(char folder[64])
         tiny_byte(text, b);
         json_object_set_new(vocab, text, json_integer(b));
     }
-    for (int s = 0; s < TINY_SPECIALS; s++)
-        json_array_append_new(added, json_pack("{si, ss, sb, sb, sb, sb, sb}", "id", TINY_BYTES + s, "content", tiny_special[s],
+    for (int s = 0; s < specials; s++)
+        json_array_append_new(added, json_pack("{si, ss, sb, sb, sb, sb, sb}", "id", TINY_BYTES + s, "content", special[s],
                                                "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1));
     json_t *level = json_pack("{ss, sb, sb, sb}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1);
     tiny_json(folder, "tokenizer.json",
@@ -68,9 +75,12 @@ static void tiny_writer(char folder[64])
                         "merges"));
     json_decref(level);
     tiny_json(folder, "tokenizer_config.json",
-              json_pack("{ss, ss}", "eos_token", "<|im_end|>", "chat_template",
-                        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-                        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"));
+              json_pack("{ss, ss}", "eos_token", eos, "chat_template", template));
+}
+
+static inline void tiny_writer(char folder[64])
+{
+    tiny_writer_of(folder, tiny_special, TINY_SPECIALS, "<|im_end|>", TINY_CHATML);
 }
 
 static void tiny_writer_remove(const char *folder)
