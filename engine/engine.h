@@ -28,6 +28,7 @@ struct engine_options {
     const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
     const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon", "neon-f32"; NULL: the best */
     size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
+    const char *draft;      /* path of a small model that drafts for those that write (generate/drafter.h); NULL or "": none */
     const char *prefix_folder; /* where prompts that were read are kept (generate/prefix_disk.h); NULL or "": in memory alone */
     uint64_t prefix_bytes;  /* of that folder */
     bool exact;             /* engine_open: fp32 weights and operands, the reference of tests and benchmarks */
@@ -45,6 +46,7 @@ struct model_info {
     bool scores;            /* a reranker: model_rerank */
     uint32_t context;       /* tokens of prompt and answer together; 0: it writes nothing (generate.h) */
     float prompt_rate;      /* tokens of a prompt read in a second, as measured when it was opened; 0: not known */
+    char draft[64];         /* of one that writes: the model that drafts for it; empty: none */
     uint32_t max_tokens;    /* a longer text is cut there */
     uint64_t bytes;         /* resident weights */
     char provider[64];      /* "cpu avx512-vnni", "cuda NVIDIA GB10" … */

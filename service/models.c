@@ -64,14 +64,21 @@ int models_open(struct models **out, struct service *s, struct err *e)
     m->prefixes = prefixes_of(s);
     if (!c->prefix_bytes)
         prefix_folder_forget(m->prefixes, NULL);
+    char *draft = NULL;
+    struct err why = {0};
+    if (*c->draft_model && model_find(&draft, s->o.paths, c->draft_model, &why))
+        log_err(LOG_WARN, "draft_model", &why);
     struct engine_options o = {
+        .draft = draft,
         .prefix_folder = m->prefixes,
         .prefix_bytes = c->prefix_bytes,
         .threads = (int)(c->engine_threads ? c->engine_threads : c->index_threads),
         .backend = c->provider == 1 ? "cpu" : c->provider == 2 ? "cuda" : NULL,
         .max_memory = (size_t)engine_memory_of(c, machine_memory()),
     };
-    return engine_spawn(&s->engine, *c->engine_program ? c->engine_program : s->o.program, &o, e);
+    int rc = engine_spawn(&s->engine, *c->engine_program ? c->engine_program : s->o.program, &o, e);
+    free(draft);
+    return rc;
 }
 
 static void drop_locked(struct embedder *m)
@@ -315,6 +322,8 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
                                               json_cstr(i->family), "provider", json_cstr(i->provider), "dim",
                                               (json_int_t)i->dim, "max_tokens", (json_int_t)i->max_tokens, "bytes",
                                               (json_int_t)i->bytes, "sha256", hash));
+        if (*i->draft)
+            json_object_set_new(row, "draft", json_cstr(i->draft));
         if (i->scores)
             json_object_set_new(row, "reranks", json_true());
         if (i->context)

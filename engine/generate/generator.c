@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/generate/conversation.h"
+#include "engine/generate/drafter.h"
 #include "engine/generate/prefix_disk.h"
 #include "engine/generate/schedule.h"
 #include "engine/generate/writer.h"
@@ -26,6 +27,7 @@ struct generator {
     struct decoder *decoder;
     struct schedule *schedule;
     struct prefix_disk *disk;    /* NULL: none */
+    struct drafter *drafter;     /* NULL: none */
     struct sampler *sampler;
     struct decoder_info info;
     pthread_mutex_t lock;        /* guards vocab */
@@ -37,6 +39,9 @@ struct flight {
     struct generator *g;
     struct writer *writer;
     uint32_t prompt;
+    struct draft *draft;  /* the schedule's thread's own, as what follows; NULL: none */
+    uint32_t *token;      /* [ntoken]: the prompt, then what was chosen; kept where there is a drafter */
+    uint32_t ntoken, token_cap;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t news;
     struct buf pieces;    /* struct piece_head and its bytes, … */
@@ -70,13 +75,23 @@ static void emit(void *arg, enum gen_channel channel, const char *bytes, size_t 
 static bool choose(void *arg, float *logits, uint32_t *token)
 {
     struct flight *f = arg;
-    return writer_choose(f->writer, logits, token);
+    bool more = writer_choose(f->writer, logits, token);
+    if (more && f->g->drafter) {
+        VEC_ROOM(f->token, f->ntoken, f->token_cap);
+        f->token[f->ntoken++] = *token;
+    }
+    return more;
 }
 
 static uint32_t draft(void *arg, uint32_t *token, uint32_t most)
 {
     struct flight *f = arg;
-    return writer_draft(f->writer, token, most);
+    uint32_t n = writer_draft(f->writer, token, most); /* what stands in the context costs nothing */
+    if (n || !f->g->drafter)
+        return n;
+    if (!f->draft)
+        f->draft = draft_new(f->g->drafter);
+    return draft_next(f->draft, f->token, f->ntoken, token, most);
 }
 
 static void prompt_read(void *arg, uint32_t done)
@@ -87,6 +102,8 @@ static void prompt_read(void *arg, uint32_t done)
 static void ended(void *arg, int rc, bool cut, const struct err *why, const struct schedule_result *r)
 {
     struct flight *f = arg;
+    draft_free(f->draft);
+    f->draft = NULL;
     pthread_mutex_lock(&f->lock);
     f->ended = true;
     f->cut = cut;
@@ -174,6 +191,7 @@ static void flight_init(struct flight *f, struct generator *g)
 static void flight_release(struct flight *f)
 {
     writer_free(f->writer);
+    free(f->token);
     buf_release(&f->pieces);
     pthread_cond_destroy(&f->news);
     pthread_mutex_destroy(&f->lock);
@@ -198,6 +216,12 @@ int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink
                         &f, e);
     if (rc)
         goto out;
+    if (g->drafter) {
+        f.token = mem_alloc((prompt.n + 64) * sizeof *f.token);
+        memcpy(f.token, prompt.token, prompt.n * sizeof *f.token);
+        f.ntoken = f.prompt;
+        f.token_cap = f.prompt + 64;
+    }
     uint32_t room = prompt.n < g->info.context ? g->info.context - f.prompt : 0;
     struct schedule_task task = {.prompt = prompt.token, .n = f.prompt, .most = room ? room : 1, .from = &p->provenance,
                                  .choose = choose, .draft = draft, .read = prompt_read, .ended = ended, .arg = &f};
@@ -288,6 +312,20 @@ static void open_disk(struct generator *g, const struct generator_options *o, co
     buf_release(&b);
 }
 
+static void open_drafter(struct generator *g, const struct backend *b, void *device, const struct generator_options *o,
+                         struct model_info *info)
+{
+    struct err why = {0};
+    if (!o->draft || !*o->draft)
+        return;
+    if (drafter_open(&g->drafter, b, device, o->draft, g->tokenizer, o->threads, g->info.context, &why)) {
+        log_err(LOG_WARN, "draft model", &why);
+        return;
+    }
+    const char *name = strrchr(o->draft, '/');
+    snprintf(info->draft, sizeof info->draft, "%s", name ? name + 1 : o->draft);
+}
+
 int generator_open(struct generator **out, const struct backend *b, void *device, const char *path,
                    const struct generator_options *o, struct model_info *info, struct err *e)
 {
@@ -315,6 +353,8 @@ int generator_open(struct generator **out, const struct backend *b, void *device
     if (!rc)
         rc = probe(g, &info->prompt_rate, e);
     if (!rc)
+        open_drafter(g, b, device, o, info);
+    if (!rc)
         open_disk(g, o, &d, info->hash);
     if (!rc)
         rc = schedule_open(&g->schedule, g->decoder, &(struct schedule_options){.disk = g->disk}, e);
@@ -336,6 +376,7 @@ void generator_close(struct generator *g)
         return;
     schedule_close(g->schedule);
     prefix_disk_free(g->disk);
+    drafter_close(g->drafter);
     sampler_free(g->sampler);
     grammar_vocab_free(g->vocab);
     decoder_free(g->decoder);

@@ -372,6 +372,7 @@ int client_open(void **self, const char *program, const struct engine_options *o
         snprintf(c->hello.isa, sizeof c->hello.isa, "%s", o->isa ? o->isa : "");
         snprintf(c->hello.prefix_folder, sizeof c->hello.prefix_folder, "%s", o->prefix_folder ? o->prefix_folder : "");
         c->hello.prefix_bytes = o->prefix_bytes;
+        snprintf(c->hello.draft, sizeof c->hello.draft, "%s", o->draft ? o->draft : "");
     }
     *self = c;
     return 0;

@@ -32,6 +32,7 @@ int frame_get_hello(struct frame_hello *out, const struct frame *f, struct err *
     wire_text(&c, out->isa, sizeof out->isa);
     wire_text(&c, out->prefix_folder, sizeof out->prefix_folder);
     out->prefix_bytes = wire_int(&c, 8);
+    wire_text(&c, out->draft, sizeof out->draft);
     if (out->threads > 4096)
         c.bad = true;
     return wire_done(&c, "HELLO", e);
@@ -113,6 +114,7 @@ int frame_get_opened(struct model_info *out, const struct frame *f, struct err *
     memcpy(&out->prompt_rate, &rate, sizeof rate);
     out->bytes = wire_int(&c, 8);
     wire_text(&c, out->provider, sizeof out->provider);
+    wire_text(&c, out->draft, sizeof out->draft);
     if (out->dim > 65536 || scores > 1 || (!out->dim && !out->context && !scores) || !(out->prompt_rate >= 0))
         c.bad = true;
     return wire_done(&c, "OPENED", e);
@@ -158,6 +160,7 @@ void frame_put_hello(struct buf *b, uint64_t id, const struct frame_hello *h)
     wire_put_text(b, h->isa);
     wire_put_text(b, h->prefix_folder);
     wire_put_int(b, h->prefix_bytes, 8);
+    wire_put_text(b, h->draft);
     wire_end(b, at);
 }
 
@@ -230,6 +233,7 @@ void frame_put_opened(struct buf *b, uint64_t id, const struct model_info *info)
     wire_put_int(b, rate, 4);
     wire_put_int(b, info->bytes, 8);
     wire_put_text(b, info->provider);
+    wire_put_text(b, info->draft);
     wire_end(b, at);
 }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 static char folder[64];
+static const char *drafts;   /* the path of a model that drafts; NULL: none */
 static const char *prefixes; /* the folder of kept ones; NULL: none is kept on disk */
 static struct err e;
 
@@ -42,7 +43,7 @@ static struct model *m;
 
 static void start(bool spawned)
 {
-    const struct engine_options two = {.threads = 2, .prefix_folder = prefixes, .prefix_bytes = prefixes ? 64 << 20 : 0};
+    const struct engine_options two = {.threads = 2, .draft = drafts, .prefix_folder = prefixes, .prefix_bytes = prefixes ? 64 << 20 : 0};
     assert_int_equal(spawned ? engine_spawn(&en, "/proc/self/exe", &two, &e) : engine_open(&en, &two, &e), 0);
     if (model_open(&m, en, folder, &e))
         fail_msg("%s", e.message);
@@ -272,6 +273,45 @@ static void after_a_restart(void **state)
     buf_release(&again.text);
 }
 
+/* With a model that drafts every text is what it is without, greedy and sampled, alone and together; guesses that hold are fewer steps. */
+static void drafted(void **state)
+{
+    (void)state;
+    struct said plain = {0}, with = {0};
+    struct gen_result r;
+    char other[64];
+    for (int i = 0; i < 4; i++) {
+        struct gen_options o = {.max_tokens = 60, .temperature = i % 2 ? 1.2f : 0, .seed = (uint64_t)i, .lookup = i / 2};
+        drafts = NULL;
+        start(i > 0);
+        assert_int_equal(ask(m, &plain, &r, "what is it?", &o), 0);
+        assert_true(i / 2 || r.drafted == 0);
+        assert_string_equal(model_info(m)->draft, "");
+        finish();
+        drafts = folder; /* the model itself: greedy, it is always right */
+        start(i > 0);
+        assert_non_null(strstr(folder, model_info(m)->draft));
+        assert_true(*model_info(m)->draft);
+        assert_int_equal(ask(m, &with, &r, "what is it?", &o), 0);
+        assert_int_equal(with.text.len, plain.text.len);
+        assert_memory_equal(with.text.data, plain.text.data, plain.text.len);
+        if (i == 0)
+            assert_true(r.drafted > 20 && r.accepted == r.drafted);
+        finish();
+    }
+    tiny_writer_of(other, tiny_harmony, TINY_HARMONY, "<|return|>", TINY_HARMONY_TEMPLATE);
+    drafts = other; /* of another vocabulary: told, and left out */
+    start(true);
+    assert_string_equal(model_info(m)->draft, "");
+    assert_int_equal(ask(m, &with, &r, "what is it?", &(struct gen_options){.max_tokens = 20}), 0);
+    assert_int_equal(r.drafted, 0);
+    finish();
+    tiny_writer_remove(other);
+    drafts = NULL;
+    buf_release(&plain.text);
+    buf_release(&with.text);
+}
+
 /* gpt-oss and its like: each message has a header, and a schema is of the final one's text, with and without reasoning before it. */
 static void behind_a_header(void **state)
 {
@@ -332,6 +372,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(keeps_to_a_schema),
         cmocka_unit_test(after_a_restart),
         cmocka_unit_test(behind_a_header),
+        cmocka_unit_test(drafted),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
