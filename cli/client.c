@@ -222,11 +222,14 @@ int client_open(struct client *c, const struct paths *p, enum meeting how, const
     return rc;
 }
 
-int client_send(struct client *c, json_t *message, struct err *e)
+int client_send(struct client *c, json_t *message, bool framed, struct err *e)
 {
     char *text = json_dumps(message, JSON_COMPACT);
     struct buf line = BUF_INIT;
-    buf_addf(&line, "%s\n", text);
+    if (framed)
+        buf_addf(&line, "Content-Length: %zu\r\n\r\n%s", strlen(text), text);
+    else
+        buf_addf(&line, "%s\n", text);
     int rc = send_line(c, line.data, e);
     buf_release(&line);
     free(text);

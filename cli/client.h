@@ -28,7 +28,8 @@ enum meeting {
 };
 int client_open(struct client *c, const struct paths *p, enum meeting how, const char *protocol, struct err *e);
 void client_close(struct client *c);
-int client_send(struct client *c, json_t *message, struct err *e);    /* a line of another protocol */
+/* A message of another protocol: a line, or framed by its length as in LSP. */
+int client_send(struct client *c, json_t *message, bool framed, struct err *e);
 size_t client_left(struct client *c, void *out, size_t most);         /* what came in behind the greeting: moved to out */
 
 /* What is told of a request before its result; any may be NULL. */

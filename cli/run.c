@@ -228,8 +228,8 @@ int cli_run(int argc, char **argv)
         show_completion(&out, c.topic);
     else if (!strcmp(c.row->name, "doctor"))
         status = doctor(&out, &l, &p, c.json);
-    else if (!strcmp(c.row->name, "mcp"))
-        status = carry(&p, c.row->name, json_string_value(json_object_get(c.params, "dir")), &e) ? fail(&e, false) : 0;
+    else if (!strcmp(c.row->name, "mcp") || !strcmp(c.row->name, "lsp"))
+        status = carry(&status, &p, c.row->name, json_string_value(json_object_get(c.params, "dir")), &e) ? fail(&e, false) : status;
     else
         status = run_method(&c, &p, &l);
     if (out.len && put(&out))

@@ -1,7 +1,8 @@
 #include "daemon/mcp.h"
 
 #include "base/mem.h"
-#include "daemon/jsonrpc.h"
+#include "base/uri.h"
+#include "service/jsonrpc.h"
 #include "daemon/lines.h"
 #include "service/methods.h"
 
@@ -252,42 +253,6 @@ static void tools_list(struct mcp *x, struct reply r, json_t *params)
 
 /* -- resources -------------------------------------------------------------------------------------------------------------- */
 
-static bool plain(char c, bool slash)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c) || (slash && c == '/');
-}
-
-static void put_escaped(struct buf *out, const char *s)
-{
-    for (; *s; s++)
-        if (plain(*s, false))
-            buf_addc(out, *s);
-        else
-            buf_addf(out, "%%%02X", (unsigned char)*s);
-}
-
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-/* Of percent-encoded text; NULL: it is none, or holds a NUL. The caller frees. */
-static char *unescaped(const char *s, size_t n)
-{
-    char *out = mem_alloc(n + 1), *to = out;
-    for (size_t i = 0; i < n; i++) {
-        bool coded = s[i] == '%' && n - i > 2 && digit(s[i + 1]) >= 0 && digit(s[i + 2]) >= 0;
-        *to = coded ? (char)(digit(s[i + 1]) * 16 + digit(s[i + 2])) : s[i];
-        i += coded ? 2 : 0;
-        if ((s[i] == '%' && !coded) || !*to++) {
-            free(out);
-            return NULL;
-        }
-    }
-    *to = 0;
-    return out;
-}
-
 static void resource_failed(struct call *c, int code, const char *message, const char *hint)
 {
     bool gone = code == ERR_NOT_FOUND || code == ERR_NO_REPOSITORY;
@@ -303,7 +268,7 @@ static void repos_done(struct call *c, json_t *result)
         struct buf uri = BUF_INIT;
         const char *repo = json_string_value(json_object_get(row, "repo"));
         buf_adds(&uri, REPO_URI);
-        put_escaped(&uri, repo ? repo : "");
+        uri_escape(&uri, repo ? repo : "", false);
         json_array_append_new(rows, json_pack("{ss, sO, sO, ss}", "uri", uri.data, "name", json_object_get(row, "repo"), "description",
                                               json_object_get(row, "path"), "mimeType", "application/json"));
         buf_release(&uri);
@@ -344,7 +309,7 @@ static json_t *resource_params(const char *uri, bool *file)
     if (!uri || strncmp(uri, REPO_URI, head))
         return NULL;
     const char *at = uri + head, *slash = strchr(at, '/');
-    char *repo = unescaped(at, slash ? (size_t)(slash - at) : strlen(at)), *path = slash ? unescaped(slash + 1, strlen(slash + 1)) : mem_str("");
+    char *repo = uri_unescape(at, slash ? (size_t)(slash - at) : strlen(at)), *path = slash ? uri_unescape(slash + 1, strlen(slash + 1)) : mem_str("");
     json_t *params = repo && *repo && path ? json_pack("{s[s]}", "repo", repo) : NULL;
     *file = params && *path;
     if (*file)
@@ -437,7 +402,7 @@ static void take_roots(struct mcp *x, json_t *result)
     size_t i;
     json_array_foreach(json_object_get(result, "roots"), i, root) {
         const char *uri = json_string_value(json_object_get(root, "uri"));
-        char *path = uri && !strncmp(uri, "file:///", 8) ? unescaped(uri + 7, strlen(uri + 7)) : NULL;
+        char *path = uri ? uri_path(uri) : NULL;
         if (!path)
             continue;
         free(x->dir);

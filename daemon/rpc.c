@@ -1,9 +1,10 @@
 #include "daemon/rpc.h"
 
 #include "base/mem.h"
-#include "daemon/jsonrpc.h"
+#include "service/jsonrpc.h"
 #include "daemon/lines.h"
 #include "daemon/mcp.h"
+#include "lsp/lsp.h"
 #include "service/methods.h"
 
 #include <jansson.h>
@@ -125,7 +126,7 @@ static void cancel(struct rpc *x, json_t *params)
 }
 
 /* What may be spoken on the socket besides this. */
-static const struct protocol *const others[] = {&mcp_protocol};
+static const struct protocol *const others[] = {&mcp_protocol, &lsp_protocol};
 
 static int greet(struct rpc *x, json_t *message)
 {

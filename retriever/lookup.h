@@ -51,8 +51,8 @@ struct symbol_name symbol_name_of(const char *name);
 #define LOOKUP_NAMES 8
 /* Definitions of a name: exact case, else another case or spelling of the same words, else one or two typing errors, else
  * names that begin so. Narrowed to the scope where any definition lies in it. spelled: [LOOKUP_NAMES] the names found, as
- * the sources write them, in arena; returns their number. */
-size_t lookup_definitions(struct places *out, struct str *spelled, struct lookup *l, struct symbol_name name);
+ * the sources write them, in arena; returns their number. exact: exact case and nothing else. */
+size_t lookup_definitions(struct places *out, struct str *spelled, struct lookup *l, struct symbol_name name, bool exact);
 /* The same for an exact name only; most: at most so many are looked at. */
 void lookup_exact(struct places *out, struct lookup *l, struct str name, size_t most);
 /* References to a name, by kinds (bit mask of 1 << REF_…). */

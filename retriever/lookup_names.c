@@ -242,24 +242,24 @@ static void narrow(struct places *p, struct lookup *l, struct str scope)
     }
 }
 
-size_t lookup_definitions(struct places *out, struct str *spelled, struct lookup *l, struct symbol_name name)
+size_t lookup_definitions(struct places *out, struct str *spelled, struct lookup *l, struct symbol_name name, bool exact)
 {
     char folded[NAME_FOLD_MAX];
     size_t n = name_fold(folded, name.last.p, name.last.n), nspelled = 0;
     uint32_t i;
     if (!n)
         return 0;
-    for (int exact = 1; exact >= 0 && !out->n; exact--)
+    for (int as_written = 1; as_written >= exact && !out->n; as_written--)
         for (size_t s = 0; s < l->nsegs; s++)
             if (at_name(&l->seg[s], &i, folded, n))
-                add_name(out, l, &l->seg[s], i, exact ? &name.last : NULL, spelled, &nspelled, 0, FOUND_MAX);
-    if (!out->n)
+                add_name(out, l, &l->seg[s], i, as_written ? &name.last : NULL, spelled, &nspelled, 0, FOUND_MAX);
+    if (!exact && !out->n)
         find_near(out, l, folded, n, 0, spelled, &nspelled);
-    if (!out->n && n >= TYPO_MIN)
+    if (!exact && !out->n && n >= TYPO_MIN)
         find_near(out, l, folded, n, 1, spelled, &nspelled);
-    if (!out->n && n >= TYPO_TWO)
+    if (!exact && !out->n && n >= TYPO_TWO)
         find_near(out, l, folded, n, 2, spelled, &nspelled);
-    if (!out->n && n >= 3)
+    if (!exact && !out->n && n >= 3)
         find_prefix(out, l, folded, n, spelled, &nspelled);
     narrow(out, l, name.scope);
     places_sort(l, out);

@@ -72,6 +72,8 @@ struct search_hit {
     const char *symbol_name, *kind, *language; /* NULL where there is none */
     const char *crumb;             /* "Outer › method" or "" */
     struct str snippet;            /* the lines, secrets masked */
+    struct str signature, doc;     /* of a definition that symbol_lookup found: one line; the first bytes of its comment. May be empty */
+    const char *use;               /* of a reference: "call", "import" …; NULL */
     double score;
     const double *value;           /* [signal_count()] of each signal for this hit, when explain; else NULL */
     double rerank;                 /* what a reranker added to the score; 0: nothing */
@@ -113,10 +115,12 @@ size_t signal_count(void);
 const char *signal_name(size_t i);
 
 /* -- symbols ---------------------------------------------------------------------------------------------------------- */
-enum symbol_want { WANT_DEFINITIONS = 1, WANT_CALLERS = 2, WANT_CALLEES = 4, WANT_REFERENCES = 8 };
+enum symbol_want { WANT_DEFINITIONS = 1, WANT_CALLERS = 2, WANT_CALLEES = 4, WANT_REFERENCES = 8,
+    WANT_EXACT = 16 };             /* the name as it is spelled, or nothing */
+#define SYMBOL_DOC_MAX 800         /* bytes of a doc comment that come with a definition */
 struct symbol_result {
     struct search_hit *list[4];    /* definitions, callers, callees, references */
-    size_t n[4];
+    size_t n[4], found[4];         /* found: before the limit */
     const char *matched;           /* the name that was found: differs from the asked one after case folding or a typo */
 };
 int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *name, unsigned want,

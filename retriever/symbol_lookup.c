@@ -9,10 +9,36 @@
 #define SHOWN_LINES 8        /* of a definition in its snippet */
 #define CALLEES_OF 4         /* definitions whose calls are followed */
 
+static struct str kept(struct lookup *l, const char *p, size_t n)
+{
+    return (struct str){arena_strn(l->arena, p, n), n};
+}
+
+/* What a definition says of itself. */
+static int describe(struct search_hit *h, struct lookup *l, const struct place *x, struct err *e)
+{
+    struct record r;
+    struct str doc;
+    uint32_t line;
+    int rc = x->symbol == RECORD_NONE ? 0 : lookup_record(&r, l, x->cut, e);
+    if (rc || x->symbol == RECORD_NONE)
+        return rc;
+    const struct record_symbol *s = &r.symbol[x->symbol];
+    h->signature = kept(l, r.strings + s->signature, s->signature_len);
+    uint32_t end = s->doc_end - s->doc_start < SYMBOL_DOC_MAX ? s->doc_end : s->doc_start + SYMBOL_DOC_MAX;
+    if (end == s->doc_start || (rc = lookup_bytes(&doc, &line, l, x->cut, s->doc_start, end, e)))
+        return rc;
+    while (end < s->doc_end && doc.n && doc.p[doc.n - 1] != '\n') /* whole lines */
+        doc.n--;
+    h->doc = kept(l, doc.p, doc.n);
+    return 0;
+}
+
 static int fill(struct symbol_result *out, int list, struct lookup *l, const struct places *p, uint32_t limit, bool definitions,
                 struct err *e)
 {
     size_t n = p->n < limit ? p->n : limit;
+    out->found[list] = p->n;
     out->list[list] = arena_zero(l->arena, n ? n : 1, sizeof **out->list);
     for (size_t i = 0; i < n; i++) {
         const struct place *x = &p->v[i];
@@ -20,8 +46,12 @@ static int fill(struct symbol_result *out, int list, struct lookup *l, const str
         if (definitions && last > x->line + SHOWN_LINES - 1)
             last = x->line + SHOWN_LINES - 1;
         int rc = lookup_hit(&out->list[list][i], l, x, x->line, last, e);
+        if (!rc && definitions)
+            rc = describe(&out->list[list][i], l, x, e);
         if (rc)
             return rc;
+        if (!definitions)
+            out->list[list][i].use = ref_kind_name((enum ref_kind)x->kind);
         out->list[list][i].score = 1.0 / (1.0 + (x->order > 0 ? x->order : 0));
         out->n[list]++;
     }
@@ -49,7 +79,7 @@ int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *na
     int rc = lookup_open(&l, r, target, ntargets, arena, e);
     if (rc)
         return rc;
-    size_t n = lookup_definitions(&defs, spelled, &l, asked);
+    size_t n = lookup_definitions(&defs, spelled, &l, asked, want & WANT_EXACT);
     if (!n) { /* defined elsewhere (a library): who uses it is known all the same */
         spelled[0] = asked.last;
         n = 1;

@@ -104,9 +104,19 @@ json_t *freshness_scope(struct service *s, const struct scope *sc)
     return pack(generation_now(s), json_null(), overlay > 0, overlay, pending, least, oldest);
 }
 
+static json_t *roots_json(const struct scope *sc)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < sc->n; i++)
+        json_object_set_new(o, sc->repo[i].name, json_cstr(sc->repo[i].path));
+    return o;
+}
+
 void answer_stamp(json_t *answer, struct request *rq, const struct scope *sc)
 {
     json_object_set_new(answer, "freshness", freshness_scope(rq->s, sc));
+    if (param_bool(rq, "roots"))
+        json_object_set_new(answer, "roots", roots_json(sc));
     if (sc->note)
         json_object_set_new(answer, "note", json_cstr(sc->note));
 }

@@ -28,8 +28,10 @@ int method_symbol(struct request *rq, json_t **result, struct err *e)
     for (int i = 1; i < 4; i++)
         if (param_bool(rq, lists[i].param))
             want |= lists[i].want;
-    if (!want)
-        want = WANT_DEFINITIONS;
+    if (!want || param_bool(rq, "definitions"))
+        want |= WANT_DEFINITIONS;
+    if (param_bool(rq, "exact"))
+        want |= WANT_EXACT;
     int rc = scope_open(&sc, rq, e);
     if (rc)
         return rc;
@@ -40,9 +42,13 @@ int method_symbol(struct request *rq, json_t **result, struct err *e)
     *result = json_pack("{so}", "symbol", json_cstr(r.matched ? r.matched : name));
     if (r.matched && strcmp(r.matched, name))
         json_object_set_new(*result, "asked", json_cstr(name));
+    json_t *found = json_object();
     for (int i = 0; i < 4; i++)
-        if (want & lists[i].want)
+        if (want & lists[i].want) {
             json_object_set_new(*result, lists[i].key, hits_json(&sc, r.list[i], r.n[i]));
+            json_object_set_new(found, lists[i].key, json_integer((json_int_t)r.found[i]));
+        }
+    json_object_set_new(*result, "found", found);
     answer_stamp(*result, rq, &sc);
     return 0;
 }

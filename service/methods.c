@@ -36,6 +36,8 @@ static const struct method_flag symbol_flags[] = {
     {"callers", 0, FLAG_BOOL, NULL, "who calls it"},
     {"callees", 0, FLAG_BOOL, NULL, "what it calls"},
     {"references", 0, FLAG_BOOL, NULL, "every use of the name"},
+    {"definitions", 0, FLAG_BOOL, NULL, "the definitions, beside what else is asked for"},
+    {"exact", 0, FLAG_BOOL, NULL, "the name as it is spelled, or nothing"},
     F_LIMIT,
     F_TIMEOUT,
     F_JSON,
@@ -55,6 +57,7 @@ static const struct method_flag history_flags[] = {
     F_DIR,
     {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; FILE is then from its root"},
     F_BRANCH,
+    {"no-wait", 0, FLAG_BOOL, NULL, "answer with the commits that are in, where they are still being read"},
     {"limit", 'n', FLAG_INT, "N", "at most N commits"},
     F_TIMEOUT,
     F_JSON,
@@ -121,7 +124,7 @@ const struct method methods[] = {
     {"search", "QUERY|-", "query…", "find the places in the code that fit a query best", QUERY_DETAIL, query_flags,
      .starts_daemon = true},
     {"symbol", "NAME", "name", "show where a name is defined and who uses it",
-     "Without --callers, --callees or --references the definitions are shown. Case and small slips in NAME are forgiven.",
+     "Without --callers, --callees or --references the definitions are shown. Case and small slips in NAME are forgiven, but with --exact.",
      symbol_flags, .starts_daemon = true},
     {"history", "FILE[:LINE[-LINE]]", "place", "show why lines are as they are: the commits behind them, and who knows them",
      "Follows the lines through moves inside the file and renames, and passes over changes of whitespace, merges and the commits named in "
@@ -180,6 +183,10 @@ const struct method methods[] = {
     {"mcp", NULL, "", "speak the Model Context Protocol on standard input and output, for agents",
      "An agent's program starts this by itself: the command is `codeask mcp`, its arguments at most `-C DIR`. It offers search, ask, symbol, "
      "read, history and status about the repository around DIR (default: where it is started) and all that are known.",
+     carry_flags, .starts_daemon = true, .local = true},
+    {"lsp", NULL, "", "speak the Language Server Protocol on standard input and output, for editors",
+     "An editor starts this by itself. Definitions, references, hovers with the reason of the last change, and questions about the code at "
+     "the cursor, beside the language's own server. DIR is what questions are about where the editor names no folder.",
      carry_flags, .starts_daemon = true, .local = true},
     {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
     {NULL},

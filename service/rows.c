@@ -56,6 +56,12 @@ json_t *hit_json(const struct scope *sc, const struct search_hit *h)
     json_object_set_new(row, "kind", json_cstr(h->kind));
     json_object_set_new(row, "language", json_cstr(h->language));
     json_object_set_new(row, "snippet", json_text(h->snippet.p, h->snippet.n));
+    if (h->signature.n)
+        json_object_set_new(row, "signature", json_text(h->signature.p, h->signature.n));
+    if (h->doc.n)
+        json_object_set_new(row, "doc", json_text(h->doc.p, h->doc.n));
+    if (h->use)
+        json_object_set_new(row, "use", json_string(h->use));
     if (h->crumb && *h->crumb)
         json_object_set_new(row, "breadcrumb", json_cstr(h->crumb));
     if (h->value)

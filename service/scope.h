@@ -57,7 +57,7 @@ json_t *freshness_scope(struct service *s, const struct scope *sc);
 /* Share of a view's texts that have a vector, remembered for a moment: counting costs a walk over the view. */
 double embedded_share(struct service *s, uint32_t view);
 
-/* The note and freshness go into every answer. */
+/* The note and freshness go into every answer; "roots" too, name to directory, where a codec asked for them. */
 void answer_stamp(json_t *answer, struct request *rq, const struct scope *sc);
 
 #endif

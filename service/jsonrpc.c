@@ -1,4 +1,4 @@
-#include "daemon/jsonrpc.h"
+#include "service/jsonrpc.h"
 
 #include "service/methods.h"
 
@@ -11,7 +11,7 @@ static int to_buf(const char *bytes, size_t n, void *buf)
 static void finish(struct buf *out, const char *id, const char *what, json_t *value)
 {
     buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"%s\":", id ? id : "null", what);
-    json_dump_callback(value, to_buf, out, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_dump_callback(value, to_buf, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     buf_adds(out, "}\n");
     json_decref(value);
 }

@@ -1,6 +1,6 @@
 /* Writing JSON-RPC 2.0 (https://www.jsonrpc.org/specification), a message a line. id: the other side's, as JSON text; NULL: not known. */
-#ifndef CODEASK_DAEMON_JSONRPC_H
-#define CODEASK_DAEMON_JSONRPC_H
+#ifndef CODEASK_SERVICE_JSONRPC_H
+#define CODEASK_SERVICE_JSONRPC_H
 
 #include "base/buf.h"
 #include "base/err.h"

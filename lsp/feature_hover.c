@@ -1,0 +1,198 @@
+/* What is known of the name at the cursor: its signature and comment, who uses it, and why it was last changed. With the setting
+ * "hover": "brief" only what another language server lacks: users and history. */
+#include "lsp/feature.h"
+#include "lsp/place.h"
+
+#include "base/uri.h"
+#include "retriever/markdown.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFINITIONS_ASKED 30
+#define DEFINITIONS_SHOWN 3   /* of one name, each with its fence */
+#define DOC_BYTES 600
+#define BODY_BYTES 300        /* of a commit's message, behind its subject */
+
+enum { STEP_NEAR, STEP_EVERYWHERE };
+
+static const char *text_at(json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static void ask_name(struct call *c, bool everywhere);
+
+/* The first n bytes, whole characters. */
+static struct str head(const char *s, size_t n)
+{
+    size_t len = strlen(s);
+    if (len <= n)
+        return (struct str){s, len};
+    while (n && (s[n] & 0xC0) == 0x80)
+        n--;
+    return (struct str){s, n};
+}
+
+/* [path:line](file:///…#L12) */
+static void put_link(struct buf *out, json_t *result, json_t *row)
+{
+    char *path = row_path(result, row);
+    struct buf uri = BUF_INIT, shown = BUF_INIT;
+    long long line = (long long)json_integer_value(json_object_get(row, "start_line"));
+    buf_addf(&shown, "%s:%lld", text_at(row, "path"), line);
+    if (path) {
+        uri_of_path(&uri, path);
+        buf_addc(out, '[');
+    }
+    md_text(out, (struct str){shown.data, shown.len});
+    if (path)
+        buf_addf(out, "](%s#L%lld)", uri.data, line);
+    buf_release(&uri);
+    buf_release(&shown);
+    free(path);
+}
+
+static void put_definition(struct buf *out, json_t *row)
+{
+    struct buf code = BUF_INIT;
+    struct str doc = head(text_at(row, "doc"), DOC_BYTES), signature = str_of(text_at(row, "signature"));
+    buf_add(&code, doc.p, doc.n);
+    if (doc.n && doc.p[doc.n - 1] != '\n')
+        buf_addc(&code, '\n');
+    if (!signature.n)
+        signature = str_of(text_at(row, "symbol"));
+    buf_add(&code, signature.p, signature.n);
+    md_fence(out, text_at(row, "language"), (struct str){code.data ? code.data : "", code.len});
+    buf_release(&code);
+}
+
+static void put_users(struct buf *out, json_t *result)
+{
+    json_t *found = json_object_get(result, "found");
+    long long callers = (long long)json_integer_value(json_object_get(found, "callers"));
+    long long uses = (long long)json_integer_value(json_object_get(found, "references"));
+    if (callers)
+        buf_addf(out, "Called by %lld", callers);
+    if (uses > callers)
+        buf_addf(out, "%s %lld times", callers ? " · used" : "Used", uses);
+    if (!callers && !uses)
+        buf_adds(out, "No use is known");
+}
+
+static void give(struct call *c, const struct buf *text)
+{
+    json_t *kinds = client_at(c->lsp, "textDocument.hover.contentFormat"), *kind;
+    bool markdown = !json_array_size(kinds);
+    size_t i;
+    json_array_foreach(kinds, i, kind)
+        markdown |= json_is_string(kind) && !strcmp(json_string_value(kind), "markdown");
+    call_reply(c, json_pack("{s{ss, ss#}}", "contents", "kind", markdown ? "markdown" : "plaintext", "value", text->data, (int)text->len));
+}
+
+static void give_kept(struct call *c)
+{
+    struct buf text = BUF_INIT;
+    buf_adds(&text, text_at(c->kept, "text"));
+    give(c, &text);
+    buf_release(&text);
+}
+
+static void take_history(struct call *c, json_t *result)
+{
+    json_t *last = json_array_get(json_object_get(result, "commits"), 0), *why = json_object_get(result, "reason");
+    struct buf text = BUF_INIT;
+    buf_adds(&text, text_at(c->kept, "text"));
+    if (json_is_true(json_object_get(result, "uncommitted")))
+        buf_adds(&text, "\n\nChanged, not committed.");
+    for (int i = 0; i < 2; i++) {
+        json_t *commit = i ? why : last;
+        if (!json_is_object(commit) || (i && json_equal(json_object_get(commit, "commit"), json_object_get(last, "commit"))))
+            continue;
+        struct str body = head(text_at(commit, "body"), BODY_BYTES);
+        buf_addf(&text, "\n\n%s %.10s ", i ? "Why it is so:" : "Last change", text_at(commit, "date"));
+        md_text(&text, str_of(text_at(commit, "author")));
+        buf_adds(&text, ": ");
+        md_text(&text, str_of(text_at(commit, "subject")));
+        if (body.n) {
+            buf_adds(&text, " — ");
+            md_text(&text, body);
+        }
+    }
+    give(c, &text);
+    buf_release(&text);
+}
+
+static void no_history(struct call *c, int code, const char *message, const char *hint)
+{
+    if (code == ERR_CANCELED)
+        call_fail(c, code, message, hint);
+    else
+        give_kept(c);
+}
+
+static void ask_history(struct call *c, json_t *row)
+{
+    struct buf place = BUF_INIT;
+    buf_addf(&place, "%s:%lld-%lld", text_at(row, "path"), (long long)json_integer_value(json_object_get(row, "start_line")),
+             (long long)json_integer_value(json_object_get(row, "end_line")));
+    json_t *params = json_pack("{s[O], ss, si, sb}", "repo", json_object_get(row, "repo"), "place", place.data, "limit", 1, "no_wait", 1);
+    buf_release(&place);
+    c->failed = no_history;
+    call_ask(c, "history", params, take_history);
+}
+
+static void take_name(struct call *c, json_t *result)
+{
+    json_t *rows = json_object_get(result, "definitions"), *row;
+    size_t i, shown = 0;
+    bool brief = !strcmp(text_at(c->lsp->settings, "hover"), "brief");
+    if (!json_array_size(rows) && c->step == STEP_NEAR) {
+        ask_name(c, true);
+        return;
+    }
+    if (!json_array_size(rows)) {
+        call_reply(c, NULL);
+        return;
+    }
+    struct buf text = BUF_INIT;
+    json_t *near = rows_nearest(result, rows, c->path);
+    json_array_foreach(near, i, row)
+        if (!brief && shown < DEFINITIONS_SHOWN && (!i || !row_is(row, "kind", "prototype"))) {
+            put_definition(&text, row);
+            shown++;
+        }
+    if (shown)
+        buf_adds(&text, "\n");
+    put_users(&text, result);
+    buf_adds(&text, " · ");
+    row = json_array_get(near, 0);
+    put_link(&text, result, row);
+    if (json_array_size(near) > 1)
+        buf_addf(&text, " and %zu more", json_array_size(near) - 1);
+    c->kept = json_pack("{ss#}", "text", text.data, (int)text.len);
+    buf_release(&text);
+    ask_history(c, row);
+    json_decref(near);
+}
+
+static void ask_name(struct call *c, bool everywhere)
+{
+    json_t *params = feature_params(c);
+    static const char *const flags[] = {"exact", "definitions", "callers", "references"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        json_object_set_new(params, flags[i], json_true());
+    json_object_set_new(params, "name", json_string(c->word));
+    json_object_set_new(params, "limit", json_integer(DEFINITIONS_ASKED));
+    if (everywhere)
+        json_object_set_new(params, "all_repos", json_true());
+    c->step = everywhere ? STEP_EVERYWHERE : STEP_NEAR;
+    call_ask(c, "symbol", params, take_name);
+}
+
+void run_hover(struct call *c)
+{
+    if (feature_word(c, true))
+        ask_name(c, false);
+}

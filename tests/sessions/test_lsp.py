@@ -1,0 +1,184 @@
+"""`codeask lsp` as an editor uses it, and as no editor should."""
+import json
+import os
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lib import CODEASK, main, write  # noqa: E402
+from lsp_client import Lsp  # noqa: E402
+
+
+def start(w, cwd):
+    c = Lsp([CODEASK, "lsp"], cwd, w.env)
+    w.processes.append(c.process)
+    return c
+
+
+def until(ask, good, seconds=10):
+    """The first answer that is good, or the last one."""
+    end = time.monotonic() + seconds
+    while True:
+        got = ask()
+        if good(got) or time.monotonic() > end:
+            return got
+        time.sleep(0.1)
+
+
+def test_names(w):
+    repo = w.repo()
+    pool, retry = repo / "src/pool.py", repo / "src/retry.py"
+    c = start(w, repo)
+    told = c.begin(repo)
+    assert told["hoverProvider"] is True and "completionProvider" not in told, told
+    c.open(pool)
+    c.open(retry)
+    at = c.at(pool, "send_with_retry(request", 3)
+    found = c.result("textDocument/definition", at)
+    line = retry.read_text().split("\n").index("def send_with_retry(request, policy):")
+    assert found == [{"uri": retry.as_uri(), "range": {"start": {"line": line, "character": 4}, "end": {"line": line, "character": 19}}}], found
+    used = c.result("textDocument/references", {**at, "context": {"includeDeclaration": False}})
+    assert [u["uri"] for u in used] == [pool.as_uri()] * len(used) and used, used
+    everything = c.result("textDocument/references", {**at, "context": {"includeDeclaration": True}})
+    assert len(everything) == len(used) + 1, everything
+    text = c.result("textDocument/hover", at)["contents"]["value"]
+    assert "```python\n" in text and "def send_with_retry(request, policy)" in text and f"]({retry.as_uri()}#L{line + 1})" in text, text
+    text = until(lambda: c.result("textDocument/hover", at)["contents"]["value"], lambda t: "Last change" in t)
+    assert "first" in text.split("Last change")[1], text
+    assert c.result("textDocument/hover", c.at(pool, "return")) is None
+    assert c.result("textDocument/definition", {"textDocument": {"uri": pool.as_uri()}, "position": {"line": 10 ** 6, "character": 10 ** 12}}) is None
+    assert c.end() == 0
+
+
+def test_unicode_columns(w):
+    """The same place in three encodings."""
+    repo = w.repo(files={"a.py": "def quokka(x):\n    return x\n\n\ny = '\U0001F600é' + str(quokka(1))\n"})
+    for encoding, column in (("utf-8", 23 - 8 + 0), ("utf-16", 0), ("utf-32", 0)):
+        line = (repo / "a.py").read_text().split("\n")[4]
+        before = line[:line.index("quokka")]
+        column = {"utf-8": len(before.encode()), "utf-16": len(before.encode("utf-16-le")) // 2, "utf-32": len(before)}[encoding]
+        c = start(w, repo)
+        assert c.begin(repo, {"general": {"positionEncodings": [encoding]}})["positionEncoding"] == encoding
+        c.open(repo / "a.py")
+        used = c.result("textDocument/references", {"textDocument": {"uri": (repo / "a.py").as_uri()}, "position": {"line": 0, "character": 6},
+                                                    "context": {"includeDeclaration": False}})
+        assert [u["range"]["start"] for u in used] == [{"line": 4, "character": column}], (encoding, used)
+        found = c.result("textDocument/definition", {"textDocument": {"uri": (repo / "a.py").as_uri()}, "position": {"line": 4, "character": column}})
+        assert found[0]["range"]["start"] == {"line": 0, "character": 4}, found
+        assert c.end() == 0
+
+
+def test_other_repositories(w):
+    """What is defined nowhere here may be in another repository."""
+    w.json("index", cwd=w.repo())
+    other = w.repo("depot", {"b.py": "from retry import send_with_retry\n\nsend_with_retry(1, 2)\n"})
+    c = start(w, other)
+    c.begin(other)
+    c.open(other / "b.py")
+    found = c.result("textDocument/definition", c.at(other / "b.py", "send_with_retry(1"))
+    assert [f["uri"] for f in found] == [(w.root / "courier/src/retry.py").as_uri()], found
+    assert c.end() == 0
+
+
+def test_edited_buffers(w):
+    """Lines that were put above in the editor move what the index found below."""
+    repo = w.repo()
+    pool, retry = repo / "src/pool.py", repo / "src/retry.py"
+    c = start(w, repo)
+    c.begin(repo)
+    c.open(pool)
+    c.open(retry)
+    at = c.at(pool, "send_with_retry(request", 3)
+    before = c.result("textDocument/definition", at)[0]["range"]["start"]["line"]
+    c.note("textDocument/didChange", {"textDocument": {"uri": retry.as_uri(), "version": 2}, "contentChanges": [
+        {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}, "text": "# one\n# two\n"}]})
+    assert c.result("textDocument/definition", at)[0]["range"]["start"]["line"] == before + 2
+    assert c.end() == 0
+
+
+def test_a_plain_directory_is_left_alone(w):
+    folder = w.root / "plain"
+    write(folder, {"a.py": "def f():\n    pass\n"})
+    c = start(w, folder)
+    c.begin(folder)
+    c.open(folder / "a.py")
+    assert c.result("textDocument/definition", c.at(folder / "a.py", "f()")) is None
+    assert c.end() == 0
+    assert w.json("repo", "list", code=None)["repos"] == []
+
+
+def test_first_index_shows_progress(w):
+    repo = w.repo(files={f"m{i}.py": f"def f{i}(x):\n    return g{i}(x)\n" * 40 for i in range(400)})
+    c = start(w, repo)
+    c.begin(repo, {"window": {"workDoneProgress": True}})
+    c.open(repo / "m1.py")
+    found = c.result("textDocument/definition", {"textDocument": {"uri": (repo / "m1.py").as_uri()}, "position": {"line": 0, "character": 5}})
+    assert found, "it waits for the index"
+    made = [m["params"]["token"] for m in c.heard if m.get("method") == "window/workDoneProgress/create"]
+    told = [m["params"] for m in c.heard if m.get("method") == "$/progress"]
+    assert all(t["token"] in made for t in told), (made, told)
+    assert c.end() == 0
+
+
+def test_exit_status(w):
+    repo = w.repo()
+    c = start(w, repo)
+    c.begin(repo)
+    c.note("exit")
+    c.process.stdin.close()
+    assert c.process.wait(10) == 1
+    c = start(w, repo)
+    c.process.stdin.close()
+    assert c.process.wait(10) == 0
+
+
+def test_bad_input(w):
+    repo = w.repo()
+    c = start(w, repo)
+    assert c.call("textDocument/hover", {})["error"]["code"] == -32002
+    c.begin(repo)
+    c.write(b"Content-Length: 1\r\n\r\n{")
+    assert c.receive()["error"]["code"] == -32700
+    c.write(b"Content-Length: 52428800\r\n\r\n")
+    for _ in range(800):
+        c.write(b"x" * 65536)
+    assert c.receive()["error"]["code"] == -32600
+    assert c.receive()["method"] == "window/showMessage"
+    c.note("textDocument/didOpen", {"textDocument": {"uri": "file:///big", "languageId": "c", "version": 1, "text": "x\n" * (5 << 20)}})
+    assert "8 MiB" in c.receive()["params"]["message"]
+    c.note("textDocument/didChange", {"textDocument": {"uri": "file:///big"}, "contentChanges": [{"text": "y"}]})
+    for params in ({}, {"textDocument": 7}, {"textDocument": {"uri": 7}}):
+        assert c.call("textDocument/hover", params)["error"]["code"] == -32602
+    assert c.result("textDocument/hover", {"textDocument": {"uri": "file:///never/opened"}, "position": {"line": 0, "character": 0}}) is None
+    assert c.call("textDocument/completion", {})["error"]["code"] == -32601
+    c.result("shutdown")
+    assert c.call("textDocument/hover", {})["error"]["code"] == -32600
+    c.write(b"Content-Length: many\r\n\r\n")
+    assert c.receive()["error"]["code"] == -32700
+    assert c.receive() is None, "the connection goes on"
+
+
+def test_a_client_that_never_reads_stalls_nobody(w):
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    c = start(w, repo)
+    c.begin(repo)
+    c.open(repo / "src/pool.py")
+    at = c.at(repo / "src/pool.py", "send_with_retry(request", 3)
+    os.set_blocking(c.process.stdin.fileno(), False)
+    body = [json.dumps({"jsonrpc": "2.0", "id": i, "method": "textDocument/hover", "params": at}).encode() for i in range(100, 40000)]
+    data = b"".join(b"Content-Length: %d\r\n\r\n" % len(b) + b for b in body)
+    sent = 0
+    for _ in range(20):
+        try:
+            sent += os.write(c.process.stdin.fileno(), data[sent:sent + 65536])
+        except BlockingIOError:
+            pass
+        r = w.run("search", "RetryPolicy", cwd=repo, timeout=20)
+        assert r.returncode == 0, r.stderr
+    c.process.kill()
+
+
+if __name__ == "__main__":
+    main(globals())
