@@ -43,6 +43,7 @@ def test_right(w):
         seen, end = events(c, 1, query=QUESTION, dir=str(repo))
     o = end["result"]
     assert o["mode"] == "generated" and o["model"] == "told", o
+    seen = [e for e in seen if e.get("progress", {}).get("stage") not in ("queued", "indexing")]  # a slow machine looks at the repository again
     kinds = ["extractive" if "extractive" in e.get("part", {}) else "delta" if "part" in e else e["progress"]["stage"] for e in seen]
     assert kinds[0] == "extractive" and "delta" in kinds and "thinking" in kinds[:kinds.index("delta")], kinds
     assert "".join(e["part"]["delta"] for e in seen if "delta" in e.get("part", {})) == o["answer"]
