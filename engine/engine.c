@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "engine/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,14 @@ void model_close(struct model *m)
         return;
     m->kind->model_close(m->self);
     free(m);
+}
+
+/* n tokens take n/rate + slope·n²/2. */
+uint32_t model_reads(const struct model_info *info, double seconds)
+{
+    double each = 1 / (double)info->prompt_rate, slope = info->prompt_slope;
+    double n = 2 * seconds / (each + sqrt(each * each + 2 * slope * seconds)); /* for slope 0 too */
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
 const struct model_info *model_info(const struct model *m)

@@ -46,6 +46,7 @@ struct model_info {
     bool scores;            /* a reranker: model_rerank */
     uint32_t context;       /* tokens of prompt and answer together; 0: it writes nothing (generate.h) */
     float prompt_rate;      /* tokens of a prompt read in a second, as measured when it was opened; 0: not known */
+    float prompt_slope;     /* seconds that a token takes longer for each token before it: attention */
     char draft[64];         /* of one that writes: the model that drafts for it; empty: none */
     uint32_t max_tokens;    /* a longer text is cut there */
     uint64_t bytes;         /* resident weights */
@@ -71,6 +72,8 @@ int engine_main(int fd);
 int model_open(struct model **out, struct engine *en, const char *path, struct err *e);
 void model_close(struct model *m); /* accepts NULL; no model_embed may be in flight */
 const struct model_info *model_info(const struct model *m);
+/* Tokens of a prompt that are read in so many seconds; prompt_rate > 0. */
+uint32_t model_reads(const struct model_info *info, double seconds);
 
 /* out: [n, dim] row-major, unit length; used_tokens: [n] or NULL, tokens read of each text (max_tokens means it was cut).
  * Texts are NUL-terminated UTF-8 of any length (invalid bytes read as U+FFFD). Cancelable: *stop, polled between batches,

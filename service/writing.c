@@ -44,10 +44,11 @@ static int count_tokens(void *arg, const char *const *text, const size_t *len, s
 static struct pack_budget budget_of(const struct config *c, const struct model_info *m)
 {
     bool gpu = !strncmp(m->provider, "cuda", 4);
-    double seconds = (double)(gpu ? c->read_ms_gpu : c->read_ms_cpu) / 1000, rate = m->prompt_rate > 0 ? m->prompt_rate : RATE_UNKNOWN;
+    double seconds = (double)(gpu ? c->read_ms_gpu : c->read_ms_cpu) / 1000;
+    uint32_t reads = model_reads(m->prompt_rate > 0 ? m : &(struct model_info){.prompt_rate = RATE_UNKNOWN}, seconds);
     int64_t room = (int64_t)m->context - c->answer_tokens - c->reasoning_tokens - TEMPLATE_TOKENS;
     struct pack_budget b = {.window = room > 0 ? (uint32_t)room : 0};
-    b.fresh = rate * seconds < b.window ? (uint32_t)(rate * seconds) : b.window;
+    b.fresh = reads < b.window ? reads : b.window;
     return b;
 }
 

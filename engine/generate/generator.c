@@ -17,7 +17,6 @@
 #include <string.h>
 #include <time.h>
 
-#define PROBE 64     /* tokens read to learn how fast prompts are read: two pages, .1 to 2 s */
 #define POLL_NS 20000000 /* how often a waiting caller looks whether it was canceled */
 
 struct generator {
@@ -277,22 +276,15 @@ int generator_forget(struct generator *g, const uint8_t content[20], struct err 
     return 0;
 }
 
-/* How many tokens of a prompt are read in a second. */
-static int probe(struct generator *g, float *rate, struct err *e)
+static int probe(struct generator *g, struct model_info *info, struct err *e)
 {
-    uint32_t token[PROBE], n = g->info.context < PROBE ? g->info.context : PROBE;
-    struct sequence *s = NULL;
-    n = n < g->info.max_rows ? n : g->info.max_rows;
-    for (uint32_t i = 0; i < n; i++)
-        token[i] = i * 31 % g->info.vocab;
-    int rc = sequence_new(&s, g->decoder, e);
-    int64_t began = clock_ns();
-    if (!rc)
-        rc = decoder_step(g->decoder, &(struct step_part){s, token, n, 0}, 1, NULL, e);
-    if (!rc)
-        *rate = (float)((double)n / ((double)(clock_ns() - began) / 1e9));
-    sequence_free(s);
-    return rc;
+    struct decoder_speed speed;
+    int rc = decoder_measure(g->decoder, &speed, e);
+    if (rc)
+        return rc;
+    info->prompt_rate = (float)(1 / speed.token_s);
+    info->prompt_slope = (float)speed.key_s;
+    return 0;
 }
 
 /* Everything that decides what a state's bytes mean. The window decides the rotation's scaling (longrope), the rest of it the file;
@@ -351,7 +343,7 @@ int generator_open(struct generator **out, const struct backend *b, void *device
         rc = err_set(e, ERR_FORMAT, "%s: the tokenizer knows %u tokens and the model %u", path, tokenizer_info(g->tokenizer)->vocab,
                      g->info.vocab);
     if (!rc)
-        rc = probe(g, &info->prompt_rate, e);
+        rc = probe(g, info, e);
     if (!rc)
         open_drafter(g, b, device, o, info);
     if (!rc)

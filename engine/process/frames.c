@@ -110,12 +110,14 @@ int frame_get_opened(struct model_info *out, const struct frame *f, struct err *
     out->scores = scores;
     out->max_tokens = (uint32_t)wire_int(&c, 4);
     out->context = (uint32_t)wire_int(&c, 4);
-    uint32_t rate = (uint32_t)wire_int(&c, 4);
+    uint32_t rate = (uint32_t)wire_int(&c, 4), slope = (uint32_t)wire_int(&c, 4);
     memcpy(&out->prompt_rate, &rate, sizeof rate);
+    memcpy(&out->prompt_slope, &slope, sizeof slope);
     out->bytes = wire_int(&c, 8);
     wire_text(&c, out->provider, sizeof out->provider);
     wire_text(&c, out->draft, sizeof out->draft);
-    if (out->dim > 65536 || scores > 1 || (!out->dim && !out->context && !scores) || !(out->prompt_rate >= 0))
+    if (out->dim > 65536 || scores > 1 || (!out->dim && !out->context && !scores) || !(out->prompt_rate >= 0) ||
+        !(out->prompt_slope >= 0))
         c.bad = true;
     return wire_done(&c, "OPENED", e);
 }
@@ -228,9 +230,11 @@ void frame_put_opened(struct buf *b, uint64_t id, const struct model_info *info)
     wire_put_int(b, info->scores, 1);
     wire_put_int(b, info->max_tokens, 4);
     wire_put_int(b, info->context, 4);
-    uint32_t rate;
+    uint32_t rate, slope;
     memcpy(&rate, &info->prompt_rate, sizeof rate);
+    memcpy(&slope, &info->prompt_slope, sizeof slope);
     wire_put_int(b, rate, 4);
+    wire_put_int(b, slope, 4);
     wire_put_int(b, info->bytes, 8);
     wire_put_text(b, info->provider);
     wire_put_text(b, info->draft);

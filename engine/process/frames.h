@@ -11,7 +11,7 @@
  *   GENERATE, COUNT, FORGET, PIECE, GENERATED, COUNTS: frames_generate.h
  *   READY     text provider
  *   OPENED    text name, text family, hash[32], u32 dim, u8 scores, u32 max_tokens, u32 context, f32 prompt_rate,
- *             u64 bytes, text provider, text draft
+ *             f32 prompt_slope, u64 bytes, text provider, text draft
  *   VECTORS   u32 n, u32 dim, u32 used[n], f32 [n, dim]
  *   FAIL      i32 code, text message, text hint
  * text: u32 bytes, bytes without NUL */

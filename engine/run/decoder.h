@@ -86,6 +86,13 @@ int decoder_step(struct decoder *d, const struct step_part *part, size_t n, floa
 /* Pages that the step would take, beyond the free ones; 0: it fits. */
 uint32_t decoder_short_of(const struct decoder *d, const struct step_part *part, size_t n);
 
+/* How fast prompts are read: a token takes token_s, and key_s more for each token before it. Measured: some steps of at most
+ * 256 tokens, and attention alone over as many keys as a long prompt has. No sequence may be alive. */
+struct decoder_speed {
+    double token_s, key_s;
+};
+int decoder_measure(struct decoder *d, struct decoder_speed *out, struct err *e);
+
 /* Embeddings (Qwen3-Embedding and its like): each text of offset[i+1] - offset[i] tokens is read into a sequence of its own, and
  * the last token's hidden state after the last norm is brought to unit length. out: fp32 [n, hidden]. Any n. */
 int decoder_embed(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);

@@ -68,6 +68,15 @@ static const struct cache *cache_of(const struct pass *p, uint32_t layer)
     return &p->store[p->store_of[layer]].layer[p->place_of[layer]].cache;
 }
 
+struct attend pass_attend_of(const struct pass *p, uint32_t layer)
+{
+    const struct knobs *k = &p->w->k;
+    if (k->layer[layer].mixer == MIX_LATENT)
+        return (struct attend){.heads = k->heads, .scale = k->attention_scale};
+    return (struct attend){.heads = k->heads, .scale = k->attention_scale, .softcap = k->attention_softcap,
+                           .window = k->layer[layer].window, .sinks = p->w->layer[layer].sinks};
+}
+
 static void attention(struct pass *p, const struct decoder_layer *y, uint32_t layer)
 {
     const struct knobs *k = &p->w->k;
@@ -75,8 +84,7 @@ static void attention(struct pass *p, const struct decoder_layer *y, uint32_t la
     const struct pages *pages = &p->table[p->store_of[layer]].pages;
     struct prepare prepare = {.heads = k->heads, .kv_heads = k->kv_heads, .k_dim = k->head_dim, .v_dim = k->v_dim,
                               .q_gain = y->q_gain, .k_gain = y->k_gain, .eps = k->eps, .rope = rope_of(p, layer)};
-    struct attend how = {.heads = k->heads, .scale = k->attention_scale, .softcap = k->attention_softcap,
-                         .window = k->layer[layer].window, .sinks = y->sinks};
+    struct attend how = pass_attend_of(p, layer);
     struct mat mix = view(&p->mix, 0, k->heads * k->v_dim), gates = view(&p->qkv, q + kv, mix.cols);
     apply(p, &p->qkv, &p->x, &y->qkv, NULL, NULL, &p->rows);
     ops(p)->prepare(p->queue, &p->qkv, &prepare, cache_of(p, layer), pages, &p->rows);
@@ -95,7 +103,7 @@ static void latent(struct pass *p, const struct decoder_layer *y, uint32_t layer
     uint32_t head = k->nope + k->turned, wide = k->kv_rank + k->turned;
     struct mat q = p->x, ranked = view(&p->latent, 0, k->q_rank), key = view(&p->latent, 0, wide), c = view(&key, 0, k->kv_rank);
     struct prepare how = {.k_dim = wide, .rope = rope_of(p, layer)};
-    struct attend attend = {.heads = k->heads, .scale = k->attention_scale};
+    struct attend attend = pass_attend_of(p, layer);
     how.rope.first = k->kv_rank;
     if (k->q_rank) {
         apply(p, &ranked, &p->x, &y->q_a, NULL, NULL, r);

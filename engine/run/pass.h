@@ -50,6 +50,8 @@ struct pass_part { /* of a step */
 };
 /* Hands a step's parts to the device and runs all layers; p->h holds the hidden states then. The caller syncs. */
 void pass_run(struct pass *p, const struct pass_part *part, uint32_t n);
+/* How a layer attends. */
+struct attend pass_attend_of(const struct pass *p, uint32_t layer);
 /* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. */
 int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e);
 /* Unit vectors of the step's sequences by the model's pooling: host fp32 [sequences, hidden]. Syncs. */

@@ -3,6 +3,7 @@
  *   prefill N   N tokens into an empty sequence, logits of the last
  *   decode N    N tokens, one by one, after what was read last
  *   read        as many bytes as the weights have, plainly, by all threads
+ *   expect N    nothing: what N tokens are expected to take to read, as measured
  * One number a line; weights are random, so tokens are too. */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -86,6 +87,16 @@ static void decode(struct bench *b, uint32_t n)
     }
 }
 
+static int64_t expected(struct bench *b, double n)
+{
+    struct decoder_speed speed;
+    struct err e;
+    sequence_free(b->s);
+    b->s = NULL;
+    must(decoder_measure(b->d, &speed, &e), &e);
+    return (int64_t)((n * speed.token_s + n * n / 2 * speed.key_s) * 1e9);
+}
+
 static void open_all(struct bench *b, const char *path, int threads)
 {
     struct model_file *f;
@@ -94,7 +105,7 @@ static void open_all(struct bench *b, const char *path, int threads)
     must(backend_cpu.open(&b->dev, &(struct device_options){.isa = getenv("CODEASK_BENCH_ISA")}, &e), &e);
     must(model_file_open(&f, path, &e), &e);
     must(decoder_new(&b->d, f, &backend_cpu, b->dev,
-                     &(struct decoder_options){.threads = threads, .kv = KV_F16, .context = 4096, .max_sequences = 4}, &e), &e);
+                     &(struct decoder_options){.threads = threads, .kv = KV_F16, .context = 16384, .max_sequences = 4}, &e), &e);
     model_file_close(f);
     decoder_info(b->d, &b->info);
     printf("load %.4f %zu\n", (double)(clock_ns() - start) / 1e9, b->info.weight_bytes);
@@ -121,6 +132,8 @@ int main(int argc, char **argv)
             decode(&b, n);
         else if (strcmp(what, "read") == 0)
             read_plainly(&b);
+        else if (strcmp(what, "expect") == 0)
+            start = clock_ns() - expected(&b, n);
         else
             return 2;
         printf("%.6f\n", (double)(clock_ns() - start) / 1e9);

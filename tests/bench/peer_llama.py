@@ -6,7 +6,7 @@ import time
 
 import llama_cpp as lib
 
-ROWS, CONTEXT = 512, 4096
+ROWS, CONTEXT = 512, 16384
 
 
 @lib.llama_log_callback

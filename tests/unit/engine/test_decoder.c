@@ -157,6 +157,40 @@ static void a_window_gives_pages_back(void **state)
     teardown(&b);
 }
 
+/* Layers that see all keys make a long prompt slower, those with a window or a fixed state do not; the sequences after it are as
+ * they would be. */
+static void its_speed_is_measured(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct bench b;
+        struct decoder_speed speed;
+        struct err e;
+        float want[64];
+        setup(&b, models[m], NULL);
+        uint32_t all = free_pages(&b);
+        struct sequence *s = new_sequence(&b);
+        feed(&b, s, 0, 40, 8);
+        memcpy(want, b.logits, b.t.vocab * sizeof(float));
+        assert_int_equal(decoder_measure(b.d, &speed, &e), ERR_BUSY);
+        sequence_free(s);
+        assert_int_equal(decoder_measure(b.d, &speed, &e), 0);
+        assert_true(speed.token_s > 0 && speed.key_s > 0);
+        assert_int_equal(free_pages(&b), all);
+        s = new_sequence(&b);
+        feed(&b, s, 0, 40, 8);
+        same_as(&b, want, models[m]);
+        sequence_free(s);
+        teardown(&b);
+    }
+    struct bench b;
+    struct decoder_speed speed;
+    struct err e;
+    setup(&b, "mistral", NULL); /* windows alone */
+    assert_int_equal(decoder_measure(b.d, &speed, &e), 0);
+    assert_true(speed.token_s > 0 && speed.key_s == 0);
+    teardown(&b);
+}
+
 static void budget(void **state)
 {
     struct bench b;
@@ -282,7 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forks_and_steps_back), cmocka_unit_test(saved_and_loaded), cmocka_unit_test(a_window_gives_pages_back),
-        cmocka_unit_test(budget), cmocka_unit_test(embeddings), cmocka_unit_test(lying_configurations),
+        cmocka_unit_test(its_speed_is_measured), cmocka_unit_test(budget), cmocka_unit_test(embeddings), cmocka_unit_test(lying_configurations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

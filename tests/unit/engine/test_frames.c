@@ -157,7 +157,8 @@ static void frames_come_back(void **state)
     assert_memory_equal(v.used, used, sizeof used);
 
     buf_clear(&b);
-    struct model_info info = {.name = "m", .family = "bert", .dim = 384, .max_tokens = 256, .bytes = 9, .provider = "cpu"}, info2;
+    struct model_info info = {.name = "m", .family = "bert", .dim = 384, .max_tokens = 256, .bytes = 9, .prompt_rate = 2.5f,
+                              .prompt_slope = 1e-6f, .provider = "cpu"}, info2;
     frame_put_opened(&b, 1, &info);
     f = whole(&b);
     assert_int_equal(frame_get_opened(&info2, &f, &e), 0);

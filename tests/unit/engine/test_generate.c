@@ -4,6 +4,7 @@
 
 #include "engine/generate.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -38,6 +39,19 @@ static int ask(struct model *m, struct said *s, struct gen_result *r, const char
     return model_generate(m, &p, hear, s, r, NULL, &e);
 }
 
+/* A window of 32,768 tokens of a small model: each token alone is soon read, all together are not. */
+static void attention_counts(void **state)
+{
+    struct model_info info = {.prompt_rate = 16000};
+    assert_true(abs((int)model_reads(&info, 4) - 64000) <= 1);
+    info.prompt_slope = 2e-7f;
+    double n = model_reads(&info, 4);
+    assert_true(n < 7000 && fabs(n / 16000 + 2e-7 * n * n / 2 - 4) < .01);
+    assert_true(model_reads(&info, 1) < n && model_reads(&info, 16) < 2.2 * n);
+    info.prompt_slope = 1e9f;
+    assert_int_equal(model_reads(&info, 4), 0);
+}
+
 static struct engine *en;
 static struct model *m;
 
@@ -62,7 +76,7 @@ static void writes(bool spawned)
     start(spawned);
     const struct model_info *info = model_info(m);
     assert_string_equal(info->family, "qwen2");
-    assert_true(info->context == 512 && !info->dim && info->prompt_rate > 0);
+    assert_true(info->context == 512 && !info->dim && info->prompt_rate > 0 && info->prompt_slope > 0);
     const struct gen_options o = {.max_tokens = 60};
     if (ask(m, &s, &r, "what is here?", &o))
         fail_msg("%s", e.message);
@@ -365,6 +379,7 @@ int main(int argc, char **argv)
         return engine_main(ENGINE_FD);
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attention_counts),
         cmocka_unit_test(a_model_writes),
         cmocka_unit_test(through_the_process),
         cmocka_unit_test(together_as_alone),
