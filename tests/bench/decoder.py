@@ -2,21 +2,23 @@
 """Decoders of real shapes beside llama.cpp on the same file with the same threads, in turn: seconds of reading a prompt and of writing
 tokens; and how much of the memory's bandwidth writing uses, measured in the same run. Weights are random (random_gguf.py).
 
-llama.cpp is measured in up to two builds: as its package builds itself here (with AMX where there is that), and without AMX. Each
-ratio is the median of the ratios of neighbouring measurements.
+llama.cpp is measured in up to two builds (peers/): with all that the processor has, and, where that is AMX, without it: rows that
+end in ".other". Each ratio is the median of the ratios of neighbouring measurements.
 """
 import json
 import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import tempfile
+
+import random_gguf
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPT, TOKENS, ROUNDS = 512, 32, 5
 THREADS = int(os.environ.get("CODEASK_BENCH_THREADS", len(os.sched_getaffinity(0))))
-GOALS = {"prefill.q8_0": 1.3, "prefill.q4_k": 1.0}
+BUILDS = [HERE.parent.parent / "build" / venv / "bin" / "python" for venv in ("venv-llama-amx", "venv-llama-avx512")]  # as in peers/
+GOALS = {"prefill.q8_0": 1.3, "prefill.q8_0.other": 2.0}  # with AMX, without it; else 1
 BANDWIDTH = {"q8_0": .85, "q4_k": .7}
 MODELS = [(kind, shape) for kind in ("q8_0", "q4_k") for shape in ("0.5b", "1.5b")]
 ASKED = os.environ.get("CODEASK_BENCH_ROWS", "").split()
@@ -49,7 +51,6 @@ def features(about):
 
 def measure(kind, shape, peers):
     path = pathlib.Path(tempfile.gettempdir()) / f"codeask-bench-{os.getpid()}-{shape}-{kind}.gguf"
-    import random_gguf
     try:
         random_gguf.write(path, shape, kind)
         ours = Child([os.environ["CODEASK_BENCH_RELEASE"] + "/bench_engine_decoder", str(path), str(THREADS)])
@@ -81,7 +82,7 @@ def rows(kind, shape, ours, theirs):
         for i, peer in enumerate(theirs, 1):
             ratio = statistics.median(r[i] / r[0] for r in took[what])
             row(f"{what}.{kind}.{shape}" + ("" if i == 1 else ".other"), n / mine, "tokens/s",
-                f"llama.cpp ({features(peer.about)}), {THREADS} threads", ratio, GOALS.get(f"{what}.{kind}", 1.0))
+                f"llama.cpp ({features(peer.about)}), {THREADS} threads", ratio, GOALS.get(f"{what}.{kind}" + ("" if i == 1 else ".other"), 1.0))
         if not theirs:
             row(f"{what}.{kind}.{shape}", n / mine, "tokens/s", None, None, None)
     share = statistics.median(r / (d[0] / TOKENS) for r, d in zip(took["read"], took["decode"]))
@@ -92,7 +93,7 @@ def rows(kind, shape, ours, theirs):
 
 
 def main():
-    peers = os.environ.get("CODEASK_BENCH_PYTHONS", "").split() or ([] if os.environ.get("CODEASK_BENCH_NO_PEERS") else [sys.executable])
+    peers = [] if os.environ.get("CODEASK_BENCH_NO_PEERS") else [str(python) for python in BUILDS if python.exists()]
     for kind, shape in MODELS:
         names = [f"{w}.{kind}.{shape}" for w in ("prefill", "decode", "decode.bandwidth", "load")]
         if not ASKED or any(n.startswith(a) for n in names for a in ASKED):
