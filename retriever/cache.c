@@ -112,28 +112,29 @@ int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, struct
     return rc;
 }
 
-int cache_map(struct dense_map **out, struct cache *c, const struct snapshot *s, uint16_t model, uint32_t vectors, struct txn *t,
-              struct err *e)
+struct dense_map *cache_map(struct cache *c, const struct snapshot *s, uint16_t model, struct txn *t)
 {
-    int rc = 0;
     struct dense_map *m = NULL;
+    uint64_t stamp = vecof_stamp(t);
     pthread_mutex_lock(&c->lock);
     struct cache_row *at = NULL;
     for (size_t i = 0; i < CACHE_VIEWS && !at; i++)
         if (c->row[i].snap == s)
             at = &c->row[i];
-    if (at && at->map && at->map->model == model && at->map->vectors == vectors) {
+    if (at && at->map && at->map->model == model && at->map->stamp >= stamp) { /* one that knows more does no harm: those have no row */
         m = at->map;
-    } else if (!(rc = dense_map_load(&m, s, model, vectors, t, e)) && at) {
-        dense_map_drop(at->map);
-        at->map = m;
-        at->bytes = snapshot_bytes(s) + dense_map_bytes(m, s);
+    } else {
+        m = dense_map_load(s, model, at ? at->map : NULL, t);
+        if (at) {
+            dense_map_drop(at->map);
+            at->map = m;
+            at->bytes = snapshot_bytes(s) + dense_map_bytes(m, s);
+        }
     }
-    if (!rc && at)
+    if (at)
         __atomic_add_fetch(&m->refs, 1, __ATOMIC_RELAXED);
-    *out = m;
     pthread_mutex_unlock(&c->lock);
-    return rc;
+    return m;
 }
 
 /* -- universes -------------------------------------------------------------------------------------------------------- */
@@ -172,7 +173,8 @@ struct dense_owners *cache_owners(struct cache *c, const struct universe_base *b
     for (size_t i = 0; i < CACHE_UNIVERSES && !at; i++)
         if (c->universe[i].base == b)
             at = &c->universe[i];
-    if (at && at->owners && at->owners->model == model && at->owners->mark == rows->mark) {
+    if (at && at->owners && at->owners->model == model && at->owners->mark == rows->mark &&
+        at->owners->stamp == dense_stamp(map, over->nsnaps)) {
         o = at->owners;
     } else {
         o = dense_owners_new(over, map, model, rows);

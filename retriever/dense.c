@@ -9,36 +9,57 @@
 
 #define PICK_SHARE 3 /* fewer than one row in so many is asked about: each on its own costs less than the pass over all */
 
-int dense_map_load(struct dense_map **out, const struct snapshot *s, uint16_t model, uint32_t vectors, struct txn *t, struct err *e)
+static bool chunks_known(const struct dense_map *m, const struct snapshot *s, uint32_t ucut)
 {
-    struct dense_map *m = mem_zero(1, sizeof *m);
-    *m = (struct dense_map){.refs = 1, .model = model, .vectors = vectors};
-    m->chunk0 = mem_alloc((s->ncuts + 1) * sizeof *m->chunk0);
-    m->chunk = mem_alloc(s->nchunks * sizeof *m->chunk);
-    m->card = mem_alloc(s->nfiles * sizeof *m->card);
-    memset(m->chunk, 0xff, s->nchunks * sizeof *m->chunk);
-    memset(m->card, 0xff, s->nfiles * sizeof *m->card);
-    uint32_t at = 0;
+    return s->cut[ucut].nchunks && m->chunk[m->chunk0[ucut]] != VECTOR_NONE; /* the first chunk is embedded wherever any is */
+}
+
+/* Looks up what has no number yet. */
+static void look_up(struct dense_map *m, const struct snapshot *s, struct txn *t)
+{
+    size_t n;
     for (uint32_t i = 0; i < s->ncuts; i++) {
-        size_t n = 0;
-        const void *v = vecof_get(t, model, s->cut[i].cut, 0, &n);
-        m->chunk0[i] = at;
+        const void *v = chunks_known(m, s, i) ? NULL : vecof_get(t, m->model, s->cut[i].cut, 0, &n);
         if (v && n == s->cut[i].nchunks)
-            memcpy(m->chunk + at, v, n * sizeof *m->chunk);
-        at += s->cut[i].nchunks;
+            memcpy(m->chunk + m->chunk0[i], v, n * sizeof *m->chunk);
     }
-    m->chunk0[s->ncuts] = at;
     for (uint32_t i = 0; i < s->nfiles; i++) {
-        size_t n = 0;
-        const void *v = s->file[i].cut == CUT_NONE ? NULL : vecof_get(t, model, s->file[i].cut, vecof_card(s->file[i].path), &n);
+        bool wanted = m->card[i] == VECTOR_NONE && s->file[i].cut != CUT_NONE;
+        const void *v = wanted ? vecof_get(t, m->model, s->file[i].cut, vecof_card(s->file[i].path), &n) : NULL;
         if (v && n == 1)
             memcpy(&m->card[i], v, sizeof *m->card);
-        m->known += m->card[i] != VECTOR_NONE;
     }
-    for (uint32_t i = 0; i < at; i++)
-        m->known += m->chunk[i] != VECTOR_NONE;
-    *out = m;
-    return 0;
+}
+
+static void *copy_of(const void *p, size_t n)
+{
+    void *q = mem_alloc(n);
+    if (n)
+        memcpy(q, p, n);
+    return q;
+}
+
+struct dense_map *dense_map_load(const struct snapshot *s, uint16_t model, const struct dense_map *before, struct txn *t)
+{
+    struct dense_map *m = mem_zero(1, sizeof *m);
+    size_t chunks = s->nchunks * sizeof *m->chunk, cards = s->nfiles * sizeof *m->card;
+    *m = (struct dense_map){.refs = 1, .model = model, .stamp = vecof_stamp(t)};
+    if (before && before->model == model) {
+        m->chunk0 = copy_of(before->chunk0, (s->ncuts + 1) * sizeof *m->chunk0);
+        m->chunk = copy_of(before->chunk, chunks);
+        m->card = copy_of(before->card, cards);
+    } else {
+        m->chunk0 = mem_alloc((s->ncuts + 1) * sizeof *m->chunk0);
+        m->chunk = mem_alloc(chunks);
+        m->card = mem_alloc(cards);
+        memset(m->chunk, 0xff, chunks);
+        memset(m->card, 0xff, cards);
+        m->chunk0[0] = 0;
+        for (uint32_t i = 0; i < s->ncuts; i++)
+            m->chunk0[i + 1] = m->chunk0[i] + s->cut[i].nchunks;
+    }
+    look_up(m, s, t);
+    return m;
 }
 
 void dense_map_drop(struct dense_map *m)
@@ -88,11 +109,19 @@ static void own(struct owning *w, uint32_t number, uint32_t owner)
     o->more[o->nmore++] = (struct dense_owner){row, owner};
 }
 
+uint64_t dense_stamp(struct dense_map *const *map, size_t n)
+{
+    uint64_t stamp = 0;
+    for (size_t i = 0; i < n; i++)
+        stamp = map[i]->stamp > stamp ? map[i]->stamp : stamp;
+    return stamp;
+}
+
 struct dense_owners *dense_owners_new(const struct universe *u, struct dense_map *const *map, uint16_t model, const struct dense_rows *rows)
 {
     struct dense_owners *o = mem_zero(1, sizeof *o);
     struct owning w = {.o = o, .rows = rows};
-    *o = (struct dense_owners){.refs = 1, .model = model, .mark = rows->mark};
+    *o = (struct dense_owners){.refs = 1, .model = model, .mark = rows->mark, .stamp = dense_stamp(map, u->nsnaps)};
     o->owner = mem_alloc(rows->n * sizeof *o->owner);
     memset(o->owner, 0xff, rows->n * sizeof *o->owner);
     for (size_t k = 0; k < u->nsnaps; k++) {

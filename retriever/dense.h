@@ -11,13 +11,14 @@
 struct dense_map {
     uint32_t refs;
     uint16_t model;
-    uint32_t vectors;            /* of the model when this was read: more of them, and it is read again */
+    uint64_t stamp;              /* vecof_stamp when this was read: when it has grown, what is missing is looked up */
     uint32_t *chunk0;            /* [ncuts + 1] */
     uint32_t *chunk;             /* vector number of each chunk, VECTOR_NONE where it is not made */
     uint32_t *card;              /* [nfiles] */
-    uint32_t known;              /* chunks and cards that have one */
 };
-int dense_map_load(struct dense_map **out, const struct snapshot *s, uint16_t model, uint32_t vectors, struct txn *t, struct err *e);
+/* before: an earlier map of the same snapshot, or NULL. What has a number keeps it for as long as the view holds it, so only the rest
+ * is looked up. */
+struct dense_map *dense_map_load(const struct snapshot *s, uint16_t model, const struct dense_map *before, struct txn *t);
 void dense_map_drop(struct dense_map *m);
 size_t dense_map_bytes(const struct dense_map *m, const struct snapshot *s);
 
@@ -26,7 +27,7 @@ size_t dense_map_bytes(const struct dense_map *m, const struct snapshot *s);
 struct dense_owners {
     uint32_t refs;
     uint16_t model;
-    uint64_t mark;               /* of the rows */
+    uint64_t mark, stamp;        /* of the rows; of the maps */
     uint32_t *owner;             /* [rows] gid, or FILE_NONE */
     uint64_t *owned;             /* a bit a row: it has one */
     uint32_t nowned;
@@ -35,6 +36,7 @@ struct dense_owners {
     } *more;                     /* of vectors that several files share, the others */
     uint32_t nmore;
 };
+uint64_t dense_stamp(struct dense_map *const *map, size_t n); /* of the one that was read last */
 struct dense_owners *dense_owners_new(const struct universe *u, struct dense_map *const *map, uint16_t model, const struct dense_rows *rows);
 void dense_owners_drop(struct dense_owners *o);
 

@@ -183,15 +183,12 @@ static int score_dense(struct run *x, struct err *e)
     uint16_t model;
     struct vector_run *run = NULL;
     size_t n = 0;
-    uint32_t vectors = 0;
     if (vector_model(x->t, info->hash, info->dim, &model, NULL)) /* nothing embedded with it: no error */
         return 0;
     int rc = vectors_open(x->t, model, &run, &n, e);
-    for (size_t i = 0; i < n; i++)
-        vectors = vector_run_end(&run[i]) > vectors ? vector_run_end(&run[i]) : vectors;
-    for (size_t i = 0; i < x->nsnaps && vectors && !rc; i++)
-        rc = cache_map(&x->map[i], &x->r->cache, x->snap[i], model, vectors, x->t, e);
-    if (!rc && vectors) {
+    for (size_t i = 0; i < x->nsnaps && n && !rc; i++)
+        x->map[i] = cache_map(&x->r->cache, x->snap[i], model, x->t);
+    if (!rc && n) {
         struct dense_rows rows = dense_rows_of(run, n, info->dim, x->scratch);
         x->owners = cache_owners(&x->r->cache, x->base, &x->u, x->map, model, &rows);
         if (x->owners->nowned >= x->r->sketch_from && rows.n <= SKETCH_MOST)

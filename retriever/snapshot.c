@@ -307,16 +307,23 @@ static int hash_rows(uint64_t *out, struct txn *t, const struct view_head *h, st
     return rc;
 }
 
-int snapshot_unchanged(bool *out, const struct snapshot *s, struct store *store, struct err *e)
+int snapshot_unchanged(bool *out, struct snapshot *s, struct store *store, struct err *e)
 {
     struct txn *t = NULL;
     struct view_head head;
-    uint64_t rows = 0;
+    uint64_t rows = 0, stamp = 0;
+    *out = false;
     int rc = store_read(&t, store, e);
-    if (!rc && !(rc = view_get(t, s->head.id, &head, e)))
-        rc = hash_rows(&rows, t, &head, e);
+    if (!rc)
+        rc = view_stamp(&stamp, t, s->head.id, e);
+    if (!rc && stamp && stamp == s->stamp) {
+        *out = true;
+    } else if (!rc && !(rc = view_get(t, s->head.id, &head, e)) && !(rc = hash_rows(&rows, t, &head, e))) {
+        *out = rows == s->rows; /* touched, but only the stat data of a file, say */
+        if (*out)
+            s->stamp = stamp;
+    }
     txn_end(t);
-    *out = !rc && rows == s->rows;
     return rc;
 }
 
@@ -462,7 +469,7 @@ int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, con
     if (rc)
         goto out;
     s->generation = txn_generation(t);
-    if ((rc = view_get(t, view, &s->head, e)) || (rc = hash_rows(&s->rows, t, &s->head, e)))
+    if ((rc = view_get(t, view, &s->head, e)) || (rc = view_stamp(&s->stamp, t, view, e)) || (rc = hash_rows(&s->rows, t, &s->head, e)))
         goto out;
     if (s->head.kind == VIEW_OVERLAY && (rc = occ_rows(t, view, add_overlay, &l, e)))
         goto out;

@@ -57,6 +57,7 @@ struct snapshot {
     uint32_t refs;
     uint64_t serial;             /* no other one of this process has it */
     uint64_t rows;               /* hash of the view's rows: the same rows make the same snapshot */
+    uint64_t stamp;              /* view_stamp when they were last compared; whoever owns the cache writes it */
     struct view_head head;
     uint64_t generation;
     struct arena arena;
@@ -84,7 +85,7 @@ struct snapshot {
 int snapshot_load(struct snapshot **out, struct store *s, uint32_t view, const struct snapshot *before, struct err *e);
 void snapshot_drop(struct snapshot *s);
 /* Whether the view's rows are still those it was made of. */
-int snapshot_unchanged(bool *out, const struct snapshot *s, struct store *store, struct err *e);
+int snapshot_unchanged(bool *out, struct snapshot *s, struct store *store, struct err *e);
 size_t snapshot_bytes(const struct snapshot *s);
 
 /* FILE_NONE when the cut is not in the view. */

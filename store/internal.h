@@ -93,6 +93,8 @@ struct txn {
     bool write;
     int failed;        /* first LMDB code of a call that cannot report it (txn_bump) */
     ZSTD_DCtx *zstd;   /* made on first use */
+    uint64_t stamp;    /* of the views that it touches (view.c); 0: none so far */
+    uint32_t stamped;  /* the last of them */
 };
 
 #define STORE_MAP ((size_t)64 << 30)

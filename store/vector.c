@@ -103,7 +103,17 @@ int vecof_put(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, con
 {
     struct vecof_key k = vecof_key(model, cut, variant);
     int rc = txn_writes(t, e);
-    return rc ? rc : txn_err(t, tab_put(t, T_VECOF, val(&k, sizeof k), val(number, n * sizeof *number), 0), e, "vecof");
+    if (rc)
+        return rc;
+    int code = meta_put(t, "vecof.stamp", vecof_stamp(t) + 1);
+    if (!code)
+        code = tab_put(t, T_VECOF, val(&k, sizeof k), val(number, n * sizeof *number), 0);
+    return txn_err(t, code, e, "vecof");
+}
+
+uint64_t vecof_stamp(struct txn *t)
+{
+    return meta_get(t, "vecof.stamp");
 }
 
 const void *vecof_get(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, size_t *n)

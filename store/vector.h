@@ -26,6 +26,8 @@ int vecof_put(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, con
 int vecof_drop(struct txn *t, uint32_t cut, struct err *e);
 /* Pointer into the map or NULL; *n numbers. Unaligned: read with memcpy. */
 const void *vecof_get(struct txn *t, uint16_t model, uint32_t cut, uint64_t variant, size_t *n);
+/* Grows with every vecof_put: a reader with the same number knows that nothing has been added. */
+uint64_t vecof_stamp(struct txn *t);
 
 /* The variant of a file's card: its path is part of the text, so each path has its own. Never 0. */
 static inline uint64_t vecof_card(struct str path)

@@ -1,6 +1,7 @@
 /* Tables view and occ.
  *
  *   view  view id u32                 struct view_head
+ *   meta  "view.<id>"                 the number of the last write transaction that touched the view ("next.stamp" counts them)
  *   occ   view id u32, long_key(path) struct occ_stored | oid[20 or 32] | stat data (three numbers) | path, where it is cut
  *                                     in the key
  *
@@ -32,12 +33,67 @@ static size_t occ_key(uint8_t out[OCC_KEY_MAX], uint32_t view, struct str path)
     return 4 + long_key(out + 4, path.p, path.n);
 }
 
+/* -- stamps ------------------------------------------------------------------------------------------------------- */
+#define STAMP_NAME 24
+
+static const char *stamp_name(char out[STAMP_NAME], uint32_t view)
+{
+    snprintf(out, STAMP_NAME, "view.%u", view);
+    return out;
+}
+
+/* Once a transaction for a view that it writes many rows of. An LMDB code. */
+static int stamp(struct txn *t, uint32_t view)
+{
+    char name[STAMP_NAME];
+    int code = 0;
+    if (t->stamped == view)
+        return 0;
+    if (!t->stamp) {
+        t->stamp = meta_get(t, "next.stamp") + 1;
+        code = meta_put(t, "next.stamp", t->stamp);
+    }
+    if (!code)
+        code = meta_put(t, stamp_name(name, view), t->stamp);
+    t->stamped = code ? VIEW_NONE : view;
+    return code;
+}
+
+static int stamp_drop(struct txn *t, uint32_t view)
+{
+    char name[STAMP_NAME];
+    stamp_name(name, view);
+    if (t->stamped == view)
+        t->stamped = VIEW_NONE;
+    int code = tab_del(t, T_META, val(name, strlen(name)));
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+int view_stamp(uint64_t *out, struct txn *t, uint32_t view, struct err *e)
+{
+    struct view_head h;
+    char name[STAMP_NAME];
+    uint64_t sum = 0;
+    *out = 0;
+    for (int level = 0; view != VIEW_NONE; level++, view = h.base) {
+        int rc = level < LEVELS_MAX ? view_get(t, view, &h, e) : err_set(e, ERR_CORRUPT, "view %u: too many bases", view);
+        uint64_t own = rc ? 0 : meta_get(t, stamp_name(name, view));
+        if (rc || !own) /* written by a program that had none */
+            return rc;
+        uint64_t row[3] = {view, own, sum};
+        sum = hash64(row, sizeof row);
+    }
+    *out = sum;
+    return 0;
+}
+
 /* -- heads -------------------------------------------------------------------------------------------------------- */
 static int head_put(struct txn *t, const struct view_head *h, struct err *e)
 {
     uint8_t key[4];
     put_be32(key, h->id);
-    return txn_err(t, tab_put(t, T_VIEW, val(key, 4), val(h, sizeof *h), 0), e, "storing a view");
+    int code = tab_put(t, T_VIEW, val(key, 4), val(h, sizeof *h), 0);
+    return txn_err(t, code ? code : stamp(t, h->id), e, "storing a view");
 }
 
 int view_get(struct txn *t, uint32_t id, struct view_head *out, struct err *e)
@@ -334,7 +390,8 @@ int view_drop(struct txn *t, uint32_t id, uint32_t most, bool *done, struct err 
         return head_put(t, &h, e);
     }
     *done = true;
-    return txn_err(t, tab_del(t, T_VIEW, val(key, 4)), e, "dropping a view");
+    code = tab_del(t, T_VIEW, val(key, 4));
+    return txn_err(t, code ? code : stamp_drop(t, id), e, "dropping a view");
 }
 
 /* -- all that a view shows ---------------------------------------------------------------------------------------- */

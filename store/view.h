@@ -67,6 +67,9 @@ int occ_get(struct txn *t, uint32_t view, struct str path, struct occ *out, stru
 int occ_each(struct txn *t, uint32_t view, struct str prefix, int (*each)(void *arg, const struct occ *o), void *arg, struct err *e);
 /* Only the rows stored under this id (tombstones included). */
 int occ_rows(struct txn *t, uint32_t view, int (*each)(void *arg, const struct occ *o), void *arg, struct err *e);
+/* A number that is another one after every write transaction that touched the view or one of its bases, so that a reader knows
+ * without reading rows that nothing changed. 0: not known. */
+int view_stamp(uint64_t *out, struct txn *t, uint32_t id, struct err *e);
 int views_each(struct txn *t, int (*each)(void *arg, const struct view_head *h), void *arg, struct err *e);
 
 /* What a repository's names point at: "HEAD", "refs/heads/x", "worktree" (the overlay), "plain". */

@@ -59,7 +59,7 @@ static void world_init(struct world *w)
     w->first_chunk[FILES] = w->chunk0[FILES] = VECTORS;
     w->snap = (struct snapshot){.cut = w->cut, .ncuts = FILES, .nfiles = FILES, .nchunks = VECTORS, .by_cut = w->identity};
     w->snaps[0] = &w->snap;
-    w->map = (struct dense_map){.refs = 1, .vectors = VECTORS, .chunk0 = w->chunk0, .chunk = w->chunk, .card = w->card};
+    w->map = (struct dense_map){.refs = 1, .chunk0 = w->chunk0, .chunk = w->chunk, .card = w->card};
     w->maps[0] = &w->map;
     w->seg = (struct segment){.first_chunk = w->first_chunk, .ncuts = FILES};
     static const uint32_t first[2] = {0, FILES}, none[1];

@@ -1,5 +1,6 @@
 /* Searches at the same time as the index changes under them; what they share is made anew only when it has to be. */
 #include "kernels/quant.h"
+#include "retriever/cache.h"
 #include "retriever/sketch.h"
 #include "retriever/snapshot.h"
 #include "small_repo.h"
@@ -10,6 +11,7 @@
 #define SEARCHES 40
 #define CHANGES 60
 
+static struct cache cache;
 static struct engine *engine;
 static struct model *model; /* NULL where it was not fetched: then words alone are searched */
 
@@ -182,6 +184,58 @@ static void test_an_unchanged_view_is_kept(void **state)
     change("late/other.c", false);
 }
 
+static struct dense_map *map_now(struct snapshot *s, uint16_t number)
+{
+    struct txn *t;
+    OK(store_read(&t, repo.store, e));
+    struct dense_map *m = cache_map(&cache, s, number, t);
+    txn_end(t);
+    return m;
+}
+
+/* A content whose texts are all known from others gets their numbers without a new vector; the map finds them, keeps what it knew,
+ * and is not made again when nothing was added. */
+static void test_known_texts_are_seen(void **state)
+{
+    static const uint8_t hash[32] = {7};
+    struct snapshot *s;
+    struct dense_map *a, *b, *c;
+    struct txn *t;
+    uint16_t number;
+    uint32_t *some;
+    cache_init(&cache, repo.store);
+    OK(cache_snapshot(&s, &cache, repo.target.view, e));
+    assert_true(s->ncuts > 2 && s->cut[0].nchunks && s->cut[1].nchunks);
+    OK(store_write(&t, repo.store, e));
+    OK(vector_model(t, hash, 8, &number, e));
+    some = mem_zero(s->cut[0].nchunks + s->cut[1].nchunks, sizeof *some);
+    for (uint32_t i = 0; i < s->cut[0].nchunks + s->cut[1].nchunks; i++)
+        some[i] = i;
+    OK(vecof_put(t, number, s->cut[0].cut, 0, some, s->cut[0].nchunks, e));
+    OK(txn_commit(t, e));
+    a = map_now(s, number);
+    assert_int_equal(a->chunk[0], 0);
+    assert_int_equal(a->chunk[a->chunk0[1]], VECTOR_NONE);
+    b = map_now(s, number);
+    assert_ptr_equal(a, b);
+    OK(store_write(&t, repo.store, e));
+    OK(vecof_put(t, number, s->cut[1].cut, 0, some, s->cut[1].nchunks, e));
+    OK(vecof_put(t, number, s->file[0].cut, vecof_card(s->file[0].path), some + 1, 1, e));
+    OK(txn_commit(t, e));
+    c = map_now(s, number);
+    assert_ptr_not_equal(a, c);
+    assert_int_equal(c->chunk[0], 0);
+    assert_int_equal(c->chunk[c->chunk0[1]], 0);
+    assert_int_equal(c->card[0], 1);
+    assert_int_equal(a->chunk[a->chunk0[1]], VECTOR_NONE); /* a search in flight keeps what it saw */
+    dense_map_drop(a);
+    dense_map_drop(b);
+    dense_map_drop(c);
+    snapshot_drop(s);
+    free(some);
+    cache_release(&cache);
+}
+
 /* The same content seen through two targets is one place, of the first; a filter that only the second passes shows it there. */
 static void test_one_content_in_two_targets(void **state)
 {
@@ -241,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_while_the_index_changes),
         cmocka_unit_test(test_a_changed_view_is_seen),
         cmocka_unit_test(test_an_unchanged_view_is_kept),
+        cmocka_unit_test(test_known_texts_are_seen),
         cmocka_unit_test(test_one_content_in_two_targets),
         cmocka_unit_test(test_signs_choose),
     };

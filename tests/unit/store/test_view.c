@@ -268,6 +268,88 @@ static void small_things(void **state)
     store_close(s);
 }
 
+static uint64_t stamp_of(struct store *s, uint32_t view)
+{
+    struct txn *t;
+    uint64_t stamp;
+    OK(store_read(&t, s, e));
+    OK(view_stamp(&stamp, t, view, e));
+    txn_end(t);
+    return stamp;
+}
+
+static struct txn *writing(struct store *s)
+{
+    struct txn *t;
+    OK(store_write(&t, s, e));
+    return t;
+}
+
+/* Another stamp after each transaction that touched the view or its base, the same after all others. */
+static void stamps(void **state)
+{
+    struct store *s;
+    struct rng r = {3};
+    bool done;
+    OK(store_open(&s, home, NULL, e));
+    struct txn *t = writing(s);
+    struct view_head h = {.kind = VIEW_TREE}, over = {.kind = VIEW_OVERLAY}, read;
+    uint32_t base, view, other;
+    OK(view_new(t, &h, &base, e));
+    over.base = base;
+    OK(view_new(t, &over, &view, e));
+    OK(view_new(t, &h, &other, e));
+    OK(txn_commit(t, e));
+    uint64_t first = stamp_of(s, view), of_base = stamp_of(s, base);
+    assert_true(first && of_base && first != of_base);
+
+    t = writing(s); /* another view, and what is no view */
+    for (uint32_t i = 0; i < 4; i++) {
+        struct occ o = random_occ(&r, i, false);
+        OK(occ_put(t, other, &o, e));
+    }
+    txn_bump(t);
+    OK(txn_commit(t, e));
+    assert_true(stamp_of(s, view) == first && stamp_of(s, base) == of_base);
+
+    t = writing(s);
+    struct occ o = random_occ(&r, 1, false);
+    OK(occ_put(t, other, &o, e));
+    OK(occ_put(t, view, &o, e));
+    OK(occ_put(t, other, &o, e));
+    OK(occ_put(t, view, &o, e));
+    OK(txn_commit(t, e));
+    uint64_t put = stamp_of(s, view);
+    assert_true(put != first && stamp_of(s, base) == of_base);
+
+    t = writing(s); /* one that is given up touches nothing */
+    OK(occ_drop(t, view, o.path, e));
+    txn_end(t);
+    assert_true(stamp_of(s, view) == put);
+    t = writing(s);
+    OK(occ_drop(t, view, o.path, e));
+    OK(txn_commit(t, e));
+    uint64_t dropped = stamp_of(s, view);
+    assert_true(dropped != put && dropped != first);
+
+    t = writing(s);
+    OK(occ_put(t, base, &o, e));
+    OK(txn_commit(t, e));
+    assert_true(stamp_of(s, view) != dropped);
+    assert_true(stamp_of(s, base) != of_base);
+    t = writing(s);
+    OK(view_get(t, view, &read, e));
+    read.base = other;
+    OK(view_set(t, &read, e));
+    OK(txn_commit(t, e));
+    uint64_t moved = stamp_of(s, view);
+    t = writing(s);
+    OK(view_drop(t, base, 10, &done, e));
+    OK(txn_commit(t, e));
+    assert_true(done && stamp_of(s, view) == moved);
+    store_close(s);
+}
+
 static int count_refs(void *arg, const struct ref_row *r)
 {
     assert_int_equal(r->repo, 3);
@@ -317,6 +399,6 @@ static void refs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {IN_A_HOME(random_operations), IN_A_HOME(small_things), IN_A_HOME(refs)};
+    const struct CMUnitTest tests[] = {IN_A_HOME(random_operations), IN_A_HOME(stamps), IN_A_HOME(small_things), IN_A_HOME(refs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
