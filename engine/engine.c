@@ -31,7 +31,7 @@ int engine_open(struct engine **out, const struct engine_options *o, struct err 
 int engine_spawn(struct engine **out, const char *program, const struct engine_options *o, struct err *e)
 {
     void *self = NULL;
-    int rc = client_open(&self, program, o, e);
+    int rc = engine_client_open(&self, program, o, e);
     return opened(out, &engine_client, self, rc);
 }
 

@@ -40,7 +40,7 @@ struct backend;
 int local_open_with(void **self, const struct backend *b, const struct engine_options *o, struct err *e); /* that one; for tests */
 extern const struct engine_kind engine_local;
 
-int client_open(void **self, const char *program, const struct engine_options *o, struct err *e);
+int engine_client_open(void **self, const char *program, const struct engine_options *o, struct err *e);
 extern const struct engine_kind engine_client;
 
 /* Texts with lengths, for the server, whose texts end without a NUL. As model_embed. */

@@ -352,7 +352,7 @@ int client_alive(struct client *c, struct err *e)
     return rc ? rc : start_process(c, e);
 }
 
-int client_open(void **self, const char *program, const struct engine_options *o, struct err *e)
+int engine_client_open(void **self, const char *program, const struct engine_options *o, struct err *e)
 {
     struct client *c = mem_zero(1, sizeof *c);
     pthread_mutex_init(&c->start, NULL);
