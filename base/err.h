@@ -23,7 +23,8 @@
     X(ERR_UNSUPPORTED, -15, "unsupported") /* understood, and not supported */                                         \
     X(ERR_MEMORY, -16, "out_of_memory")   /* device memory or a memory cap; host malloc failure aborts instead */      \
     X(ERR_UNAVAILABLE, -17, "unavailable") /* a process or a model that is needed is not there */                      \
-    X(ERR_CRASHED, -18, "crashed")        /* a child process died */
+    X(ERR_CRASHED, -18, "crashed")        /* a child process died */                                                   \
+    X(ERR_STOPPING, -19, "stopping")      /* the daemon ends; what was begun goes on with the next one */
 
 enum err_code {
     ERR_OK = 0,

@@ -16,6 +16,7 @@
 #define GREETING_MS 10000   /* a daemon that does not greet within it hangs */
 #define STARTING_MS 15000   /* another client's daemon may be on its way */
 #define REPLACING_SECONDS 40
+#define NEXT_MS 3000        /* whoever replaces a daemon starts the next one when it has seen it end */
 
 static void pause_ms(long ms)
 {
@@ -140,16 +141,42 @@ static bool process_ended(int pid)
     return ended;
 }
 
-int client_wait_end(struct client *c, int seconds, struct err *e)
+static int wait_end(struct client *c, int seconds, const volatile sig_atomic_t *interrupted, struct err *e)
 {
     char *line;
     int rc;
     int64_t until = clock_ns() + seconds * 1000000000LL;
-    while (!(rc = next_line(&line, c, until, NULL, e)))
+    while (!(rc = next_line(&line, c, until, interrupted, e)))
         ;
     for (int i = 0; rc == 1 && i < 100 && !process_ended(c->pid); i++) /* its last milliseconds; the home is free already */
         pause_ms(10);
     return rc == 1 ? 0 : rc;
+}
+
+int client_wait_end(struct client *c, int seconds, struct err *e)
+{
+    return wait_end(c, seconds, NULL, e);
+}
+
+int client_wait_next(struct client *c, const struct paths *p, const volatile sig_atomic_t *interrupted, struct err *e)
+{
+    struct err why;
+    int rc = wait_end(c, REPLACING_SECONDS, interrupted, &why);
+    client_close(c);
+    for (int64_t until = clock_ns() + NEXT_MS * 1000000LL; !rc; pause_ms(50)) {
+        struct client next = {.fd = -1};
+        bool there = !dial(&next, p, NULL);
+        client_close(&next);
+        if (there)
+            return 0;
+        if (*interrupted)
+            return err_set(e, ERR_CANCELED, "interrupted");
+        if (clock_ns() > until)
+            break;
+    }
+    if (rc == ERR_CANCELED)
+        *e = why;
+    return e->code;
 }
 
 /* An older daemon that a client had started makes room: its unfinished work is in its list, the next one takes it up. */

@@ -46,6 +46,10 @@ int client_call(json_t **result, struct client *c, const char *method, json_t *p
 /* Waits until the daemon has closed the connection: then it has ended. */
 int client_wait_end(struct client *c, int seconds, struct err *e);
 
+/* The daemon said ERR_STOPPING. Waits until it has ended, and whether another one takes its place: 0 when it does, as where a newer
+ * client replaces it. Where it was just stopped nobody comes, and the error stays as it is. */
+int client_wait_next(struct client *c, const struct paths *p, const volatile sig_atomic_t *interrupted, struct err *e);
+
 /* spawn.c: starts codeaskd, found beside this program, apart from this terminal; returns when it listens. ERR_BUSY: another
  * one holds the home already. */
 int daemon_start(const struct paths *p, struct err *e);

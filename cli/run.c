@@ -113,7 +113,9 @@ static void wire_name(char out[64], const char *name)
     out[n] = 0;
 }
 
-/* Sends the request; a daemon that makes room for a newer one, or dies, is asked again once. */
+#define ATTEMPTS 3 /* a daemon that is replaced, and one that dies */
+
+/* Sends the request; where a daemon makes room for a newer one, or dies, the next one is asked. */
 static int ask_daemon(json_t **result, const struct command *c, const struct paths *p, struct client *cl, struct stream *stream, struct err *e)
 {
     struct progress *bar = stream->bar;
@@ -122,13 +124,17 @@ static int ask_daemon(json_t **result, const struct command *c, const struct pat
     int rc = 0;
     enum meeting how = c->row->starts_daemon ? MEET_START : !strcmp(c->row->name, "stop") ? MEET_STOP : MEET_RUNNING;
     wire_name(method, c->row->name);
-    progress_open(bar);
-    for (int attempt = 0; attempt < 2; attempt++) {
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        progress_open(bar);
         rc = client_open(cl, p, how, NULL, e);
         if (!rc)
             rc = client_call(result, cl, method, c->params, &watch, &interrupted, e);
         progress_close(bar);
-        if (!rc || stream->first || !c->row->starts_daemon || (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE))
+        if (!rc || stream->first || !c->row->starts_daemon)
+            break;
+        if (rc == ERR_STOPPING && !(rc = client_wait_next(cl, p, &interrupted, e)))
+            continue;
+        if (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE)
             break;
         client_close(cl);
         nanosleep(&(struct timespec){0, 100000000}, NULL);

@@ -159,7 +159,7 @@ static struct job *embed_job(struct service *s, const struct repo_row *repo, con
 
 static void stopping(struct err *e)
 {
-    err_set(e, ERR_CANCELED, "the daemon is stopping; indexing resumes where it stopped when it runs again");
+    err_set(e, ERR_STOPPING, "the daemon is stopping; indexing resumes where it stopped when it runs again");
 }
 
 static bool lacks_history(struct job *j, const struct seen *seen)
@@ -557,7 +557,7 @@ int jobs_index(struct service *s, const struct job_order *o, struct request *rq,
     pthread_mutex_lock(&s->mu);
     if (s->draining) {
         stopping(e);
-        rc = ERR_CANCELED;
+        rc = ERR_STOPPING;
     } else {
         struct job *j = x->index;
         while (j && (j->repo.id != o->repo->id || j->forgotten || !same_ref(j->ref, o->ref) ||

@@ -44,7 +44,7 @@ int method_index(struct request *rq, json_t **result, struct err *e)
         if (i < rq->nwaited) { /* back from waiting for it */
             if (i + 1 == rq->nwaited && rq->wait_err.code) {
                 struct seen seen;
-                if (view_lookup(&seen, s, &row[i], ref, NULL) || rq->wait_err.code == ERR_CANCELED) {
+                if (view_lookup(&seen, s, &row[i], ref, NULL) || rq->wait_err.code == ERR_CANCELED || rq->wait_err.code == ERR_STOPPING) {
                     *e = rq->wait_err;
                     return e->code;
                 }

@@ -17,7 +17,7 @@ def test_sigterm_drains(w):
         wait_for(lambda: "params" in c.receive(), "progress")
         d.send_signal(signal.SIGTERM)
         end = c.answer(1)
-        assert end["error"]["data"]["code"] == "canceled" and "resumes" in end["error"]["message"], end
+        assert end["error"]["data"]["code"] == "stopping" and "resumes" in end["error"]["message"], end
     assert d.wait(20) == 0, d.stderr.read()
     assert not os.path.exists(w.socket)
     d = w.daemon()  # and takes the work up again by itself

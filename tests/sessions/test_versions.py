@@ -83,6 +83,29 @@ def test_much_newer_client_replaces(w):
     replaced_by(w, LAST, 3)
 
 
+def test_who_waits_asks_the_next_one(w):
+    """A request that waits for an index while a newer client replaces the daemon is asked again, of the new one."""
+    repo = w.repo(files=big_sources(FILES))
+    w.json("repo", "list")
+    old = listens(w, 1)
+    waits = w.popen(BUILD / "codeask", "index", "-C", repo)
+    wait_for(lambda: w.json("status")["jobs"], "the job")
+    client(w, NEXT, "repo", "list")
+    assert waits.wait(120) == 0, waits.stderr.read()
+    assert listens(w, 2) != old
+    client(w, NEXT, "stop")
+
+
+def test_who_waits_starts_no_stopped_one(w):
+    repo = w.repo(files=big_sources(FILES))
+    w.json("repo", "list")
+    waits = w.popen(BUILD / "codeask", "index", "--json", "-C", repo)
+    wait_for(lambda: w.json("status")["jobs"], "the job")
+    assert w.run("stop").returncode == 0
+    assert waits.wait(60) == 2 and '"code":"stopping"' in waits.stdout.read()
+    assert not w.socket_answers()
+
+
 def test_newer_clients_at_once(w):
     repo, small, was = busy_home(w)
     old, said = listens(w, 1), []
