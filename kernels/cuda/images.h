@@ -5,7 +5,7 @@
 
 #define IMAGES(X)                                                                                                      \
     X(attend) X(attention) X(attention_rows) X(delta) X(embed) X(held) X(matmul) X(matmul_any) X(matmul_f32) X(matmul_held) \
-    X(matvec) X(matvec_more) X(norm) X(pool) X(prepare) X(quantize) X(route) X(scan) X(small)
+    X(matvec) X(matvec_more) X(norm) X(pool) X(prepare) X(probe) X(quantize) X(route) X(scan) X(small)
 
 /* X(file, function, threads of a block, most dynamic shared memory in bytes). To add a kernel: a row. */
 #define CUDA_KERNELS(X)                                                                                                \
@@ -43,6 +43,7 @@
     X(norm, norm_wide, 256, 0)                                                                                         \
     X(pool, pool, 256, 0)                                                                                              \
     X(prepare, prepare, 256, 0)                                                                                        \
+    X(probe, probe, 256, 0)                                                                                            \
     X(quantize, quantize, 256, 0)                                                                                      \
     X(route, route_choose, 32, 0)                                                                                      \
     X(route, route_sort, 1024, 0)                                                                                      \

@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifndef __CUDACC__
+typedef struct { uint32_t x, y, z, w; } uint4; /* 16 bytes; nvcc knows it */
+#endif
+
 /* Tiles, for both sides: the grid is computed from them. */
 #define MM_LARGE 128     /* rows and columns of a block of the large matmul: 8 warps */
 #define MM_SMALL 64      /* of the small one: 4 warps */
@@ -134,6 +138,14 @@ struct scan_params {
     uint64_t n;
     uint32_t stride;            /* a multiple of 64, zeros past the dimension */
     uint32_t queries, k, first; /* queries <= SCAN_Q, k <= SCAN_K_MAX; first: number of row 0 */
+};
+
+#define PROBE_THREADS 256
+#define PROBE_BLOCKS 8 /* of a processor: all the threads that it holds */
+struct probe_params {
+    const uint4 *from;
+    uint64_t n; /* of them */
+    uint32_t *out;
 };
 
 struct merge_params { /* the lists of all blocks into one for each query (a block each) */

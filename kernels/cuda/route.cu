@@ -51,8 +51,7 @@ static __device__ __forceinline__ void limit_groups(float *choice, float *good, 
     }
     for (uint32_t e = lane; e < p.experts; e += WARP)
         if (choice[p.experts + e] == 0)
-            choice[e] = -INFINITY;
-    __syncwarp();
+            choice[e] = -INFINITY; /* what this lane itself looks at next */
 }
 
 /* A warp, and block, a row. of_row becomes the experts themselves. */

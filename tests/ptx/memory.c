@@ -220,24 +220,34 @@ void run_st(struct warp *w, const struct ins *i, uint32_t mask)
     }
 }
 
-/* Atomics order themselves against one another; against plain accesses they need a barrier as others do. */
+/* Atomics order themselves against one another; against plain accesses to shared memory they need a barrier as others do. */
 void run_atom(struct warp *w, const struct ins *i, uint32_t mask)
 {
     uint64_t ra[LANES], rb[LANES], out[LANES];
-    const uint64_t *a = value(w, &i->op[1], mask, ra), *b = value(w, &i->op[2], mask, rb);
-    if (!(i->flags & FLAG_ADD) || i->space != SPACE_SHARED || i->type != T_U32)
-        fault(w, "only atom.shared.add.u32 is modelled");
+    bool result = i->count > 2; /* atom; red has none */
+    const uint64_t *a = value(w, &i->op[result], mask, ra), *b = value(w, &i->op[1 + result], mask, rb);
+    bool add = i->flags & FLAG_ADD, xor = i->flags & FLAG_XOR;
+    if (!(add && i->type == T_U32) && !(xor && i->type == T_B32))
+        fault(w, "only atomic add.u32 and xor.b32 are modelled");
     EACH(l, mask) {
-        uint32_t at = (uint32_t)(a[l] + i->op[1].value), old, sum;
-        aligned(w, l, at, 4);
-        struct shadow *s = bounds(w, l, at, 4);
-        if (s->written != w->block->serial)
-            fault(w, "atom: lane %u adds to shared byte %u, which nobody wrote", l, at);
-        memcpy(&old, w->block->shared + at, 4);
-        sum = old + (uint32_t)b[l];
-        memcpy(w->block->shared + at, &sum, 4);
+        uint64_t at = a[l] + i->op[result].value;
+        uint32_t old, now;
+        void *p;
+        if (i->space == SPACE_SHARED) {
+            aligned(w, l, at, 4);
+            if (bounds(w, l, (uint32_t)at, 4)->written != w->block->serial)
+                fault(w, "atom: lane %u changes shared byte %u, which nobody wrote", l, (uint32_t)at);
+            p = w->block->shared + at;
+        } else {
+            p = global(w, l, at, 4);
+        }
+        memcpy(&old, p, 4);
+        now = add ? old + (uint32_t)b[l] : old ^ (uint32_t)b[l];
+        memcpy(p, &now, 4);
         out[l] = old;
     }
+    if (!result)
+        return;
     uint64_t *to = target(w, &i->op[0], mask);
     EACH(l, mask) to[l] = out[l];
 }

@@ -221,7 +221,7 @@ static bool modifier(struct ins *i, const char *s)
         {"wide", .flag = FLAG_WIDE}, {"lo", .flag = FLAG_LO}, {"hi", .flag = FLAG_HI}, {"sat", .flag = FLAG_SAT},
         {"trans", .flag = FLAG_TRANS}, {"shiftamt", .flag = FLAG_SHIFTAMT}, {"and", .flag = FLAG_AND}, {"or", .flag = FLAG_OR},
         {"bfly", .flag = FLAG_BFLY}, {"up", .flag = FLAG_UP}, {"down", .flag = FLAG_DOWN}, {"idx", .flag = FLAG_IDX},
-        {"ballot", .flag = FLAG_BALLOT}, {"any", .flag = FLAG_ANY}, {"all", .flag = FLAG_EVERY}, {"add", .flag = FLAG_ADD},
+        {"ballot", .flag = FLAG_BALLOT}, {"any", .flag = FLAG_ANY}, {"all", .flag = FLAG_EVERY}, {"add", .flag = FLAG_ADD}, {"xor", .flag = FLAG_XOR},
         {"approx", .flag = FLAG_APPROX}, {"to", .flag = FLAG_TO}, {"x4", .flag = FLAG_X4}, {"x2", .flag = FLAG_X2},
         {"x1", .flag = FLAG_X1}, {"commit_group", .flag = FLAG_COMMIT}, {"wait_group", .flag = FLAG_WAIT}, {"warp", .flag = FLAG_WARP},
         {"cg", .flag = FLAG_CG}, {"m16n8k32", .flag = FLAG_K32},

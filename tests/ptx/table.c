@@ -11,7 +11,7 @@ handler ptx_find(const char *base)
         {"sqrt", run_unary}, {"rcp", run_unary}, {"rsqrt", run_unary}, {"ex2", run_unary}, {"copysign", run_bits},
         {"and", run_logic}, {"or", run_logic}, {"xor", run_logic}, {"not", run_logic}, {"shl", run_shift}, {"shr", run_shift},
         {"setp", run_setp}, {"selp", run_selp}, {"cvt", run_cvt}, {"brev", run_bits}, {"bfind", run_bits}, {"bfi", run_bits},
-        {"prmt", run_prmt}, {"dp4a", run_dp4a}, {"popc", run_bits}, {"clz", run_bits}, {"ld", run_ld}, {"st", run_st}, {"atom", run_atom}, {"cp", run_cp},
+        {"prmt", run_prmt}, {"dp4a", run_dp4a}, {"popc", run_bits}, {"clz", run_bits}, {"ld", run_ld}, {"st", run_st}, {"atom", run_atom}, {"red", run_atom}, {"cp", run_cp},
         {"cvta", run_cvta}, {"ldmatrix", run_ldmatrix}, {"mma", run_mma}, {"shfl", run_shfl}, {"vote", run_vote},
         {"bar", run_bar}, {"bra", run_bra}, {"ret", run_ret},
     };

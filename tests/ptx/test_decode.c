@@ -1,5 +1,6 @@
 /* The ops of decoders on the CUDA backend against the CPU's scalar reference, which sums in double: NMSE ≤ 1e-11, for every kind of
  * cache, head, window and gate; and what attention must not depend on (batch, pages, how groups are shared out). */
+#include "kernels/cuda/probe.h"
 #include "tests/ptx/pair.h"
 
 #define KEYS 560 /* three groups of ATTENTION_KEYS */
@@ -458,13 +459,150 @@ static void delta_like_reference(void **state)
     rows_free(&r);
 }
 
+/* Every word is read once, whatever the size. */
+static void probe_reads_every_word(void **state)
+{
+    static const uint32_t words[] = {4, 28, 4096, 40004};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        uint32_t *x = mem_alloc(words[i] * 4), want = 0, got = 0;
+        char text[600];
+        for (uint32_t k = 0; k < words[i]; k++)
+            want ^= x[k] = k * 2654435761u;
+        void *from = device_copy(x, words[i] * 4), *out = device_copy(&got, 4);
+        cuda_probe(queue, from, words[i] * 4, out);
+        cuda->get(queue, &got, out, 4);
+        assert_true(synced(text) || (print_error("%s\n", text), false));
+        assert_int_equal(got, want);
+        cuda->release(dev, from);
+        cuda->release(dev, out);
+        free(x);
+    }
+}
+
+/* What a kernel with a planted bug is run with. false: the device has refused, or the result is wrong. */
+static bool attend_is_right(char text[600])
+{
+    static const uint32_t offset[] = {0, 5}, position[] = {253, 254, 255, 256, 257};
+    const struct shape *s = &shapes[0];
+    struct cached x;
+    struct some_rows r = rows_at(offset, 1, position);
+    struct pair q = pair_new(5, s->heads * s->k_dim, TYPE_F32), y = pair_new(5, s->heads * s->v_dim, TYPE_F32);
+    struct attend how = {.heads = s->heads, .scale = .1f};
+    cached_new(&x, CACHE_F16, s, 3);
+    fill_cache(&x, s);
+    fill(&q, 9, 3);
+    r.there.longest = 5;
+    cpu->attend(host_queue, &y.here, &q.here, &how, &x.here, &x.p, &r.here);
+    cuda->attend(queue, &y.there, &q.there, &how, &x.there, &x.pt, &r.there);
+    read_back(&y);
+    bool right = synced(text) && nmse(&y, 5, false) <= LIMIT;
+    if (right) { /* and where blocks take their groups in turn: a queue of one row has no scratch */
+        struct bounds one = {1, 1, 1, 1, 1, 1};
+        struct err e;
+        void *alone;
+        assert_int_equal(cuda->queue(dev, &one, &alone, &e), 0);
+        cuda->attend(alone, &y.there, &q.there, &how, &x.there, &x.pt, &r.there);
+        right = cuda->sync(alone, &e) == 0;
+        cuda->queue_close(alone);
+        read_back(&y);
+        right = synced(text) && right && nmse(&y, 5, false) <= LIMIT;
+    }
+    cached_free(&x);
+    pair_free(&q);
+    pair_free(&y);
+    rows_free(&r);
+    return right;
+}
+
+static bool norm_is_right(char text[600])
+{
+    struct some_rows r = rows_new((uint32_t[]){0, 3}, 1, 0);
+    struct pair x = pair_new(3, 1057, TYPE_F32), y = pair_new(3, 1057, TYPE_F32), gain = pair_new(1, 1057, TYPE_F32);
+    fill(&x, 1, 6);
+    fill(&gain, 2, 1);
+    struct norm here = {gain.here.data, NULL, 1e-6f, false}, there = {gain.there.data, NULL, 1e-6f, false};
+    cpu->norm(host_queue, &y.here, NULL, &x.here, &here, &r.here);
+    cuda->norm(queue, &y.there, NULL, &x.there, &there, &r.there);
+    read_back(&y);
+    bool right = synced(text) && nmse(&y, 3, false) <= LIMIT;
+    struct pair *all[] = {&x, &y, &gain};
+    for (size_t i = 0; i < COUNT(all); i++)
+        pair_free(all[i]);
+    rows_free(&r);
+    return right;
+}
+
+static bool route_is_right(char text[600])
+{
+    enum { ROWS = 172, USED = 6, EXPERTS = 64 }; /* more slots than the sort has threads */
+    struct route how = {.kind = ROUTE_SIGMOID, .experts = EXPERTS, .used = USED, .groups = 8, .top_groups = 3, .normalise = true, .scale = 1};
+    struct some_rows r = rows_new((uint32_t[]){0, ROWS}, 1, 0);
+    struct pair logits = pair_new(ROWS, EXPERTS, TYPE_F32);
+    static uint32_t group[EXPERTS + 1], from[ROWS * USED], of_row[ROWS * USED], back[ROWS * USED];
+    static float weight[ROWS * USED];
+    struct slots here = {group, from, of_row, weight, USED};
+    void *memory[4];
+    struct slots there = slots_there(EXPERTS, ROWS * USED, USED, memory);
+    fill(&logits, 1, 3);
+    cpu->route(host_queue, &here, &logits.here, &how, &r.here);
+    cuda->route(queue, &there, &logits.there, &how, &r.there);
+    cuda->get(queue, back, there.of_row, sizeof back);
+    bool right = synced(text) && !memcmp(back, of_row, sizeof back);
+    for (int i = 0; i < 4; i++)
+        cuda->release(dev, memory[i]);
+    pair_free(&logits);
+    rows_free(&r);
+    return right;
+}
+
+/* Every barrier of a kernel taken out alone, and each shuffle among the wrong lanes: each must be caught, but for as many as the
+ * table says nothing depends on where they stand. */
+static void planted_bugs_are_caught(void **state)
+{
+    static const struct {
+        const char *kernel, *from, *to;
+        bool (*right)(char text[600]);
+        int unseen;
+    } bugs[] = {
+        {"attend_f16", "bar.sync 0;", "", attend_is_right, 2}, /* the two at the end of a group that is alone */
+        {"attend_f16", "shfl.sync.bfly.b32", "shfl.sync.up.b32", attend_is_right, 0},
+        {"norm_wide", "bar.sync 0;", "", norm_is_right, 0},
+        {"route_choose", "bar.warp.sync -1;", "", route_is_right, 0},
+        {"route_sort", "bar.sync 0;", "", route_is_right, 0},
+    };
+    char text[600];
+    if (!patch) {
+        print_message("kernels of a driver cannot be patched: skipped\n");
+        skip();
+    }
+    for (size_t i = 0; i < COUNT(bugs); i++) {
+        int caught = 0, n = 0;
+        for (;; n++) {
+            patch(bugs[i].kernel, bugs[i].from, bugs[i].to, n + 1);
+            reopen();
+            if (!patched())
+                break;
+            bool right = bugs[i].right(text);
+            caught += !right;
+            if (right)
+                print_message("%s without \"%s\" number %d: right\n", bugs[i].kernel, bugs[i].from, n + 1);
+        }
+        print_message("%s, \"%s\": %d of %d caught\n", bugs[i].kernel, bugs[i].from, caught, n);
+        if (!n || caught + bugs[i].unseen < n)
+            fail_msg("%s: %d of %d", bugs[i].kernel, caught, n);
+    }
+    patch(NULL, NULL, NULL, 0);
+    reopen();
+}
+
 int main(void)
 {
     int ready = sides_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepare_like_reference),   cmocka_unit_test(far_positions_turn_exactly), cmocka_unit_test(attend_like_reference),
         cmocka_unit_test(attend_is_invariant),      cmocka_unit_test(small_ops_like_reference),   cmocka_unit_test(norms_like_reference),
-        cmocka_unit_test(route_like_reference),     cmocka_unit_test(delta_like_reference),
+        cmocka_unit_test(route_like_reference),     cmocka_unit_test(delta_like_reference),       cmocka_unit_test(probe_reads_every_word),
+        cmocka_unit_test(planted_bugs_are_caught),
     };
     if (ready)
         return ready;

@@ -353,13 +353,77 @@ static void refusals(void **state)
     file_free(&f);
 }
 
+static bool product_is_right(enum block_type file, bool q8, enum type operand, uint32_t rows, uint32_t k, char text[600])
+{
+    struct file f = file_new(file, 33, k);
+    struct weight *w = weight_of(&f, q8);
+    struct some_rows r = rows_new((uint32_t[]){0, rows}, 1, 0);
+    struct pair x = pair_new(rows, k, TYPE_F32), xq = pair_new(rows, k, operand), y = pair_new(rows, 33, TYPE_F32);
+    static const float none[33];
+    fill(&x, 1, 2);
+    cuda->quantize(queue, &xq.there, &x.there, &r.there);
+    cuda->matmul(queue, &y.there, &xq.there, w, &(struct matmul){0}, &r.there);
+    read_back(&xq);
+    read_back(&y);
+    bool right = synced(text) && against_fp64(&y.back, &xq.back, &f, none, 0, rows, 0, 33, 1) <= (q8 ? 1e-3 : 1e-9);
+    struct pair *all[] = {&x, &xq, &y};
+    for (size_t i = 0; i < COUNT(all); i++)
+        pair_free(all[i]);
+    cuda->weight_release(dev, w);
+    rows_free(&r);
+    file_free(&f);
+    return right;
+}
+
+/* nth 0: all places at once. */
+static void planted_bugs_are_caught(void **state)
+{
+    static const struct {
+        const char *name, *kernel, *from, *to;
+        int nth;
+        enum block_type file;
+        enum type operand;
+        uint32_t rows, k;
+    } bugs[] = {
+        {"missing barrier", "matmul_q4_k_small", "bar.sync 0;", "", 1, BLOCK_Q4_K, TYPE_BF16, 33, 256},
+        {"missing wait", "matmul_q4_k_small", "cp.async.wait_group 1;", "", 1, BLOCK_Q4_K, TYPE_BF16, 33, 256},
+        {"swapped fragment", "matmul_q4_k_small", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", 1,
+         BLOCK_Q4_K, TYPE_BF16, 33, 256},
+        {"missing barrier", "matmul_any_small", "bar.sync 0;", "", 1, BLOCK_IQ4_NL, TYPE_BF16, 33, 96},
+        {"wrong shuffle mask", "matvec_q8_8", ", -1;", ", 65535;", 0, BLOCK_Q8_0, TYPE_Q8, 5, 96},
+        {"wrong lanes", "matvec_q4_k_1", "shfl.sync.bfly.b32", "shfl.sync.up.b32", 1, BLOCK_Q4_K, TYPE_Q8, 1, 512},
+        {"dropped tail", "matvec_q8_1", ", 31;", ", 0;", 0, BLOCK_F32, TYPE_Q8, 1, 33},
+        {"dropped tail", "matvec_bf16_1", "setp.lt.u32", "setp.gt.u32", 0, BLOCK_BF16, TYPE_F32, 1, 31},
+    };
+    char text[600];
+    if (!patch) {
+        print_message("kernels of a driver cannot be patched: skipped\n");
+        skip();
+    }
+    for (size_t i = 0; i < COUNT(bugs); i++) {
+        bool q8 = bugs[i].file == BLOCK_F32;
+        for (int planted = 0; planted < 2; planted++) {
+            patch(planted ? bugs[i].kernel : NULL, bugs[i].from, bugs[i].to, bugs[i].nth);
+            reopen();
+            if (planted && !patched())
+                fail_msg("%s: nothing to patch in %s", bugs[i].name, bugs[i].kernel);
+            text[0] = 0;
+            if (product_is_right(bugs[i].file, q8, bugs[i].operand, bugs[i].rows, bugs[i].k, text) == planted)
+                fail_msg("%s in %s: planted %d %s", bugs[i].name, bugs[i].kernel, planted, text);
+        }
+        print_message("%s in %s: %s\n", bugs[i].name, bugs[i].kernel, text[0] ? text : "a wrong result");
+    }
+    patch(NULL, NULL, NULL, 0);
+    reopen();
+}
+
 int main(void)
 {
     int ready = sides_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held_is_what_the_file_says), cmocka_unit_test(products_like_fp64), cmocka_unit_test(any_file_in_q8),
         cmocka_unit_test(large_tiles_like_fp64),      cmocka_unit_test(rows_are_alone),     cmocka_unit_test(experts_get_their_rows),
-        cmocka_unit_test(views),                      cmocka_unit_test(refusals),
+        cmocka_unit_test(views),                      cmocka_unit_test(refusals),         cmocka_unit_test(planted_bugs_are_caught),
     };
     if (ready)
         return ready;
