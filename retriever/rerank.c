@@ -27,9 +27,10 @@ static size_t read_hits(const struct search_result *out, float *score, struct mo
         const char *text[NEXT];
         size_t k = n ? NEXT : FIRST;
         k = k < most - n ? k : most - n;
-        double spent = clock_ms() - began;
-        if (n && spent + spent / (double)n * (double)k > budget_ms)
+        double spent = clock_ms() - began, fit = n ? (budget_ms - spent) * (double)n / spent : (double)k;
+        if (fit < 1)
             break;
+        k = fit < (double)k ? (size_t)fit : k;
         for (size_t i = 0; i < k; i++)
             text[i] = text_of(&out->hit[n + i], arena);
         if (model_rerank(m, question, text, k, score + n, stop, NULL))

@@ -7,8 +7,8 @@
 
 #define RERANK_HITS 24 /* most that are read: what stands further down hardly ever comes to the first page */
 
-/* Sets rerank, score and order of out's first hits, out->reranked and out->ms_rerank. budget_ms: stops before the next few would
- * take longer, judged by those before. What the model cannot do costs the reranking, not the answer. */
+/* Sets rerank, score and order of out's first hits, out->reranked and out->ms_rerank. budget_ms: no more than fit, judged by those
+ * before; the first four are read in any case. What the model cannot do costs the reranking, not the answer. */
 void rerank_hits(struct search_result *out, struct model *m, const char *question, double budget_ms, const volatile bool *stop,
                  struct arena *arena);
 

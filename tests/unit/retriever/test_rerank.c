@@ -68,12 +68,12 @@ static void bounded(void **state)
     assert_int_equal(r.reranked, RERANK_HITS); /* never more */
     assert_int_equal(r.hit[RERANK_HITS].start_line, RERANK_HITS);
     r = hits(100, &a);
-    judge = (struct judge){.likes = "gold", .us = 10000}; /* 100 ms hold four and no eight more */
-    rerank_hits(&r, &model, "q", 100, NULL, &a);
-    assert_int_equal(r.reranked, 4);
-    assert_int_equal(judge.calls, 1);
-    assert_true(r.ms_rerank >= 40);
-    for (size_t i = 4; i < r.n; i++)
+    judge = (struct judge){.likes = "gold", .us = 10000}; /* 60 ms hold four, and two more where nothing else runs */
+    rerank_hits(&r, &model, "q", 60, NULL, &a);
+    assert_true(r.reranked >= 4 && r.reranked <= 6);
+    assert_int_equal(r.reranked, judge.read);
+    assert_true(r.ms_rerank >= 10 * r.reranked);
+    for (size_t i = r.reranked; i < r.n; i++)
         assert_int_equal(r.hit[i].start_line, i);
     arena_release(&a);
 }
