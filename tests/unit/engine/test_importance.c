@@ -1,6 +1,7 @@
 /* What columns weigh, against a computation by hand of the first layer's input; and that quantising by it makes the weighed error smaller. */
 #include "engine/format/quantize.h"
 #include "engine/run/importance.h"
+#include "engine/run/rowset.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "tests/unit/engine/tiny_writer.h"
 
@@ -40,7 +41,7 @@ static void first_layer(void **state)
     struct model_file *f;
     struct importance *im = measured(&f);
     const struct tensor *embed = model_file_find(f, "model.embed_tokens.weight"), *gain = model_file_find(f, "model.layers.0.input_layernorm.weight");
-    const float *table = (const float *)(const void *)embed->data, *g = (const float *)(const void *)gain->data;
+    float *table = tensor_floats(embed, 0, embed->shape[0]), *g = tensor_floats(gain, 0, 1); /* files keep no alignment */
     double want[HIDDEN] = {0}, all = 0;
     assert_int_equal(importance_tokens(im), sizeof text - 1); /* a byte, a token */
     for (size_t i = 0; i < sizeof text - 1; i++) {
@@ -67,6 +68,8 @@ static void first_layer(void **state)
     assert_null(importance_of(im, "model.layers.2.mlp.down_proj.weight", 0, 95));
     assert_null(importance_of(im, "model.layers.2.mlp.down_proj.weight", 1, 96));
     assert_null(importance_of(im, "model.norm.weight", 0, HIDDEN));
+    free(table);
+    free(g);
     importance_free(im);
     model_file_close(f);
 }
@@ -92,10 +95,11 @@ static double weighed_error(const struct model_file *from, const char *path, con
         uint64_t k = a->shape[1];
         ++*tensors;
         for (uint64_t r = 0; r < a->shape[0]; r++) {
-            const float *x = (const float *)(const void *)a->data + r * k;
+            float *x = tensor_floats(a, r, 1);
             block_formats[b->type].decode(y, tensor_row(b, r, NULL), k / block_formats[b->type].values);
             for (uint64_t c = 0; c < k; c++)
                 sum += w[c] * ((double)y[c] * tensor_scale(b, r) - x[c]) * ((double)y[c] * tensor_scale(b, r) - x[c]);
+            free(x);
         }
     }
     model_file_close(to);
