@@ -5,6 +5,7 @@
 #include "tests/unit/engine/tiny_decoder.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <sys/stat.h>
 
 #define TOKENS 70
@@ -85,7 +86,20 @@ static void keep(struct prefix_disk *disk, uint32_t n, size_t contents, const ch
     sequence_free(s);
 }
 
-static void comes_back(const char *model)
+/* Where a window has lost what lay before the cut, those tokens are read again, in other batches than at first: rounding differs,
+ * and in the cache (f16) by a step. */
+static void assert_near(const float *a, const float *b, uint32_t n)
+{
+    float most = 0, apart = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        most = fmaxf(most, fabsf(b[i]));
+        apart = fmaxf(apart, fabsf(a[i] - b[i]));
+    }
+    assert_true(most > 0 && apart <= 2e-4f * most);
+}
+
+/* window: what it sees of the past is not all that was read. */
+static void comes_back(const char *model, bool window)
 {
     char path[400];
     struct stat st;
@@ -113,7 +127,10 @@ static void comes_back(const char *model)
         assert_int_equal(sequence_length(s), asked[i].common);
         assert_int_equal(decoder_step(d, &(struct step_part){s, &next, 1, 1}, 1, a, &e), 0);
         assert_int_equal(decoder_step(d, &(struct step_part){fresh, &next, 1, 1}, 1, b, &e), 0);
-        assert_memory_equal(a, b, t.vocab * sizeof *a);
+        if (window && asked[i].common < 60)
+            assert_near(a, b, t.vocab);
+        else
+            assert_memory_equal(a, b, t.vocab * sizeof *a);
         sequence_free(s);
         sequence_free(fresh);
     }
@@ -128,17 +145,17 @@ static void comes_back(const char *model)
 
 static void pages(void **state)
 {
-    comes_back("qwen2");
+    comes_back("qwen2", false);
 }
 
 static void windows(void **state)
 {
-    comes_back("gptoss");
+    comes_back("gptoss", true);
 }
 
 static void recurrent(void **state)
 {
-    comes_back("qwen3next");
+    comes_back("qwen3next", false);
 }
 
 static void what_is_kept(void **state)
