@@ -6,12 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+static json_t *object(struct lsp *x)
+{
+    return json_object();
+}
+
+static json_t *lens_options(struct lsp *x)
+{
+    return json_pack("{sb}", "resolveProvider", 1);
+}
+
 const struct feature features[] = {
     {"textDocument/definition", "definition", "definitionProvider", "textDocument.definition", NULL, json_null, run_definition},
     {"textDocument/declaration", "definition", "declarationProvider", "textDocument.declaration", NULL, json_null, run_declaration},
     {"textDocument/implementation", "implementation", "implementationProvider", "textDocument.implementation", NULL, json_null, run_implementation},
     {"textDocument/references", "references", "referencesProvider", "textDocument.references", NULL, json_null, run_references},
     {"textDocument/hover", "hover", "hoverProvider", "textDocument.hover", NULL, json_null, run_hover},
+    {"textDocument/documentSymbol", "symbols", "documentSymbolProvider", "textDocument.documentSymbol", NULL, json_array, run_document_symbol},
+    {"workspace/symbol", "workspaceSymbols", "workspaceSymbolProvider", "workspace.symbol", NULL, json_array, run_workspace_symbol},
+    {"textDocument/prepareCallHierarchy", "calls", "callHierarchyProvider", "textDocument.callHierarchy", NULL, json_null, run_prepare_calls},
+    {"callHierarchy/incomingCalls", "calls", NULL, NULL, NULL, json_array, run_incoming},
+    {"callHierarchy/outgoingCalls", "calls", NULL, NULL, NULL, json_array, run_outgoing},
+    {"textDocument/foldingRange", "folding", "foldingRangeProvider", "textDocument.foldingRange", NULL, json_array, run_folding},
+    {"textDocument/documentLink", "links", "documentLinkProvider", "textDocument.documentLink", object, json_array, run_links},
+    {"textDocument/codeLens", "lens", "codeLensProvider", "textDocument.codeLens", lens_options, json_array, run_lens},
+    {"codeLens/resolve", "lens", NULL, NULL, NULL, json_null, run_lens_resolve},
     {NULL},
 };
 

@@ -30,5 +30,14 @@ void run_declaration(struct call *c);
 void run_implementation(struct call *c);
 void run_references(struct call *c);
 void run_hover(struct call *c);
+void run_document_symbol(struct call *c);
+void run_folding(struct call *c);
+void run_lens(struct call *c);
+void run_lens_resolve(struct call *c);
+void run_links(struct call *c);
+void run_workspace_symbol(struct call *c);
+void run_prepare_calls(struct call *c);
+void run_incoming(struct call *c);
+void run_outgoing(struct call *c);
 
 #endif

@@ -63,6 +63,7 @@ struct call {                  /* a request of the client's, or a piece of work 
     char *word, *path;         /* the name that is asked about; the document's file */
     struct position at;
     json_t *kept;              /* between its steps */
+    void (*then)(void);        /* the same: what a step shared by features goes on with */
     int step;
 };
 

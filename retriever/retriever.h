@@ -74,6 +74,7 @@ struct search_hit {
     struct str snippet;            /* the lines, secrets masked */
     struct str signature, doc;     /* of a definition that symbol_lookup found: one line; the first bytes of its comment. May be empty */
     const char *use;               /* of a reference: "call", "import" …; NULL */
+    uint32_t symbol_start, symbol_end; /* lines of the definition that a reference stands in; 0 */
     double score;
     const double *value;           /* [signal_count()] of each signal for this hit, when explain; else NULL */
     double rerank;                 /* what a reranker added to the score; 0: nothing */

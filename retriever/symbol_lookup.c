@@ -34,6 +34,19 @@ static int describe(struct search_hit *h, struct lookup *l, const struct place *
     return 0;
 }
 
+/* What a reference is, and the definition around it. */
+static int stand(struct search_hit *h, struct lookup *l, const struct place *x, struct err *e)
+{
+    struct record r;
+    h->use = ref_kind_name((enum ref_kind)x->kind);
+    int rc = x->symbol == RECORD_NONE ? 0 : lookup_record(&r, l, x->cut, e);
+    if (!rc && x->symbol != RECORD_NONE) {
+        h->symbol_start = r.symbol[x->symbol].start_line;
+        h->symbol_end = r.symbol[x->symbol].end_line;
+    }
+    return rc;
+}
+
 static int fill(struct symbol_result *out, int list, struct lookup *l, const struct places *p, uint32_t limit, bool definitions,
                 struct err *e)
 {
@@ -50,8 +63,8 @@ static int fill(struct symbol_result *out, int list, struct lookup *l, const str
             rc = describe(&out->list[list][i], l, x, e);
         if (rc)
             return rc;
-        if (!definitions)
-            out->list[list][i].use = ref_kind_name((enum ref_kind)x->kind);
+        if (!definitions && (rc = stand(&out->list[list][i], l, x, e)))
+            return rc;
         out->list[list][i].score = 1.0 / (1.0 + (x->order > 0 ? x->order : 0));
         out->n[list]++;
     }

@@ -11,6 +11,8 @@ static const struct binding bindings[] = {
     {"symbol", method_symbol},
     {"history", method_history},
     {"read", method_read},
+    {"outline", method_outline},
+    {"paths", method_paths},
     {"tour", method_tour},
     {"index", method_index},
     {"feedback", method_feedback},

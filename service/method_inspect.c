@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "indexer/pool.h"
+#include "service/cutting_apart.h"
 #include "service/rows.h"
 
 #include <stdlib.h>
@@ -120,28 +120,6 @@ out:
     free(dir);
 }
 
-static int cut_one(struct pool_result *out, struct service *s, const struct language *l, struct buf *bytes, struct err *e)
-{
-    const struct config *c = s->o.config;
-    struct pool_options o = {.program = s->o.program, .workers = 1, .memory = (size_t)c->worker_memory,
-                             .cpu_seconds = (int)c->worker_seconds};
-    struct pool *p = NULL;
-    int rc = pool_open(&p, &o, e);
-    if (rc)
-        return rc;
-    if (!(rc = pool_submit(p, 0, l, bytes, e))) {
-        if (!pool_next(p, out))
-            rc = err_set(e, ERR_INTERNAL, "the worker gave nothing back");
-        else if ((rc = out->code)) {
-            *e = out->why;
-            buf_release(&out->record);
-            buf_release(&out->text);
-        }
-    }
-    pool_close(p);
-    return rc;
-}
-
 int method_inspect(struct request *rq, json_t **result, struct err *e)
 {
     struct service *s = rq->s;
@@ -159,7 +137,7 @@ int method_inspect(struct request *rq, json_t **result, struct err *e)
     struct str head = {bytes.data ? bytes.data : "", bytes.len < 512 ? bytes.len : 512};
     const struct language *l = language_for(str_of(file), head);
     size_t size = bytes.len;
-    if ((rc = cut_one(&r, s, l, &bytes, e)))
+    if ((rc = cut_apart(&r, s, l, &bytes, e)))
         goto out;
     if (!(rc = record_check(&rec, r.record.data, r.record.len, e))) {
         struct str text = {r.text.data ? r.text.data : "", r.text.len};

@@ -106,6 +106,22 @@ static const struct method_flag read_flags[] = {
     F_TIMEOUT,
     F_END,
 };
+static const struct method_flag outline_flags[] = {
+    F_DIR,
+    F_REPO,
+    F_BRANCH,
+    {"text", 0, FLAG_STRING, "TEXT", "what the file holds in an editor"},
+    F_TIMEOUT,
+    F_END,
+};
+static const struct method_flag paths_flags[] = {
+    F_DIR,
+    F_REPO,
+    F_BRANCH,
+    {"path", 0, FLAG_STRINGS, "PATH", "a file, as from the directory or from the root"},
+    F_TIMEOUT,
+    F_END,
+};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
 #define QUERY_DETAIL                                                                                                   \
@@ -195,6 +211,8 @@ const struct method methods[] = {
 const struct method codec_methods[] = {
     {"read", "FILE[:LINE[-LINE]]", "place", "read a file or lines of it as they are indexed, secrets masked; of a directory: what is in it", NULL,
      read_flags},
+    {"outline", "FILE", "place", "the definitions of a file in their order, or of a text as that file", NULL, outline_flags},
+    {"paths", NULL, "", "which of many texts name a file", NULL, paths_flags},
     {NULL},
 };
 

@@ -62,6 +62,10 @@ json_t *hit_json(const struct scope *sc, const struct search_hit *h)
         json_object_set_new(row, "doc", json_text(h->doc.p, h->doc.n));
     if (h->use)
         json_object_set_new(row, "use", json_string(h->use));
+    if (h->symbol_start) {
+        json_object_set_new(row, "symbol_start_line", json_integer(h->symbol_start));
+        json_object_set_new(row, "symbol_end_line", json_integer(h->symbol_end));
+    }
     if (h->crumb && *h->crumb)
         json_object_set_new(row, "breadcrumb", json_cstr(h->crumb));
     if (h->value)

@@ -7,7 +7,7 @@
 /* {"repo","commit","blob","path"[,"path_b64"],"start_line","end_line"}: what every place in the code carries. */
 json_t *place_json(const struct scope *sc, const struct search_hit *h, uint32_t start_line, uint32_t end_line);
 /* The same with "score","symbol","kind","language","snippet" and, when it was asked for, "explain" and "factors";
- * of a definition's "signature" and "doc", of a reference its "use". */
+ * of a definition's "signature" and "doc", of a reference its "use" and the lines of the definition around it. */
 json_t *hit_json(const struct scope *sc, const struct search_hit *h);
 json_t *hits_json(const struct scope *sc, const struct search_hit *h, size_t n);
 /* "path" and, where it is not UTF-8, "path_b64" beside it. */

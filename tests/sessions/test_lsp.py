@@ -51,6 +51,90 @@ def test_names(w):
     assert c.end() == 0
 
 
+def test_outline(w):
+    """Symbols, folds and lenses; of an edited buffer those of its text."""
+    repo = w.repo()
+    retry = repo / "src/retry.py"
+    c = start(w, repo)
+    c.begin(repo, {"textDocument": {"documentSymbol": {"hierarchicalDocumentSymbolSupport": True}}})
+    c.open(retry)
+    here = {"textDocument": {"uri": retry.as_uri()}}
+    symbols = c.result("textDocument/documentSymbol", here)
+    tree = {s["name"]: [k["name"] for k in s.get("children", [])] for s in symbols}
+    assert tree["RetryPolicy"][:2] == ["__init__", "delay"] and "send_with_retry" in tree, tree
+    policy = symbols[[s["name"] for s in symbols].index("RetryPolicy")]
+    assert policy["kind"] == 5 and policy["selectionRange"] == {"start": {"line": 4, "character": 6}, "end": {"line": 4, "character": 17}}, policy
+    assert {"startLine": 4, "endLine": policy["range"]["end"]["line"]} in c.result("textDocument/foldingRange", here)
+    lenses = c.result("textDocument/codeLens", here)
+    lens = next(x for x in lenses if x["data"]["name"] == "send_with_retry")
+    lens = until(lambda: c.result("codeLens/resolve", lens), lambda x: "first" in x["command"]["title"])
+    assert lens["command"]["title"].startswith("1 caller · ") and lens["command"]["title"].endswith(" t: first"), lens
+    c.note("textDocument/didChange", {"textDocument": {"uri": retry.as_uri(), "version": 2}, "contentChanges": [
+        {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}, "text": "def quokka():\n    pass\n\n\n"}]})
+    names = [(s["name"], s["range"]["start"]["line"]) for s in c.result("textDocument/documentSymbol", here)]
+    assert ("quokka", 0) in names and ("RetryPolicy", 8) in names, names
+    assert c.end() == 0
+
+
+def test_outline_of_what_is_in_no_repository(w):
+    folder = w.root / "plain"
+    write(folder, {"a.py": "class A:\n    def f(self):\n        pass\n"})
+    c = start(w, folder)
+    c.begin(folder)
+    c.open(folder / "a.py")
+    flat = c.result("textDocument/documentSymbol", {"textDocument": {"uri": (folder / "a.py").as_uri()}})
+    assert [(s["name"], s.get("containerName"), s["location"]["range"]["start"]["line"]) for s in flat] == [("A", None, 0), ("f", "A", 1)], flat
+    assert c.end() == 0
+
+
+def test_workspace_symbols(w):
+    w.json("index", cwd=w.repo())
+    other = w.repo("depot", {"b.py": "class Depot:\n    pass\n"})
+    c = start(w, other)
+    c.begin(other)
+    until(lambda: c.result("workspace/symbol", {"query": "Depot"}), bool)
+    found = c.result("workspace/symbol", {"query": "send_with_retr"})
+    assert found[0]["name"] == "send_with_retry" and found[0]["location"]["uri"].endswith("courier/src/retry.py"), found
+    assert found[0]["containerName"] == "courier src/retry.py", found
+    meant = c.result("workspace/symbol", {"query": "how long to wait before a failed request is repeated"})
+    assert "courier/src/retry.py" in json.dumps(meant), meant
+    assert c.result("workspace/symbol", {"query": ""}) == []
+    assert c.end() == 0
+
+
+def test_calls(w):
+    repo = w.repo()
+    pool, retry = repo / "src/pool.py", repo / "src/retry.py"
+    c = start(w, repo)
+    c.begin(repo)
+    c.open(pool)
+    c.open(retry)
+    item, = c.result("textDocument/prepareCallHierarchy", c.at(pool, "send_with_retry(request", 3))
+    assert item["name"] == "send_with_retry" and item["uri"] == retry.as_uri() and item["selectionRange"]["start"]["character"] == 4, item
+    caller, = c.result("callHierarchy/incomingCalls", {"item": item})
+    assert caller["from"]["name"] == "fetch" and caller["from"]["uri"] == pool.as_uri(), caller
+    line = pool.read_text().split("\n").index("        return send_with_retry(request, RetryPolicy())")
+    assert caller["fromRanges"] == [{"start": {"line": line, "character": 15}, "end": {"line": line, "character": 30}}], caller
+    assert caller["from"]["range"]["start"]["line"] <= line < caller["from"]["range"]["end"]["line"], caller
+    called = c.result("callHierarchy/outgoingCalls", {"item": caller["from"]})
+    assert [(x["to"]["name"], x["fromRanges"][0]["start"]) for x in called][:1] == [("send_with_retry", {"line": line, "character": 15})], called
+    assert c.end() == 0
+
+
+def test_links(w):
+    repo = w.repo(files={"src/a.c": '#include "b.h"\n/* as lib/c.c:12 says, see http://x.org/b.h and gone.c:3, or src/b.h. */\nint x = a.b;\n',
+                         "src/b.h": "int x;\n", "lib/c.c": "int y;\n"})
+    c = start(w, repo)
+    c.begin(repo)
+    c.open(repo / "src/a.c")
+    links = c.result("textDocument/documentLink", {"textDocument": {"uri": (repo / "src/a.c").as_uri()}})
+    text = (repo / "src/a.c").read_text().split("\n")
+    shown = [(text[k["range"]["start"]["line"]][k["range"]["start"]["character"]:k["range"]["end"]["character"]], k["target"]) for k in links]
+    b, far = (repo / "src/b.h").as_uri(), (repo / "lib/c.c").as_uri()
+    assert shown == [("b.h", b), ("lib/c.c:12", far + "#L12"), ("src/b.h", b)], shown
+    assert c.end() == 0
+
+
 def test_unicode_columns(w):
     """The same place in three encodings."""
     repo = w.repo(files={"a.py": "def quokka(x):\n    return x\n\n\ny = '\U0001F600é' + str(quokka(1))\n"})
