@@ -1,7 +1,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "lsp/feature.h"
-#include "service/methods.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +37,7 @@ void call_free(struct call *c)
     free(c->name);
     free(c->word);
     free(c->path);
+    free(c->title);
     free(c);
 }
 
@@ -121,14 +121,19 @@ void call_refuse(struct call *c, int code, const char *message, json_t *data)
     trace(c);
 }
 
+void call_tell(struct call *c, int code, const char *message, const char *hint)
+{
+    call_refuse(c, code == ERR_CANCELED ? LSP_CANCELED : code == ERR_USAGE ? LSP_INVALID_PARAMS : LSP_REQUEST_FAILED, message,
+                json_pack("{ss, ss*}", "code", err_name(code), "hint", hint));
+}
+
 void call_fail(struct call *c, int code, const char *message, const char *hint)
 {
     bool nothing = code == ERR_NO_REPOSITORY || code == ERR_NOT_FOUND || code == ERR_UNSUPPORTED;
     if (nothing && c->feature && c->feature->empty)
         call_reply(c, c->feature->empty());
     else
-        call_refuse(c, code == ERR_CANCELED ? LSP_CANCELED : RPC_ERROR_BASE + code, message,
-                    json_pack("{ss, ss*}", "code", err_name(code), "hint", hint));
+        call_tell(c, code, message, hint);
 }
 
 void call_cancel(struct call *c)

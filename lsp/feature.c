@@ -31,6 +31,9 @@ const struct feature features[] = {
     {"textDocument/documentLink", "links", "documentLinkProvider", "textDocument.documentLink", object, json_array, run_links},
     {"textDocument/codeLens", "lens", "codeLensProvider", "textDocument.codeLens", lens_options, json_array, run_lens},
     {"codeLens/resolve", "lens", NULL, NULL, NULL, json_null, run_lens_resolve},
+    {"textDocument/codeAction", "actions", "codeActionProvider", "textDocument.codeAction", action_options, json_array, run_code_action},
+    {"workspace/executeCommand", "commands", "executeCommandProvider", "workspace.executeCommand", command_options, json_null, run_command},
+    {"codeask/ask", "ask", NULL, NULL, NULL, json_null, run_ask},
     {NULL},
 };
 

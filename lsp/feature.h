@@ -39,5 +39,10 @@ void run_workspace_symbol(struct call *c);
 void run_prepare_calls(struct call *c);
 void run_incoming(struct call *c);
 void run_outgoing(struct call *c);
+void run_code_action(struct call *c);
+void run_command(struct call *c);
+void run_ask(struct call *c);
+json_t *action_options(struct lsp *x);
+json_t *command_options(struct lsp *x);
 
 #endif

@@ -1,5 +1,6 @@
 /* The call hierarchy: who calls a definition, and what it calls, by name. */
 #include "lsp/outline.h"
+#include "lsp/page.h"
 #include "lsp/place.h"
 
 #include "base/mem.h"
@@ -10,12 +11,6 @@
 
 #define ITEMS_SHOWN 5   /* definitions of one name that a hierarchy may start from */
 #define CALLS_SHOWN 300
-
-static const char *text_at(json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 static json_t *symbol_params(struct call *c, const char *what, int limit)
 {

@@ -1,9 +1,9 @@
 /* What is known of the name at the cursor: its signature and comment, who uses it, and why it was last changed. With the setting
  * "hover": "brief" only what another language server lacks: users and history. */
 #include "lsp/feature.h"
+#include "lsp/page.h"
 #include "lsp/place.h"
 
-#include "base/uri.h"
 #include "retriever/markdown.h"
 
 #include <stdlib.h>
@@ -16,48 +16,12 @@
 
 enum { STEP_NEAR, STEP_EVERYWHERE };
 
-static const char *text_at(json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
 static void ask_name(struct call *c, bool everywhere);
-
-/* The first n bytes, whole characters. */
-static struct str head(const char *s, size_t n)
-{
-    size_t len = strlen(s);
-    if (len <= n)
-        return (struct str){s, len};
-    while (n && (s[n] & 0xC0) == 0x80)
-        n--;
-    return (struct str){s, n};
-}
-
-/* [path:line](file:///…#L12) */
-static void put_link(struct buf *out, json_t *result, json_t *row)
-{
-    char *path = row_path(result, row);
-    struct buf uri = BUF_INIT, shown = BUF_INIT;
-    long long line = (long long)json_integer_value(json_object_get(row, "start_line"));
-    buf_addf(&shown, "%s:%lld", text_at(row, "path"), line);
-    if (path) {
-        uri_of_path(&uri, path);
-        buf_addc(out, '[');
-    }
-    md_text(out, (struct str){shown.data, shown.len});
-    if (path)
-        buf_addf(out, "](%s#L%lld)", uri.data, line);
-    buf_release(&uri);
-    buf_release(&shown);
-    free(path);
-}
 
 static void put_definition(struct buf *out, json_t *row)
 {
     struct buf code = BUF_INIT;
-    struct str doc = head(text_at(row, "doc"), DOC_BYTES), signature = str_of(text_at(row, "signature"));
+    struct str doc = text_head(text_at(row, "doc"), DOC_BYTES), signature = str_of(text_at(row, "signature"));
     buf_add(&code, doc.p, doc.n);
     if (doc.n && doc.p[doc.n - 1] != '\n')
         buf_addc(&code, '\n');
@@ -110,7 +74,7 @@ static void take_history(struct call *c, json_t *result)
         json_t *commit = i ? why : last;
         if (!json_is_object(commit) || (i && json_equal(json_object_get(commit, "commit"), json_object_get(last, "commit"))))
             continue;
-        struct str body = head(text_at(commit, "body"), BODY_BYTES);
+        struct str body = text_head(text_at(commit, "body"), BODY_BYTES);
         buf_addf(&text, "\n\n%s %.10s ", i ? "Why it is so:" : "Last change", text_at(commit, "date"));
         md_text(&text, str_of(text_at(commit, "author")));
         buf_adds(&text, ": ");
@@ -168,7 +132,7 @@ static void take_name(struct call *c, json_t *result)
     put_users(&text, result);
     buf_adds(&text, " · ");
     row = json_array_get(near, 0);
-    put_link(&text, result, row);
+    page_link(&text, result, row);
     if (json_array_size(near) > 1)
         buf_addf(&text, " and %zu more", json_array_size(near) - 1);
     c->kept = json_pack("{ss#}", "text", text.data, (int)text.len);

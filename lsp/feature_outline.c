@@ -1,5 +1,6 @@
 /* What a document's outline gives: its symbols, what can be folded, and lenses that say who calls a definition and when it changed. */
 #include "lsp/outline.h"
+#include "lsp/page.h"
 #include "lsp/place.h"
 
 #include "base/mem.h"
@@ -7,13 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SUBJECT_BYTES 80 /* of a commit's, in a lens */
 #define LENSES_MAX 300 /* of one document: a longer list is not looked through */
-
-static const char *text_at(json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 /* -- symbols ----------------------------------------------------------------------------------------------------------------- */
 
@@ -118,6 +114,12 @@ void run_lens(struct call *c)
     outline_ask(c, give_lenses);
 }
 
+static void put_commit(struct buf *out, json_t *commit)
+{
+    struct str subject = text_head(text_at(commit, "subject"), SUBJECT_BYTES);
+    buf_addf(out, " · %.10s %s: %.*s", text_at(commit, "date"), text_at(commit, "author"), (int)subject.n, subject.p);
+}
+
 static void give_lens(struct call *c, json_t *commit, bool uncommitted)
 {
     json_t *lens = json_copy(c->params), *data = json_object_get(lens, "data");
@@ -132,13 +134,9 @@ static void give_lens(struct call *c, json_t *commit, bool uncommitted)
     if (uncommitted)
         buf_adds(&title, " · changed, not committed");
     else if (commit)
-        buf_addf(&title, " · %.10s %s: %.80s", text_at(commit, "date"), text_at(commit, "author"), text_at(commit, "subject"));
+        put_commit(&title, commit);
     json_int_t first = json_integer_value(json_object_get(data, "first"));
-    json_t *text = json_stringn(title.data, title.len);
-    if (!text) /* cut within a character */
-        while (title.len && !(text = json_stringn(title.data, --title.len)))
-            ;
-    json_object_set_new(lens, "command", json_pack("{so, ss, s[{so, sI, ss}]}", "title", text, "command", "codeask.why", "arguments", "uri",
+    json_object_set_new(lens, "command", json_pack("{ss, ss, s[{so, sI, ss}]}", "title", title.data, "command", "codeask.why", "arguments", "uri",
                                                    uri_json(c->path), "line", first - 1, "name", c->word));
     buf_release(&title);
     call_reply(c, lens);

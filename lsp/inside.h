@@ -17,6 +17,7 @@
 #define LSP_INVALID_PARAMS (-32602)
 #define LSP_NOT_INITIALIZED (-32002)
 #define LSP_CANCELED (-32800)
+#define LSP_REQUEST_FAILED (-32803)
 
 enum life { LIFE_NEW, LIFE_RUNNING, LIFE_SHUT /* shutdown came: nothing but exit is left */ };
 enum trace { TRACE_OFF, TRACE_MESSAGES, TRACE_VERBOSE };
@@ -41,6 +42,7 @@ struct lsp {
     uint64_t registered;       /* bits by row of features[] */
     bool watches_settings;     /* told the client to say when they change */
     unsigned asked;            /* requests of ours so far */
+    char *answer;              /* the id of the last answer, for feedback; NULL */
 };
 
 struct feature;
@@ -61,6 +63,7 @@ struct call {                  /* a request of the client's, or a piece of work 
     void (*part)(struct call *c, json_t *part); /* NULL */
     /* the feature's */
     char *word, *path;         /* the name that is asked about; the document's file */
+    char *title;               /* of the page that is made */
     struct position at;
     json_t *kept;              /* between its steps */
     void (*then)(void);        /* the same: what a step shared by features goes on with */
@@ -80,6 +83,7 @@ void call_reply_list(struct call *c, json_t *list /* stolen */); /* in pieces wh
 void call_refuse(struct call *c, int code, const char *message, json_t *data /* stolen; NULL */);
 /* What there is nothing of in this place (no repository, no such file) is an empty answer, other errors are told. */
 void call_fail(struct call *c, int code, const char *message, const char *hint);
+void call_tell(struct call *c, int code, const char *message, const char *hint); /* every error is told: a person asked */
 void call_cancel(struct call *c);                     /* answered by LSP_CANCELED */
 /* Work-done progress, where the client gave a token or takes one of ours. */
 void call_work(struct call *c, const char *title, const char *message /* may hold foreign bytes */);

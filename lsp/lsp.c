@@ -270,7 +270,7 @@ static void request(struct lsp *x, char *id /* taken over */, const char *method
     } else if (call_find(x, id)) {
         say_error(x, id, RPC_INVALID_REQUEST, "id: in use by an open request", NULL);
     } else if (x->ncalls >= LSP_OPEN_MAX) {
-        say_error(x, id, RPC_ERROR_BASE + ERR_BUSY, "too many requests of this client are open already", NULL);
+        say_error(x, id, LSP_REQUEST_FAILED, "too many requests of this client are open already", NULL);
     } else if (!feature_on(x, f)) {
         say_result(x, id, f->empty());
     } else {
@@ -381,6 +381,7 @@ static void lsp_close(void *self)
         free(x->folder[i]);
     free(x->folder);
     free(x->dir);
+    free(x->answer);
     json_decref(x->client);
     json_decref(x->settings);
     free(x);

@@ -13,6 +13,7 @@ static const struct binding bindings[] = {
     {"read", method_read},
     {"outline", method_outline},
     {"paths", method_paths},
+    {"page", method_page},
     {"tour", method_tour},
     {"index", method_index},
     {"feedback", method_feedback},

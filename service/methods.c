@@ -122,6 +122,12 @@ static const struct method_flag paths_flags[] = {
     F_TIMEOUT,
     F_END,
 };
+static const struct method_flag page_flags[] = {
+    {"title", 0, FLAG_STRING, "TITLE", "what its name is made of"},
+    {"text", 0, FLAG_STRING, "TEXT", "what it holds"},
+    F_TIMEOUT,
+    F_END,
+};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
 #define QUERY_DETAIL                                                                                                   \
@@ -213,6 +219,7 @@ const struct method codec_methods[] = {
      read_flags},
     {"outline", "FILE", "place", "the definitions of a file in their order, or of a text as that file", NULL, outline_flags},
     {"paths", NULL, "", "which of many texts name a file", NULL, paths_flags},
+    {"page", NULL, "", "keep a text as a file that an editor shows", NULL, page_flags},
     {NULL},
 };
 

@@ -135,6 +135,67 @@ def test_links(w):
     assert c.end() == 0
 
 
+def run(c, name, **about):
+    return c.result("workspace/executeCommand", {"command": f"codeask.{name}", "arguments": [about], "workDoneToken": f"t-{name}"})
+
+
+def test_commands(w):
+    """Questions at the cursor: each gives a page that is shown, read-only and for this user alone."""
+    repo = w.repo()
+    retry = repo / "src/retry.py"
+    c = start(w, repo)
+    told = c.begin(repo, {"window": {"showDocument": {"support": True}}, "textDocument": {"codeAction": {"codeActionLiteralSupport": {}}}})
+    assert "codeask.explain" in told["executeCommandProvider"]["commands"], told
+    c.open(retry)
+    at = c.at(retry, "send_with_retry(", 3)
+    here = {"textDocument": at["textDocument"], "range": {"start": at["position"], "end": at["position"]}, "context": {"diagnostics": []}}
+    actions = {a["title"]: a["command"] for a in c.result("textDocument/codeAction", here)}
+    assert list(actions) == ["Explain send_with_retry", "How is send_with_retry used?", "Where are the tests of send_with_retry?",
+                             "What would break if send_with_retry changed?", "Why is line 17 so?", "Tour of src"], list(actions)
+    assert c.result("textDocument/codeAction", {**here, "context": {"only": ["quickfix"]}}) == []
+    texts = {}
+    for title, command in actions.items():
+        got = c.result("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+        shown = [m["params"]["uri"] for m in c.heard if m.get("method") == "window/showDocument"][-1]
+        page = pathlib.Path(shown.removeprefix("file://"))
+        assert got["uri"] == shown and page.parent == w.home / "pages" and page.read_text() == got["markdown"], got
+        assert oct(page.stat().st_mode & 0o777) == "0o400" and oct(page.parent.stat().st_mode & 0o777) == "0o700"
+        texts[title] = got["markdown"]
+    link = f"]({retry.as_uri()}#L17)"
+    assert texts["Explain send_with_retry"].startswith("# Explain send_with_retry\n") and link in texts["Explain send_with_retry"], texts
+    breaks = texts["What would break if send_with_retry changed?"]
+    assert f"## Callers: 1\n\n- [src/pool.py:13]({(repo / 'src/pool.py').as_uri()}#L13) in `fetch`" in breaks, breaks
+    assert ": first" in texts["Why is line 17 so?"] and "Who knows it" in texts["Why is line 17 so?"], texts
+    assert "## Main parts" in texts["Tour of src"] or "## Where to start reading" in texts["Tour of src"], texts
+    again = [a["title"] for a in c.result("textDocument/codeAction", here)]
+    assert "The last answer was good" in again, again
+    run(c, "good")
+    run(c, "bad", uri=retry.as_uri(), line=16)
+    assert w.json("status")  # feedback lies in state.mdb; its own test looks into it
+    free = c.result("workspace/executeCommand", {"command": "codeask.ask", "arguments": ["where is the retry policy?"]})
+    assert "RetryPolicy" in free["markdown"] and free["id"], free
+    for bad in ({"command": "codeask.format"}, {"command": "codeask.ask"}, {"command": "codeask.why", "arguments": [7]}, {}):
+        assert c.call("workspace/executeCommand", bad)["error"]["code"] == -32602, bad
+    for _ in range(25):
+        run(c, "tour", uri=retry.as_uri())
+    assert len(list((w.home / "pages").iterdir())) == 20
+    begun = [m["params"]["value"]["kind"] for m in c.heard if m.get("method") == "$/progress" and m["params"]["token"] == "t-tour"]
+    assert begun.count("begin") == begun.count("end") == 25, begun
+    assert c.end() == 0
+
+
+def test_the_custom_request(w):
+    repo = w.repo()
+    c = start(w, repo)
+    c.begin(repo)
+    got = c.result("codeask/ask", {"query": "where is the retry policy?"})
+    assert got["citations"][0]["path"] == "src/retry.py" and got["roots"] == {"courier": str(repo)} and got["id"], got
+    more = c.result("codeask/ask", {"query": "and who uses it?", "continue": got["conversation"]})
+    assert more["conversation"] == got["conversation"], more
+    assert c.call("codeask/ask", {})["error"]["code"] == -32602
+    assert c.end() == 0
+
+
 def test_unicode_columns(w):
     """The same place in three encodings."""
     repo = w.repo(files={"a.py": "def quokka(x):\n    return x\n\n\ny = '\U0001F600é' + str(quokka(1))\n"})
