@@ -33,6 +33,8 @@ void call_free(struct call *c)
     json_decref(c->work);
     json_decref(c->partial);
     json_decref(c->kept);
+    json_decref(c->asking);
+    free(c->anew);
     free(c->creating);
     free(c->name);
     free(c->word);

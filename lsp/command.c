@@ -1,5 +1,6 @@
 #include "lsp/command.h"
 
+#include "lsp/overlay.h"
 #include "lsp/page.h"
 #include "lsp/place.h"
 
@@ -303,7 +304,10 @@ void run_command(struct call *c)
     c->part = take_part;
     call_offer_work(c);
     call_work(c, c->title, NULL);
-    call_ask(c, k->method, params, take_page);
+    if (!strcmp(k->method, "symbol"))
+        overlay_symbol(c, params, take_page);
+    else
+        call_ask(c, k->method, params, take_page);
 }
 
 /* -- codeask/ask ------------------------------------------------------------------------------------------------------------- */

@@ -94,6 +94,8 @@ static void drop(struct documents *all, struct document *d)
     all->bytes -= d->text.len;
     buf_release(&d->text);
     free(d->line);
+    json_decref(d->outline);
+    d->outline = NULL;
     d->line = NULL;
     d->nlines = d->cap = 0;
     d->dropped = true;
@@ -106,6 +108,7 @@ enum keeping document_open(struct documents *all, const char *uri, const char *t
         return DOCUMENT_TOO_MANY;
     struct document *d = mem_zero(1, sizeof *d);
     d->uri = mem_str(uri);
+    d->serial = 1;
     d->path = uri_path(uri);
     d->next = all->first;
     all->first = d;
@@ -218,6 +221,7 @@ enum keeping document_change(struct documents *all, const char *uri, json_t *cha
     if (!d)
         return DOCUMENT_KEPT;
     d->changed = true;
+    d->serial++;
     json_array_foreach(changes, i, one)
         if (!d->dropped)
             change_one(all, d, one, how);

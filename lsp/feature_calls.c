@@ -1,5 +1,6 @@
 /* The call hierarchy: who calls a definition, and what it calls, by name. */
 #include "lsp/outline.h"
+#include "lsp/overlay.h"
 #include "lsp/page.h"
 #include "lsp/place.h"
 
@@ -70,7 +71,7 @@ static void take_items(struct call *c, json_t *result)
 void run_prepare_calls(struct call *c)
 {
     if (feature_word(c, true))
-        call_ask(c, "symbol", symbol_params(c, "definitions", 100), take_items);
+        overlay_symbol(c, symbol_params(c, "definitions", 100), take_items);
 }
 
 /* The item that params give back; false: it is none. */
@@ -110,7 +111,7 @@ static void take_callers(struct call *c, json_t *result)
 void run_incoming(struct call *c)
 {
     if (take_item(c))
-        call_ask(c, "symbol", symbol_params(c, "callers", CALLS_SHOWN), take_callers);
+        overlay_symbol(c, symbol_params(c, "callers", CALLS_SHOWN), take_callers);
 }
 
 /* Where the caller's own lines name what it calls; known only of an open document. */
@@ -148,5 +149,5 @@ static void take_callees(struct call *c, json_t *result)
 void run_outgoing(struct call *c)
 {
     if (take_item(c))
-        call_ask(c, "symbol", symbol_params(c, "callees", CALLS_SHOWN), take_callees);
+        overlay_symbol(c, symbol_params(c, "callees", CALLS_SHOWN), take_callees);
 }

@@ -1,6 +1,7 @@
 /* What is known of the name at the cursor: its signature and comment, who uses it, and why it was last changed. With the setting
  * "hover": "brief" only what another language server lacks: users and history. */
 #include "lsp/feature.h"
+#include "lsp/overlay.h"
 #include "lsp/page.h"
 #include "lsp/place.h"
 
@@ -137,7 +138,10 @@ static void take_name(struct call *c, json_t *result)
         buf_addf(&text, " and %zu more", json_array_size(near) - 1);
     c->kept = json_pack("{ss#}", "text", text.data, (int)text.len);
     buf_release(&text);
-    ask_history(c, row);
+    if (json_is_true(json_object_get(row, "unsaved")))
+        give_kept(c);
+    else
+        ask_history(c, row);
     json_decref(near);
 }
 
@@ -152,7 +156,7 @@ static void ask_name(struct call *c, bool everywhere)
     if (everywhere)
         json_object_set_new(params, "all_repos", json_true());
     c->step = everywhere ? STEP_EVERYWHERE : STEP_NEAR;
-    call_ask(c, "symbol", params, take_name);
+    overlay_symbol(c, params, take_name);
 }
 
 void run_hover(struct call *c)

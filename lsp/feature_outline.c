@@ -1,5 +1,6 @@
 /* What a document's outline gives: its symbols, what can be folded, and lenses that say who calls a definition and when it changed. */
 #include "lsp/outline.h"
+#include "lsp/overlay.h"
 #include "lsp/page.h"
 #include "lsp/place.h"
 
@@ -187,5 +188,5 @@ void run_lens_resolve(struct call *c)
     json_object_set_new(params, "exact", json_true());
     json_object_set_new(params, "callers", json_true());
     json_object_set_new(params, "references", json_true());
-    call_ask(c, "symbol", params, take_users);
+    overlay_symbol(c, params, take_users);
 }

@@ -1,5 +1,6 @@
 /* workspace/symbol: definitions whose name is like the query, then what search finds by meaning; in every known repository. */
 #include "lsp/outline.h"
+#include "lsp/overlay.h"
 #include "lsp/place.h"
 
 #include "base/mem.h"
@@ -72,5 +73,5 @@ void run_workspace_symbol(struct call *c)
     }
     c->word = mem_str(query);
     c->kept = json_array();
-    call_ask(c, "symbol", about_all(c, "name", NAMED), take_names);
+    overlay_symbol(c, about_all(c, "name", NAMED), take_names);
 }

@@ -67,6 +67,13 @@ struct call {                  /* a request of the client's, or a piece of work 
     struct position at;
     json_t *kept;              /* between its steps */
     void (*then)(void);        /* the same: what a step shared by features goes on with */
+    /* overlay.c's */
+    json_t *asking;            /* params of `symbol` */
+    void (*after)(struct call *c, json_t *result);
+    void (*after_failed)(struct call *c, int code, const char *message, const char *hint);
+    char *anew;                /* the document that is cut now */
+    uint64_t anew_serial;
+    unsigned anew_count;
     int step;
 };
 

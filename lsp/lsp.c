@@ -161,8 +161,10 @@ static void on_change(struct lsp *x, json_t *params)
 static void on_save(struct lsp *x, json_t *params)
 {
     struct document *d = document_named(&x->docs, document_uri(params));
-    if (d)
+    if (d) {
         d->changed = false;
+        d->saved_ms = clock_ms();
+    }
 }
 
 static void on_close(struct lsp *x, json_t *params)

@@ -38,11 +38,27 @@ static json_t *symbols(const struct record *r, struct str text)
     return rows;
 }
 
-static json_t *outline(const struct record *r, struct str text)
+static json_t *references(const struct record *r)
+{
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < r->head->nrefs; i++) {
+        const struct record_ref *x = &r->ref[i];
+        struct str name = record_str(r, x->name, x->name_len);
+        json_t *row = json_pack("{so, ss, sI}", "name", json_text(name.p, name.n), "use", ref_kind_name((enum ref_kind)x->kind), "line",
+                                (json_int_t)x->line);
+        if (x->symbol != RECORD_NONE)
+            json_object_set_new(row, "symbol", json_integer(x->symbol));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *outline(const struct record *r, struct str text, bool with_references)
 {
     char language[LANGUAGE_NAME_MAX + 1] = {0};
     memcpy(language, r->head->language, LANGUAGE_NAME_MAX);
-    return json_pack("{ss, sI, so}", "language", language, "lines", (json_int_t)r->head->source_lines, "symbols", symbols(r, text));
+    return json_pack("{ss, sI, so, so*}", "language", language, "lines", (json_int_t)r->head->source_lines, "symbols", symbols(r, text), "references",
+                     with_references ? references(r) : NULL);
 }
 
 static int of_text(json_t **result, struct request *rq, const char *place, json_t *given, struct err *e)
@@ -61,7 +77,7 @@ static int of_text(json_t **result, struct request *rq, const char *place, json_
     int rc = cut_apart(&r, rq->s, language_for(str_of(place), head), &bytes, e);
     if (!rc) {
         if (!(rc = record_check(&rec, r.record.data, r.record.len, e)))
-            *result = outline(&rec, (struct str){r.text.data ? r.text.data : "", r.text.len});
+            *result = outline(&rec, (struct str){r.text.data ? r.text.data : "", r.text.len}, param_bool(rq, "references"));
         buf_release(&r.record);
         buf_release(&r.text);
     }
@@ -87,7 +103,7 @@ static int of_index(json_t **result, struct request *rq, const char *place, stru
     if (!rc && h.cut == CUT_NONE)
         rc = err_set(e, ERR_NOT_FOUND, "%s: listed, not read", place);
     if (!rc && !(rc = cut_get(t, h.cut, &rec, e)) && !(rc = cut_text(t, h.cut, &text, e))) {
-        *result = outline(&rec, (struct str){text.data ? text.data : "", text.len});
+        *result = outline(&rec, (struct str){text.data ? text.data : "", text.len}, param_bool(rq, "references"));
         json_object_set_new(*result, "repo", json_cstr(sc.repo[0].name));
         set_path(*result, h.path);
         answer_stamp(*result, rq, &sc);

@@ -111,6 +111,7 @@ static const struct method_flag outline_flags[] = {
     F_REPO,
     F_BRANCH,
     {"text", 0, FLAG_STRING, "TEXT", "what the file holds in an editor"},
+    {"references", 0, FLAG_BOOL, NULL, "what it uses, too"},
     F_TIMEOUT,
     F_END,
 };
