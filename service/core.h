@@ -111,6 +111,7 @@ struct models;
 struct answers;
 struct counts;
 struct conversations;
+struct cutting;
 
 struct service {
     struct service_options o;
@@ -123,6 +124,7 @@ struct service {
     struct answers *answers;
     struct counts *counts;
     struct conversations *conversations;
+    struct cutting *cutting;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "service/answers.h"
 #include "service/conversations.h"
+#include "service/cutting_apart.h"
 #include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
@@ -139,6 +140,7 @@ static void *clock_main(void *arg)
             sweep = now + RECONCILE_NS;
             pthread_mutex_unlock(&s->mu);
             look_after_home(s);
+            cutting_rest(s->cutting, clock_ns());
             if (somebody)
                 jobs_reconcile_used(s);
             pthread_mutex_lock(&s->mu);
@@ -161,6 +163,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->started_ns = clock_ns();
     s->answers = answers_new();
     s->counts = counts_new();
+    s->cutting = cutting_new();
     s->conversations = conversations_new(o->config);
     s->queue_last = &s->queue_first;
     s->ready_last = &s->ready_first;
@@ -296,6 +299,7 @@ void service_close(struct service *s)
     answers_free(s->answers);
     counts_free(s->counts);
     conversations_free(s->conversations);
+    cutting_free(s->cutting);
     retriever_close(s->retriever);
     indexer_close(s->indexer);
     store_close(s->store);
