@@ -31,7 +31,8 @@ static void set_lines(struct document *d)
     d->cap = d->nlines = n + 1;
     d->line = mem_alloc(d->cap * sizeof *d->line);
     d->line[0] = 0;
-    memcpy(d->line + 1, begin, n * sizeof *begin);
+    if (n)
+        memcpy(d->line + 1, begin, n * sizeof *begin);
     free(begin);
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SUBJECT_BYTES 80 /* of a commit's, in a lens */
-#define LENSES_MAX 300 /* of one document: a longer list is not looked through */
+#define LENSES_MAX 200 /* of one document: a longer list is not looked through */
 
 /* -- symbols ----------------------------------------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#define LSP_OPEN_MAX 64       /* requests of one client at a time: an editor that scrolls over code lenses opens dozens */
+#define LSP_OPEN_MAX 256      /* requests of one client at a time: Neovim resolves all lenses of a document at once */
 #define LSP_FOLDERS_MAX 64
 #define LSP_DIR "$/dir"       /* notification of the carrier: {"dir": absolute path} */
 

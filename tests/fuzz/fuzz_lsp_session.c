@@ -28,13 +28,14 @@ static int check(void *arg, const char *bytes, size_t n)
 }
 
 /* A text of the input as a JSON string, so that results hold foreign text. */
-static char *result_of(const uint8_t *bytes, size_t n)
+static char *result_of(const uint8_t *bytes, size_t n, size_t kind)
 {
     static const char *const shapes[] = {
         "{\"roots\":{\"r\":\"/r\"},\"found\":{\"callers\":1},\"definitions\":[{\"repo\":\"r\",\"path\":%s,\"start_line\":1,\"end_line\":2,\"symbol\":%s,"
         "\"kind\":%s,\"language\":%s,\"snippet\":%s,\"signature\":%s}],\"references\":[{\"repo\":\"r\",\"path\":\"a.c\",\"use\":\"inherit\"}],"
         "\"callers\":[{\"repo\":\"r\",\"path\":\"a.c\",\"symbol\":\"f\",\"start_line\":1,\"end_line\":1}]}",
-        "{\"roots\":{\"r\":\"/r\"},\"symbols\":[{\"name\":%s,\"kind\":%s,\"signature\":%s,\"start_line\":1,\"end_line\":3,\"parent\":0},{\"name\":%s,\"parent\":0,"
+        "{\"roots\":{\"r\":\"/r\"},\"references\":[{\"name\":\"send\",\"use\":\"call\",\"line\":1,\"symbol\":1}],"
+        "\"symbols\":[{\"name\":%s,\"kind\":%s,\"signature\":%s,\"start_line\":1,\"end_line\":3,\"parent\":0},{\"name\":%s,\"parent\":0,"
         "\"start_line\":2,\"end_line\":2}],\"paths\":[%s,null],\"path\":%s}",
         "{\"answer\":%s,\"id\":%s,\"citations\":[{\"n\":1,\"path\":%s,\"repo\":%s}],\"conversation\":%s,\"note\":%s}",
         "{\"reason\":{\"body\":%s,\"subject\":%s},\"commits\":[{\"author\":%s}],\"results\":[{\"repo\":\"r\",\"path\":%s,\"symbol\":%s,\"snippet\":%s}],"
@@ -42,7 +43,7 @@ static char *result_of(const uint8_t *bytes, size_t n)
     };
     json_t *text = json_stringn((const char *)bytes, n < 64 ? n : 64);
     char *quoted = json_dumps(text ? text : json_null(), JSON_ENCODE_ANY), *out = NULL;
-    const char *shape = shapes[n % 4], *q = quoted;
+    const char *shape = shapes[kind % 4], *q = quoted;
     size_t room = strlen(shape) + 6 * strlen(q) + 1;
     out = malloc(room);
     snprintf(out, room, shape, q, q, q, q, q, q);
@@ -83,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         rc = feed(codec, (const char *)bytes + at, len);
         at += len + 1;
         for (int k = 0; k < 3 && c->nopen && at < n; k++) {
-            char *json = result_of(bytes + at, n - at + (size_t)k);
+            char *json = result_of(bytes + at, n - at, n - at + (size_t)k);
             if (bytes[at] & 2)
                 stand_in_event(c, 0, EVENT_PART, json);
             if ((at + (size_t)k) % 5)

@@ -195,6 +195,11 @@ def test_the_custom_request(w):
     assert more["conversation"] == got["conversation"], more
     assert c.call("codeask/ask", {})["error"]["code"] == -32602
     assert c.end() == 0
+    c = Lsp([CODEASK, "lsp", "-C", str(repo)], w.root, w.env)  # a client that names no folder
+    w.processes.append(c.process)
+    c.result("initialize", {"capabilities": {}, "rootUri": None})
+    assert c.result("codeask/ask", {"query": "where is the retry policy?"})["citations"], "the carrier's directory"
+    assert c.end() == 0
 
 
 def test_unicode_columns(w):
