@@ -255,7 +255,8 @@ void watcher_sync(struct watcher *w)
     forget_wanted(w);
     w->full = NULL;
     service_watch_list(w->s, want, w);
-    qsort(w->want, w->nwant, sizeof *w->want, want_order);
+    if (w->nwant)
+        qsort(w->want, w->nwant, sizeof *w->want, want_order);
     for (size_t i = 0; i < w->nrepos; i++)
         w->repo[i].watched = w->repo[i].refused = 0;
     size_t n = 0;
