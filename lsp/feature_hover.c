@@ -148,7 +148,7 @@ static void take_name(struct call *c, json_t *result)
 static void ask_name(struct call *c, bool everywhere)
 {
     json_t *params = feature_params(c);
-    static const char *const flags[] = {"exact", "definitions", "callers", "references"};
+    static const char *const flags[] = {"exact", "definitions", "callers", "references", "count"};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         json_object_set_new(params, flags[i], json_true());
     json_object_set_new(params, "name", json_string(c->word));

@@ -186,6 +186,7 @@ void run_lens_resolve(struct call *c)
     json_object_set_new(params, "name", json_string(name));
     json_object_set_new(params, "limit", json_integer(1));
     json_object_set_new(params, "exact", json_true());
+    json_object_set_new(params, "count", json_true());
     json_object_set_new(params, "callers", json_true());
     json_object_set_new(params, "references", json_true());
     overlay_symbol(c, params, take_users);

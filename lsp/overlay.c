@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "retriever/retriever.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -224,9 +225,22 @@ static void next_document(struct call *c)
     call_ask(c, "outline", params, take_outline);
 }
 
+/* What the index has of an unsaved file can be taken out of a count only where it is listed. */
+static void list_all(struct call *c, json_t *params)
+{
+    const struct document *d = c->lsp->docs.first;
+    while (d && !overlaid(d))
+        d = d->next;
+    if (!d)
+        return;
+    json_object_del(params, "count");
+    json_object_set_new(params, "limit", json_integer(SEARCH_LIMIT_MAX));
+}
+
 void overlay_symbol(struct call *c, json_t *params, void (*done)(struct call *c, json_t *result))
 {
     json_decref(c->asking);
+    list_all(c, params);
     c->asking = params;
     c->after = done;
     c->after_failed = c->failed;

@@ -117,7 +117,8 @@ const char *signal_name(size_t i);
 
 /* -- symbols ---------------------------------------------------------------------------------------------------------- */
 enum symbol_want { WANT_DEFINITIONS = 1, WANT_CALLERS = 2, WANT_CALLEES = 4, WANT_REFERENCES = 8,
-    WANT_EXACT = 16 };             /* the name as it is spelled, or nothing */
+    WANT_EXACT = 16,               /* the name as it is spelled, or nothing */
+    WANT_COUNTS = 32 };            /* of callers and references only how many: no source is read for them */
 #define SYMBOL_DOC_MAX 800         /* bytes of a doc comment that come with a definition */
 struct symbol_result {
     struct search_hit *list[4];    /* definitions, callers, callees, references */

@@ -89,6 +89,7 @@ int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *na
         return err_set(e, ERR_USAGE, "no name to look for");
     if (!limit || limit > SEARCH_LIMIT_MAX)
         limit = limit ? SEARCH_LIMIT_MAX : 100;
+    uint32_t users = want & WANT_COUNTS ? 0 : limit;
     int rc = lookup_open(&l, r, target, ntargets, arena, e);
     if (rc)
         return rc;
@@ -103,7 +104,7 @@ int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *na
     if (!rc && want & WANT_CALLERS) {
         references(&callers, &l, spelled, n, 1u << REF_CALL);
         places_one_each(&callers, &defs);
-        rc = fill(out, 1, &l, &callers, limit, false, e);
+        rc = fill(out, 1, &l, &callers, users, false, e);
     }
     if (!rc && want & WANT_CALLEES) {
         for (size_t i = 0; i < defs.n && i < CALLEES_OF; i++)
@@ -113,7 +114,7 @@ int symbol_lookup(struct symbol_result *out, struct retriever *r, const char *na
     }
     if (!rc && want & WANT_REFERENCES) {
         references(&refs, &l, spelled, n, ~0u);
-        rc = fill(out, 3, &l, &refs, limit, false, e);
+        rc = fill(out, 3, &l, &refs, users, false, e);
     }
     places_release(&defs);
     places_release(&callers);

@@ -32,6 +32,8 @@ int method_symbol(struct request *rq, json_t **result, struct err *e)
         want |= WANT_DEFINITIONS;
     if (param_bool(rq, "exact"))
         want |= WANT_EXACT;
+    if (param_bool(rq, "count"))
+        want |= WANT_COUNTS;
     int rc = scope_open(&sc, rq, e);
     if (rc)
         return rc;

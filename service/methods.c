@@ -38,6 +38,7 @@ static const struct method_flag symbol_flags[] = {
     {"references", 0, FLAG_BOOL, NULL, "every use of the name"},
     {"definitions", 0, FLAG_BOOL, NULL, "the definitions, beside what else is asked for"},
     {"exact", 0, FLAG_BOOL, NULL, "the name as it is spelled, or nothing"},
+    {"count", 0, FLAG_BOOL, NULL, "of callers and references only how many there are (with --json)"},
     F_LIMIT,
     F_TIMEOUT,
     F_JSON,

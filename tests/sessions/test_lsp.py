@@ -273,6 +273,8 @@ def test_unsaved_text_counts(w):
     assert found and found[0]["location"]["uri"] == retry.as_uri(), found
     hover = c.result("textDocument/hover", {"textDocument": {"uri": retry.as_uri()}, "position": {"line": lines.index("def quokka(x):"), "character": 5}})
     assert "def quokka(x)" in hover["contents"]["value"], hover
+    called = c.result("textDocument/hover", {"textDocument": {"uri": retry.as_uri()}, "position": {"line": lines.index("def send_again(request, policy):"), "character": 6}})
+    assert "Called by 1 ·" in called["contents"]["value"], called
     retry.write_text(text)
     c.note("textDocument/didSave", {"textDocument": {"uri": retry.as_uri()}})
     assert c.result("textDocument/definition", at) in (None, []), "a save takes nothing back"
