@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #define BYTES_MOST ((uint64_t)60 << 20) /* of source in all: some seconds a round */
 #define REPO_BYTES ((uint64_t)20 << 20) /* a repository above it is left out: one alone would be the figure */
@@ -70,6 +71,19 @@ static void *parse(void *arg)
     ts_query_cursor_delete(cursor);
     ts_parser_delete(parser);
     return NULL;
+}
+
+/* Of this process and of its workers that have ended. */
+static double cpu_ms(void)
+{
+    struct rusage self, children;
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &children);
+    struct timeval t[] = {self.ru_utime, self.ru_stime, children.ru_utime, children.ru_stime};
+    double ms = 0;
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+        ms += (double)t[i].tv_sec * 1e3 + (double)t[i].tv_usec / 1e3;
+    return ms;
 }
 
 static double parsers(unsigned threads)
@@ -159,8 +173,11 @@ int main(int argc, char **argv)
     double best_ours = 0, best_theirs = 0;
     parsers(threads); /* the first touches of memory and queries are nobody's */
     for (int i = 0; i < ROUNDS; i++) {
-        double theirs = parsers(threads), ours = index_all(row, nrows, i);
-        fprintf(stderr, "round %d: %.0f ms, parsers %.0f ms\n", i, ours, theirs);
+        double cpu[3] = {cpu_ms()}, theirs = parsers(threads);
+        cpu[1] = cpu_ms();
+        double ours = index_all(row, nrows, i);
+        cpu[2] = cpu_ms();
+        fprintf(stderr, "round %d: %.0f ms (CPU %.0f), parsers %.0f ms (CPU %.0f)\n", i, ours, cpu[2] - cpu[1], theirs, cpu[1] - cpu[0]);
         best_ours = !best_ours || ours < best_ours ? ours : best_ours;
         best_theirs = !best_theirs || theirs < best_theirs ? theirs : best_theirs;
     }
