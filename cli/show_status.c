@@ -124,6 +124,26 @@ static const char *what_it_does(char to[64], json_t *row)
     return to;
 }
 
+static void put_gpu(struct buf *out, const struct look *l, json_t *row)
+{
+    char a[32], b[32];
+    const json_t *reason;
+    size_t i;
+    field(out, l, "gpu");
+    put_styled(out, l, STYLE_NAME, "%s", text_of(row, "name"));
+    if (json_object_get(row, "sm_mhz"))
+        buf_addf(out, "  %lld MHz", (long long)int_of(row, "sm_mhz"));
+    if (json_object_get(row, "celsius"))
+        buf_addf(out, "  %lld °C", (long long)int_of(row, "celsius"));
+    if (json_object_get(row, "milliwatts"))
+        buf_addf(out, "  %lld W", (long long)int_of(row, "milliwatts") / 1000);
+    if (json_object_get(row, "memory_total"))
+        buf_addf(out, "  %s of %s in use", human_bytes(a, (double)int_of(row, "memory_used")), human_bytes(b, (double)int_of(row, "memory_total")));
+    json_array_foreach(json_object_get(row, "throttled"), i, reason)
+        put_styled(out, l, STYLE_WARN, "%s%s", i ? ", " : "  slowed by: ", json_string_value(reason));
+    buf_addc(out, '\n');
+}
+
 void show_status(struct buf *out, const struct look *l, json_t *r)
 {
     json_t *repos = json_object_get(r, "repos"), *jobs = json_object_get(r, "jobs"), *memory = json_object_get(r, "memory"),
@@ -151,6 +171,8 @@ void show_status(struct buf *out, const struct look *l, json_t *r)
     buf_addf(out, "%s, of that %s mapped files; %lld child process%s %s\n", human_bytes(a, (double)int_of(memory, "resident")),
              human_bytes(b, (double)int_of(memory, "mapped")), (long long)int_of(memory, "children"),
              int_of(memory, "children") == 1 ? "" : "es", human_bytes(c, (double)int_of(memory, "children_resident")));
+    json_array_foreach(json_object_get(r, "gpus"), i, row)
+        put_gpu(out, l, row);
     field(out, l, "disk");
     buf_addf(out, "index %s, state %s\n", human_bytes(a, (double)int_of(disk, "index")),
              human_bytes(b, (double)int_of(disk, "state")));

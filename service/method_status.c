@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "config/machine.h"
+#include "kernels/nvml.h"
 #include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
@@ -75,6 +76,39 @@ static json_t *memory_json(const struct service *s)
     return json_pack("{sI, sI, sI, sI, sI}", "resident", (json_int_t)resident, "mapped", (json_int_t)shared, "children",
                      (json_int_t)children, "children_resident", (json_int_t)sum, "engine_cap",
                      (json_int_t)engine_memory_of(s->o.config, machine_memory()));
+}
+
+static void set_known(json_t *row, const char *key, uint64_t value)
+{
+    if (value != NVML_UNKNOWN)
+        json_object_set_new(row, key, json_integer((json_int_t)value));
+}
+
+/* The NVIDIA GPUs of the machine as they are now, whoever uses them; empty without their library. */
+static json_t *gpus_json(void)
+{
+    struct nvml_gpu gpu[NVML_GPUS_MAX];
+    size_t n = nvml_read(gpu, NVML_GPUS_MAX);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = json_object(), *reasons = json_array();
+        const char *reason;
+        uint64_t bit;
+        json_object_set_new(row, "name", json_cstr(gpu[i].name));
+        set_known(row, "sm_mhz", gpu[i].sm_mhz);
+        set_known(row, "memory_mhz", gpu[i].memory_mhz);
+        set_known(row, "celsius", gpu[i].celsius);
+        set_known(row, "milliwatts", gpu[i].milliwatts);
+        set_known(row, "busy_percent", gpu[i].busy_percent);
+        set_known(row, "memory_used", gpu[i].memory_used);
+        set_known(row, "memory_total", gpu[i].memory_total);
+        for (size_t k = 0; (reason = nvml_throttle(k, &bit)); k++)
+            if (gpu[i].throttle & bit)
+                json_array_append_new(reasons, json_string(reason));
+        json_object_set_new(row, "throttled", reasons);
+        json_array_append_new(list, row);
+    }
+    return list;
 }
 
 static void each_table(void *arg, const char *table, uint64_t bytes)
@@ -172,6 +206,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     store_writes(s->store, &writes);
     json_object_set_new(*result, "writes", json_pack("{sI, sf, sf}", "transactions", (json_int_t)writes.n, "p99_ms", writes.p99_ms,
                                                      "longest_ms", writes.longest_ms));
+    json_object_set_new(*result, "gpus", gpus_json());
     json_object_set_new(*result, "quarantine", quarantine);
     json_object_set_new(*result, "feedback", json_integer((json_int_t)feedback));
     return 0;
