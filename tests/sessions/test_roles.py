@@ -26,9 +26,9 @@ def test_roles(w):
     assert listed["embed_model"] == "little-embedding" and listed["rerank_model"] == "little-judge" and listed["answer_model"] is None
     assert {m["name"] for m in listed["models"] if m["used"]} == {"little-embedding", "little-judge"}
 
-    w.run("index", cwd=repo)
-    o = w.json("search", "--explain", "who retries a request", cwd=repo)
-    assert o["vectors"] and o["reranked"] >= 2 and o["timings"]["rerank"] > 0, o
+    w.json("index", cwd=repo)
+    o = wait_for(lambda: (found := w.json("search", "--explain", "who retries a request", cwd=repo))["vectors"] and found, "vectors")
+    assert o["reranked"] >= 2 and o["timings"]["rerank"] > 0, o
     scores = [r["score"] for r in o["results"]]
     assert scores == sorted(scores, reverse=True)
     for r in o["results"]:
