@@ -197,7 +197,6 @@ static struct call *call_new(struct mcp *x, struct reply r, json_t *params)
 static void tool_done(struct call *c, json_t *result)
 {
     struct buf text = BUF_INIT;
-    buf_adds(&text, "");
     c->tool->show(&text, result);
     json_t *said = json_pack("{s[{ss, ss#}], sb}", "content", "type", "text", "text", text.data ? text.data : "", (int)text.len, "isError", 0);
     if (said && c->reply.revision >= STRUCTURED)

@@ -1,24 +1,9 @@
 #include "daemon/mcp.h"
 
 #include "retriever/markdown.h"
+#include "service/result_text.h"
 
 #include <string.h>
-
-static const char *text_at(json_t *row, const char *key)
-{
-    const char *s = json_string_value(json_object_get(row, key));
-    return s ? s : "";
-}
-
-static long long number_at(json_t *row, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(row, key));
-}
-
-static void put_text(struct buf *out, json_t *row, const char *key)
-{
-    md_text(out, str_of(text_at(row, key)));
-}
 
 /* `path:3-9` (repo), as `read` takes it. */
 static void put_place(struct buf *out, json_t *row)
@@ -31,7 +16,7 @@ static void put_place(struct buf *out, json_t *row)
     md_code(out, (struct str){place.data, place.len});
     buf_release(&place);
     buf_adds(out, " (");
-    put_text(out, row, "repo");
+    put_text_at(out, row, "repo");
     buf_adds(out, json_is_null(json_object_get(row, "commit")) ? ", uncommitted)" : ")");
 }
 
@@ -43,7 +28,7 @@ static void put_state(struct buf *out, json_t *result)
     double embedded = json_number_value(json_object_get(f, "embedded"));
     if (*text_at(result, "note")) {
         buf_adds(out, "\nNote: ");
-        put_text(out, result, "note");
+        put_text_at(out, result, "note");
         buf_addc(out, '\n');
     }
     if (pending > 0)
@@ -60,7 +45,7 @@ static void put_hits(struct buf *out, json_t *rows)
         put_place(out, row);
         if (*text_at(row, "symbol")) {
             buf_adds(out, " — ");
-            put_text(out, row, "kind");
+            put_text_at(out, row, "kind");
             buf_addc(out, ' ');
             md_code(out, str_of(text_at(row, "symbol")));
         }
@@ -135,31 +120,22 @@ void mcp_show_read(struct buf *out, json_t *result)
     put_state(out, result);
 }
 
-static void put_commit(struct buf *out, json_t *c)
-{
-    buf_addf(out, "%.10s %.10s ", text_at(c, "commit"), text_at(c, "date"));
-    put_text(out, c, "author");
-    buf_adds(out, ": ");
-    put_text(out, c, "subject");
-    buf_addc(out, '\n');
-}
-
 void mcp_show_history(struct buf *out, json_t *result)
 {
     json_t *reason = json_object_get(result, "reason"), *row;
     size_t i;
     if (json_is_object(reason)) {
         buf_adds(out, "Reason: ");
-        put_commit(out, reason);
+        put_commit_line(out, reason, "");
         if (*text_at(reason, "body"))
             md_fence(out, NULL, str_of(text_at(reason, "body")));
     }
     buf_adds(out, "\nCommits:\n");
     json_array_foreach(json_object_get(result, "commits"), i, row)
-        put_commit(out, row);
+        put_commit_line(out, row, "");
     json_array_foreach(json_object_get(result, "people"), i, row) {
         buf_adds(out, i ? ", " : "\nWho knows this part: ");
-        put_text(out, row, "name");
+        put_text_at(out, row, "name");
         buf_addf(out, " (%.0f%%, last %.10s)", 100 * json_number_value(json_object_get(row, "share")), text_at(row, "last"));
     }
     buf_addc(out, '\n');
@@ -172,7 +148,7 @@ void mcp_show_status(struct buf *out, json_t *result)
     size_t i;
     json_array_foreach(json_object_get(result, "repos"), i, row) {
         json_t *f = json_object_get(row, "freshness");
-        put_text(out, row, "repo");
+        put_text_at(out, row, "repo");
         buf_adds(out, " at ");
         md_code(out, str_of(text_at(row, "path")));
         buf_addf(out, ": commit %.10s%s, %.0f%% embedded, %lld files to index\n", text_at(f, "commit"),

@@ -2,6 +2,7 @@
 #include "lsp/outline.h"
 #include "lsp/overlay.h"
 #include "lsp/page.h"
+#include "service/result_text.h"
 #include "lsp/place.h"
 
 #include "base/mem.h"

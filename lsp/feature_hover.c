@@ -3,6 +3,7 @@
 #include "lsp/feature.h"
 #include "lsp/overlay.h"
 #include "lsp/page.h"
+#include "service/result_text.h"
 #include "lsp/place.h"
 
 #include "retriever/markdown.h"

@@ -1,6 +1,7 @@
 #include "lsp/overlay.h"
 
 #include "lsp/page.h"
+#include "service/result_text.h"
 #include "lsp/place.h"
 
 #include "base/clock.h"

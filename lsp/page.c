@@ -4,18 +4,13 @@
 
 #include "base/uri.h"
 #include "retriever/markdown.h"
+#include "service/result_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define USERS_SHOWN 200
 #define STOPS_SHOWN 30
-
-const char *text_at(json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 struct str text_head(const char *s, size_t n)
 {
@@ -25,16 +20,6 @@ struct str text_head(const char *s, size_t n)
     while (n && (s[n] & 0xC0) == 0x80)
         n--;
     return (struct str){s, n};
-}
-
-static long long number_at(json_t *row, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(row, key));
-}
-
-static void put_text(struct buf *out, json_t *row, const char *key)
-{
-    md_text(out, str_of(text_at(row, key)));
 }
 
 void page_link(struct buf *out, json_t *result, json_t *row)
@@ -66,7 +51,7 @@ static void put_note(struct buf *out, json_t *result)
     if (!*text_at(result, "note"))
         return;
     buf_adds(out, "\nNote: ");
-    put_text(out, result, "note");
+    put_text_at(out, result, "note");
     buf_addc(out, '\n');
 }
 
@@ -89,15 +74,6 @@ void page_answer(struct buf *out, json_t *result)
     put_note(out, result);
 }
 
-static void put_commit(struct buf *out, json_t *c)
-{
-    buf_addf(out, "- %.10s %.10s ", text_at(c, "commit"), text_at(c, "date"));
-    put_text(out, c, "author");
-    buf_adds(out, ": ");
-    put_text(out, c, "subject");
-    buf_addc(out, '\n');
-}
-
 void page_history(struct buf *out, json_t *result)
 {
     json_t *reason = json_object_get(result, "reason"), *row;
@@ -106,9 +82,9 @@ void page_history(struct buf *out, json_t *result)
         buf_adds(out, "Changed, not committed.\n\n");
     if (json_is_object(reason)) {
         buf_addf(out, "Most of these lines are so since %.10s, by ", text_at(reason, "date"));
-        put_text(out, reason, "author");
+        put_text_at(out, reason, "author");
         buf_addf(out, " (%.10s): ", text_at(reason, "commit"));
-        put_text(out, reason, "subject");
+        put_text_at(out, reason, "subject");
         buf_adds(out, "\n\n");
         if (*text_at(reason, "body"))
             md_fence(out, NULL, str_of(text_at(reason, "body")));
@@ -117,12 +93,12 @@ void page_history(struct buf *out, json_t *result)
     if (json_array_size(json_object_get(result, "commits")))
         buf_adds(out, "## Commits\n\n");
     json_array_foreach(json_object_get(result, "commits"), i, row)
-        put_commit(out, row);
+        put_commit_line(out, row, "- ");
     if (json_array_size(json_object_get(result, "people")))
         buf_adds(out, "\n## Who knows it\n\n");
     json_array_foreach(json_object_get(result, "people"), i, row) {
         buf_adds(out, "- ");
-        put_text(out, row, "name");
+        put_text_at(out, row, "name");
         buf_addf(out, ", %.0f%%, last %.10s\n", 100 * json_number_value(json_object_get(row, "share")), text_at(row, "last"));
     }
     put_note(out, result);
@@ -184,7 +160,7 @@ static void put_rows(struct buf *out, json_t *result, const char *key, const cha
         }
         if (!place) {
             buf_adds(out, " — ");
-            put_text(out, row, name);
+            put_text_at(out, row, name);
         }
         buf_addc(out, '\n');
     }
@@ -195,7 +171,7 @@ void page_tour(struct buf *out, json_t *result)
 {
     json_t *about = json_object_get(result, "about");
     if (json_is_object(about)) {
-        put_text(out, about, "text");
+        put_text_at(out, about, "text");
         buf_adds(out, " (");
         page_link(out, result, about);
         buf_adds(out, ")\n\n");

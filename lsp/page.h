@@ -15,6 +15,5 @@ void page_users(struct buf *out, json_t *result);    /* of symbol: callers and r
 void page_tour(struct buf *out, json_t *result);
 /* The first n bytes of a text, whole characters. */
 struct str text_head(const char *s, size_t n);
-const char *text_at(json_t *o, const char *key);     /* "" where there is none */
 
 #endif

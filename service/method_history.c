@@ -44,11 +44,9 @@ int method_history(struct request *rq, json_t **result, struct err *e)
     const char *file = param_str(rq, "place"), *ref = param_str(rq, "branch"), *note = NULL;
     if (!file)
         return err_set(e, ERR_USAGE, "the file is missing");
-    int rc = scope_open(&sc, rq, e);
+    int rc = scope_open_one(&sc, rq, e);
     if (rc)
         return rc;
-    if (sc.n != 1)
-        return err_set(e, ERR_USAGE, "one repository is wanted");
     if (sc.repo[0].plain) {
         err_set(e, ERR_UNSUPPORTED, "%s is no git repository: it has no history", sc.repo[0].path);
         return ERR_UNSUPPORTED;

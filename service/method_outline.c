@@ -92,11 +92,9 @@ static int of_index(json_t **result, struct request *rq, const char *place, stru
     struct record rec;
     struct txn *t;
     struct buf text = BUF_INIT;
-    int rc = scope_open(&sc, rq, e);
+    int rc = scope_open_one(&sc, rq, e);
     if (rc)
         return rc;
-    if (sc.n != 1)
-        return err_set(e, ERR_USAGE, "one repository is wanted");
     if ((rc = store_read(&t, rq->s->store, e)))
         return rc;
     rc = scope_file(&h, t, &sc, &rq->arena, param_str(rq, "repo") ? NULL : param_str(rq, "dir"), place, e);

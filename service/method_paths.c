@@ -9,11 +9,9 @@ int method_paths(struct request *rq, json_t **result, struct err *e)
     struct txn *t;
     json_t *asked = json_object_get(rq->params, "path"), *rows = NULL, *one;
     size_t i;
-    int rc = scope_open(&sc, rq, e);
+    int rc = scope_open_one(&sc, rq, e);
     if (rc)
         return rc;
-    if (sc.n != 1)
-        return err_set(e, ERR_USAGE, "one repository is wanted");
     if ((rc = store_read(&t, rq->s->store, e)))
         return rc;
     rows = json_array();

@@ -114,11 +114,9 @@ int method_read(struct request *rq, json_t **result, struct err *e)
     const char *place = param_str(rq, "place");
     if (!place)
         return err_set(e, ERR_USAGE, "the file is missing");
-    int rc = scope_open(&sc, rq, e);
+    int rc = scope_open_one(&sc, rq, e);
     if (rc)
         return rc;
-    if (sc.n != 1)
-        return err_set(e, ERR_USAGE, "one repository is wanted");
     if ((rc = place_parse(&a, &rq->arena, place, e)))
         return rc;
     const char *dir = param_str(rq, "repo") ? NULL : param_str(rq, "dir");

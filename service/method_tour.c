@@ -110,11 +110,9 @@ int method_tour(struct request *rq, json_t **result, struct err *e)
     struct scope sc;
     struct tour t;
     const char *prefix;
-    int rc = scope_open(&sc, rq, e);
+    int rc = scope_open_one(&sc, rq, e);
     if (rc)
         return rc;
-    if (sc.n != 1)
-        return err_set(e, ERR_USAGE, "one repository is wanted");
     prefix = below(rq, &sc);
     if ((rc = tour_make(&t, rq->s->retriever, &sc.target[0], prefix, scope_source, &sc, &rq->arena, e)))
         return rc;

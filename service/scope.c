@@ -284,6 +284,12 @@ int scope_open(struct scope *out, struct request *rq, struct err *e)
     return n ? 0 : rc;
 }
 
+int scope_open_one(struct scope *out, struct request *rq, struct err *e)
+{
+    int rc = scope_open(out, rq, e);
+    return rc || out->n == 1 ? rc : err_set(e, ERR_USAGE, "one repository is wanted");
+}
+
 /* -- what is in it ------------------------------------------------------------------------------------------------------- */
 
 int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct err *e)

@@ -41,6 +41,7 @@ int scope_repos(struct repo_row **rows, size_t *n, struct request *rq, const str
 /* Repositories and views for a question: indexes what was never indexed and reconciles what was not looked at for ten
  * seconds. RUN_PARKED while that goes on. */
 int scope_open(struct scope *out, struct request *rq, struct err *e);
+int scope_open_one(struct scope *out, struct request *rq, struct err *e); /* ERR_USAGE where it is not just one repository */
 
 /* A source_reader (retriever/answer.h) of the scope's targets; arg: the scope. */
 int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct err *e);

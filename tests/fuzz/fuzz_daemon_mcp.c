@@ -9,28 +9,13 @@
 
 #include "daemon/mcp.h"
 #include "../unit/daemon/stand_in.h"
+#include "codec.h"
 
 #include <jansson.h>
 
 static bool never_full(void *arg)
 {
     return false;
-}
-
-static void check_lines(const struct buf *out)
-{
-    size_t at = 0;
-    while (at < out->len) {
-        const char *nl = memchr(out->data + at, '\n', out->len - at);
-        if (!nl)
-            abort();
-        size_t len = (size_t)(nl - out->data) - at;
-        json_t *j = json_loadb(out->data + at, len, 0, NULL);
-        if (!json_is_object(j))
-            abort();
-        json_decref(j);
-        at += len + 1;
-    }
 }
 
 /* A text of the input as a JSON string, so that results hold foreign text. */
@@ -42,15 +27,7 @@ static char *result_of(const uint8_t *bytes, size_t n)
         "{\"symbol\":%s,\"callers\":[{\"path\":%s,\"snippet\":%s}],\"entries\":[%s],\"path\":%s,\"text\":%s}",
         "{\"reason\":{\"body\":%s,\"subject\":%s},\"commits\":[{\"author\":%s}],\"people\":[{\"name\":%s}],\"repos\":[{\"repo\":%s,\"path\":%s}]}",
     };
-    json_t *text = json_stringn((const char *)bytes, n < 64 ? n : 64);
-    char *quoted = json_dumps(text ? text : json_null(), JSON_ENCODE_ANY), *out = NULL;
-    const char *shape = shapes[n % 4], *q = quoted;
-    size_t room = strlen(shape) + 6 * strlen(q) + 1;
-    out = malloc(room);
-    snprintf(out, room, shape, q, q, q, q, q, q);
-    free(quoted);
-    json_decref(text);
-    return out;
+    return filled(shapes[n % 4], bytes, n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

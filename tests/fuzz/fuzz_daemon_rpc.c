@@ -9,28 +9,13 @@
 
 #include "daemon/rpc.h"
 #include "../unit/daemon/stand_in.h"
+#include "codec.h"
 
 #include <jansson.h>
 
 static bool never_full(void *arg)
 {
     return false;
-}
-
-static void check_lines(const struct buf *out)
-{
-    size_t at = 0;
-    while (at < out->len) {
-        const char *nl = memchr(out->data + at, '\n', out->len - at);
-        if (!nl)
-            abort();
-        size_t len = (size_t)(nl - out->data) - at;
-        json_t *j = json_loadb(out->data + at, len, 0, NULL);
-        if (!json_is_object(j))
-            abort();
-        json_decref(j);
-        at += len + 1;
-    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

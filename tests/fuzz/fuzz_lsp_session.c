@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../unit/daemon/stand_in.h"
+#include "codec.h"
 #include "lsp/frame.h"
 #include "lsp/lsp.h"
 
@@ -41,15 +42,7 @@ static char *result_of(const uint8_t *bytes, size_t n, size_t kind)
         "{\"reason\":{\"body\":%s,\"subject\":%s},\"commits\":[{\"author\":%s}],\"results\":[{\"repo\":\"r\",\"path\":%s,\"symbol\":%s,\"snippet\":%s}],"
         "\"roots\":{\"r\":\"/r\"}}",
     };
-    json_t *text = json_stringn((const char *)bytes, n < 64 ? n : 64);
-    char *quoted = json_dumps(text ? text : json_null(), JSON_ENCODE_ANY), *out = NULL;
-    const char *shape = shapes[kind % 4], *q = quoted;
-    size_t room = strlen(shape) + 6 * strlen(q) + 1;
-    out = malloc(room);
-    snprintf(out, room, shape, q, q, q, q, q, q);
-    free(quoted);
-    json_decref(text);
-    return out;
+    return filled(shapes[kind % 4], bytes, n);
 }
 
 static int feed(void *codec, const char *body, size_t n)
