@@ -1,15 +1,28 @@
 /* What the kernels of all instruction sets share: choosing, and the heap of the best. */
 #include "kernels/cpu/scan.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct scan *scan_find(const char *isa)
+static const struct scan *first_there(const char *isa)
 {
     for (const struct scan *const *s = scans; *s; s++)
         if ((!isa || !strcmp((*s)->name, isa)) && (*s)->there())
             return *s;
     return NULL;
+}
+
+const struct scan *scan_find(const char *isa)
+{
+    /* The machine is asked once: its answer is an instruction that a virtual one takes 10 us for, and a search asks a hundred times. */
+    static _Atomic(const struct scan *) best;
+    if (isa)
+        return first_there(isa);
+    const struct scan *s = atomic_load_explicit(&best, memory_order_relaxed); /* rows of a constant table: nothing else to see */
+    if (!s)
+        atomic_store_explicit(&best, s = first_there(NULL), memory_order_relaxed);
+    return s;
 }
 
 const char *scan_name(const struct scan *s)
