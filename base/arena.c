@@ -47,7 +47,7 @@ void arena_reset(struct arena *a)
     if (BLOCK_SIZE == 0 || !held || a->cap < held) {
         arena_release(a);
         if (BLOCK_SIZE && held)
-            arena_alloc(a, held);
+            arena_alloc(a, held + held / 4); /* or each one that needs a little more would get new pages for all of it */
     }
     a->used = 0;
 }

@@ -13,7 +13,7 @@ struct arena {
 
 void arena_init(struct arena *a);
 void arena_release(struct arena *a);                        /* frees everything; the arena is usable again */
-void arena_reset(struct arena *a);                          /* the same, but keeps the memory, as one piece: for scratch that comes again */
+void arena_reset(struct arena *a);                          /* the same, but keeps the memory, as one piece with some room: for scratch that comes again */
 size_t arena_held(const struct arena *a);                   /* bytes it keeps from the system */
 void *arena_alloc(struct arena *a, size_t size);            /* uninitialised, 16-byte aligned */
 void *arena_zero(struct arena *a, size_t count, size_t size);

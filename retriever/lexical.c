@@ -20,33 +20,37 @@ struct visible {
     uint8_t body, doc, symbol, weight;
 };
 
-/* The visible postings of all terms, by term and then by segment. They are scored by segment and then by term: what a segment's
+/* The visible postings of one term in one segment. All are found first and then scored by segment and by term: what a segment's
  * postings add up to stays in the first cache, where scoring by term walks over 4 MB of scores for every one of them. */
 struct postings {
     struct visible *v;
-    size_t n, cap;
-    size_t *at;          /* [nterms * nsegs + 1] where a term's postings of a segment begin */
-    struct posting *raw; /* scratch */
+    size_t n;
+};
+
+struct reading {
+    const struct universe *u;
+    struct arena *arena; /* of the postings: memory of malloc's that large would be new pages for every search */
+    struct posting *raw;
     size_t raw_cap;
 };
 
-static void collect(struct postings *l, const struct universe *u, struct query_term *t, uint32_t *files, uint32_t *naming)
+/* to: [nsegs] */
+static void collect(struct postings *to, struct reading *l, struct query_term *t, uint32_t *files, uint32_t *naming)
 {
-    *files = *naming = 0;
+    const struct universe *u = l->u;
+    *files = *naming = t->df = 0;
     for (size_t i = 0; i < u->nsegs; i++) {
         const struct segment *s = &u->seg[i];
         const uint32_t *gids = u->gid[i], base = u->chunk0[i];
         uint32_t last = FILE_NONE, last_named = FILE_NONE;
-        *l->at++ = l->n;
         size_t n = segment_postings(s, t->term, &l->raw, &l->raw_cap);
-        if (l->n + n > l->cap)
-            l->v = mem_grow(l->v, l->cap = (l->n + n) * 2, sizeof *l->v);
+        struct visible *v = to[i].v = n ? arena_alloc(l->arena, n * sizeof *v) : NULL;
         for (size_t k = 0; k < n; k++) {
             const struct posting *p = &l->raw[k];
             uint32_t gid = gids[s->chunk_cut[p->chunk]];
             if (gid == FILE_NONE)
                 continue;
-            l->v[l->n++] = (struct visible){base + p->chunk, gid, s->chunk_words[p->chunk], p->body, p->doc, p->symbol, p->weight};
+            *v++ = (struct visible){base + p->chunk, gid, s->chunk_words[p->chunk], p->body, p->doc, p->symbol, p->weight};
             *files += gid != last;
             if (p->symbol) {
                 *naming += gid != last_named;
@@ -54,6 +58,8 @@ static void collect(struct postings *l, const struct universe *u, struct query_t
             }
             last = gid;
         }
+        to[i].n = n ? (size_t)(v - to[i].v) : 0;
+        t->df += (uint32_t)to[i].n;
     }
 }
 
@@ -130,28 +136,26 @@ void lexical_run(struct lexical *out, const struct universe *u, struct query *q,
     out->file = arena_zero(arena, u->ngids, sizeof *out->file);
     out->touched = arena_alloc(arena, (u->ngids + 1) * sizeof *out->touched);
     out->ntouched = 0;
-    struct postings l = {0};
-    size_t *at = l.at = arena_alloc(arena, (q->nterms * u->nsegs + 1) * sizeof *at);
+    struct reading l = {.u = u, .arena = arena};
+    struct postings *found = arena_alloc(arena, (q->nterms * u->nsegs + 1) * sizeof *found);
     q->total_idf = 0;
     for (unsigned i = 0; i < q->nterms; i++) {
         struct query_term *t = &q->term[i];
         uint32_t files, naming;
-        size_t before = l.n;
-        collect(&l, u, t, &files, &naming);
-        t->df = (uint32_t)(l.n - before);
+        collect(found + i * u->nsegs, &l, t, &files, &naming);
         t->idf = idf(u->visible_chunks, t->df);
         t->file_idf = idf(u->visible_files, files);
         t->symbol_idf = idf(u->visible_files, naming);
         if (!t->joined && !t->whole)
             q->total_idf += t->idf;
     }
-    *l.at = l.n;
+    free(l.raw);
     for (size_t s = 0; s < u->nsegs; s++) {
         uint32_t from = out->ntouched;
-        for (unsigned i = 0; i < q->nterms; i++)
-            score_term(out, u, &q->term[i], i, l.v + at[i * u->nsegs + s], l.v + at[i * u->nsegs + s + 1]);
+        for (unsigned i = 0; i < q->nterms; i++) {
+            const struct postings *p = &found[i * u->nsegs + s];
+            score_term(out, u, &q->term[i], i, p->v, p->v + p->n);
+        }
         finish_files(out, u, q, from);
     }
-    free(l.raw);
-    free(l.v);
 }

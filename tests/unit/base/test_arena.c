@@ -29,7 +29,8 @@ static void test_reset(void **state)
     assert_true(held > 1 << 19);
     arena_reset(&a);
 #ifndef ARENA_DEBUG
-    assert_int_equal(arena_held(&a), held);
+    assert_true(arena_held(&a) >= held);
+    held = arena_held(&a);
     fill(&a, 1 << 20); /* in what is there, as it is one piece now */
     assert_int_equal(arena_held(&a), held);
     arena_reset(&a);
