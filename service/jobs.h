@@ -38,9 +38,10 @@ void jobs_forget(struct service *s, uint32_t repo);
 /* A sweep as soon as nothing else is to do: after an index_remove. */
 void jobs_sweep_soon(struct service *s);
 
-/* Marks a repository as asked about; every ten seconds those of the last minutes are reconciled. */
+/* Marks a repository as asked about; those of the last minutes are reconciled again before an answer about them would have to wait. */
 void jobs_used(struct service *s, const struct repo_row *repo);
-void jobs_reconcile_used(struct service *s);
+/* Starts the reconcile of the one that needs it most, if one does. Returns when to call again (clock_ns). */
+int64_t jobs_refresh(struct service *s);
 
 /* Starts what hints ask for. Returns when it wants to be called again (clock_ns), 0: with the next hint. */
 int64_t jobs_hinted(struct service *s);

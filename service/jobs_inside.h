@@ -31,6 +31,7 @@ struct job {
 struct used { /* a repository that was asked about */
     struct repo_row repo;
     int64_t at_ns;           /* last asked about; 0: free */
+    int64_t refresh_ns;      /* last compared because it was in use */
     bool hinted;             /* may have changed since the last job began */
     bool whole;              /* and that is not known to be in dirs alone */
     struct buf dirs;         /* as in struct job */

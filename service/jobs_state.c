@@ -102,23 +102,57 @@ void jobs_used(struct service *s, const struct repo_row *repo)
     pthread_mutex_unlock(&s->mu);
 }
 
-void jobs_reconcile_used(struct service *s)
+/* Compared again when the last look is this old, before a question has to wait for it. */
+#define REFRESH_NS (RECONCILE_NS / 2)
+
+/* How long ago a repository was compared, or last tried to be: one that cannot be read must not keep the others from their turn. */
+static int64_t look_age(struct service *s, const struct used *u)
 {
-    struct repo_row row[USED_MAX];
+    struct seen seen;
+    struct err e;
+    int64_t tried = clock_ns() - u->refresh_ns, age;
+    if (view_lookup(&seen, s, &u->repo, NULL, &e))
+        return 0; /* not indexed yet: whoever asks waits for that */
+    age = view_stale(&seen) ? RECONCILE_NS : clock_wall_ns() - seen.reconciled_ns;
+    return age < tried ? age : tried;
+}
+
+int64_t jobs_refresh(struct service *s)
+{
+    struct used used[USED_MAX], *oldest = NULL;
     int n = 0;
-    int64_t now = clock_ns();
+    int64_t now = clock_ns(), age = 0;
+    struct err e;
     pthread_mutex_lock(&s->mu);
-    for (int i = 0; i < USED_MAX; i++)
-        if (s->jobs->used[i].at_ns && now - s->jobs->used[i].at_ns < USED_NS)
-            repo_row_copy(&row[n++], &s->jobs->used[i].repo);
+    bool busy = s->jobs->index != NULL;
+    for (int i = 0; i < USED_MAX; i++) {
+        const struct used *u = &s->jobs->used[i];
+        if (!u->at_ns || now - u->at_ns >= USED_NS)
+            continue;
+        used[n] = (struct used){.refresh_ns = u->refresh_ns};
+        repo_row_copy(&used[n++].repo, &u->repo);
+    }
     pthread_mutex_unlock(&s->mu);
     for (int i = 0; i < n; i++) {
-        struct seen seen;
-        struct err e;
-        if (!view_lookup(&seen, s, &row[i], NULL, &e) && view_stale(&seen))
-            jobs_index(s, &(struct job_order){.repo = &row[i]}, NULL, MILESTONE_INDEXED, 0, &e);
-        repo_row_release(&row[i]);
+        int64_t its = look_age(s, &used[i]);
+        if (its > age) {
+            age = its;
+            oldest = &used[i];
+        }
     }
+    if (age >= REFRESH_NS && !busy) {
+        pthread_mutex_lock(&s->mu);
+        for (int i = 0; i < USED_MAX; i++)
+            if (s->jobs->used[i].at_ns && s->jobs->used[i].repo.id == oldest->repo.id)
+                s->jobs->used[i].refresh_ns = now;
+        pthread_mutex_unlock(&s->mu);
+        jobs_index(s, &(struct job_order){.repo = &oldest->repo}, NULL, MILESTONE_INDEXED, 0, &e);
+    }
+    for (int i = 0; i < n; i++)
+        repo_row_release(&used[i].repo);
+    /* one after the other in half of the time that is left until the first would be too old, so that none of them meets many questions */
+    int64_t turn = (RECONCILE_NS - REFRESH_NS) / 2 / (n + 1), due = REFRESH_NS - age;
+    return now + (due > turn ? due : turn);
 }
 
 /* -- figures -------------------------------------------------------------------------------------------------------------- */

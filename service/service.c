@@ -99,7 +99,7 @@ static void look_after_home(struct service *s)
 static void *clock_main(void *arg)
 {
     struct service *s = arg;
-    int64_t sweep = clock_ns() + RECONCILE_NS;
+    int64_t sweep = clock_ns() + RECONCILE_NS, refresh = clock_ns();
     pthread_mutex_lock(&s->mu);
     while (!s->closing) {
         s->hint_came = false;
@@ -109,6 +109,7 @@ static void *clock_main(void *arg)
         if (s->closing || s->hint_came) /* meanwhile: nobody waits for the signal */
             continue;
         int64_t now = clock_ns(), next = hinted && hinted < sweep ? hinted : sweep;
+        next = s->sessions && refresh < next ? refresh : next;
         for (struct request *rq = s->requests; rq; rq = rq->next) {
             if (rq->terminal)
                 continue;
@@ -136,13 +137,16 @@ static void *clock_main(void *arg)
                 next = rq->wait_until_ns;
         }
         if (sweep <= now) {
-            bool somebody = s->sessions != NULL;
             sweep = now + RECONCILE_NS;
             pthread_mutex_unlock(&s->mu);
             look_after_home(s);
             cutting_rest(s->cutting, clock_ns());
-            if (somebody)
-                jobs_reconcile_used(s);
+            pthread_mutex_lock(&s->mu);
+            continue;
+        }
+        if (s->sessions && refresh <= now) {
+            pthread_mutex_unlock(&s->mu);
+            refresh = jobs_refresh(s);
             pthread_mutex_lock(&s->mu);
             continue;
         }
