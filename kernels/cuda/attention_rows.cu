@@ -5,6 +5,7 @@
 
 #define THREADS 128
 #define COLUMNS 8 /* of a lane: heads up to 256 wide */
+#define BLOCKS 8  /* of a multiprocessor: named, so that the compiler spills nothing to have more */
 
 template <typename T> static __device__ __forceinline__ float load(const void *m, size_t at);
 template <> __device__ __forceinline__ float load<float>(const void *m, size_t at)
@@ -61,11 +62,11 @@ template <typename T> static __device__ __forceinline__ void attention_row(const
         store(p.y, y + c, 0, p.y_bf16);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_rows_f32(const __grid_constant__ struct attention_params p)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_rows_f32(const __grid_constant__ struct attention_params p)
 {
     attention_row<float>(p);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) attention_rows_bf16(const __grid_constant__ struct attention_params p)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_rows_bf16(const __grid_constant__ struct attention_params p)
 {
     attention_row<uint16_t>(p);
 }

@@ -72,7 +72,7 @@ static __device__ __forceinline__ float softplus(float x)
 }
 
 /* blockIdx.x a value head, .y a sequence. Dynamic shared memory: q and k [k_dim] each, y [v_dim]. */
-extern "C" __global__ void __launch_bounds__(DL_THREADS) delta_heads(const __grid_constant__ struct delta_params p)
+extern "C" __global__ void __launch_bounds__(DL_THREADS, 8) delta_heads(const __grid_constant__ struct delta_params p)
 {
     extern __shared__ __align__(128) float memory[];
     __shared__ float part[DL_THREADS / WARP];

@@ -124,14 +124,15 @@ template <bool F16, int ROWS> static __device__ __forceinline__ void matvec_half
     write_sums<ROWS>(sum, p, part, output, 1);
 }
 
-/* blocks of a multiprocessor: enough loads on their way, and no register spilled to get more */
+/* `one`, `few`: blocks of a multiprocessor for one row and for several: enough loads on their way, and no register spilled to get
+ * more (5 and 6 bits come in two planes, which takes more registers). */
 #define MATVEC_BOUNDS(blocks) __launch_bounds__(MV_WARPS *WARP, blocks)
-#define MATVEC(name, what, type)                                                                                       \
-    extern "C" __global__ void MATVEC_BOUNDS(8) matvec_##name##_1(const __grid_constant__ struct matmul_params p)         \
+#define MATVEC(name, what, type, one, few)                                                                             \
+    extern "C" __global__ void MATVEC_BOUNDS(one) matvec_##name##_1(const __grid_constant__ struct matmul_params p)       \
     {                                                                                                                  \
         what<type, 1>(p);                                                                                              \
     }                                                                                                                  \
-    extern "C" __global__ void MATVEC_BOUNDS(4) matvec_##name##_8(const __grid_constant__ struct matmul_params p)         \
+    extern "C" __global__ void MATVEC_BOUNDS(few) matvec_##name##_8(const __grid_constant__ struct matmul_params p)       \
     {                                                                                                                  \
         what<type, MV_ROWS>(p);                                                                                        \
     }
