@@ -28,12 +28,31 @@ static void second_words(struct buf *out, const char *group)
             buf_addf(out, "%s%s", out->len > from ? " " : "", m->name + n + 1);
 }
 
+/* The next group's name ("repo"), a word of its own; m: where the look begins. NULL: there is no further one. */
+static const struct method *next_group(const struct method *m, char group[64])
+{
+    for (; m->name; m++) {
+        size_t n = strcspn(m->name, " ");
+        if (!m->name[n] || (strlen(group) == n && !strncmp(m->name, group, n)))
+            continue;
+        snprintf(group, 64, "%.*s", (int)n, m->name);
+        return m + 1;
+    }
+    return NULL;
+}
+
+/* What completes a command's first argument and is no file; NULL: nothing. */
+static const char *argument_words(const struct method *m)
+{
+    return !strncmp(m->name, "editor ", 7) ? "neovim emacs helix kate zed sublime vscode" : NULL;
+}
+
 static void bash_row(struct buf *out, const struct method *m)
 {
     buf_addf(out, "    '%s') words='", m->name);
     for (const struct method_flag *f = m->flags; f && f->name; f++)
         buf_addf(out, "--%s ", f->name);
-    buf_adds(out, "--help' ;;\n");
+    buf_addf(out, "--help%s%s' ;;\n", argument_words(m) ? " " : "", argument_words(m) ? argument_words(m) : "");
 }
 
 static void bash(struct buf *out)
@@ -51,11 +70,14 @@ static void bash(struct buf *out)
                   "  if [ \"$COMP_CWORD\" = 1 ] && [[ $cur != -* ]]; then\n"
                   "    COMPREPLY=($(compgen -W '");
     first_words(out, " ");
-    buf_adds(out, "' -- \"$cur\")); return\n  fi\n  case $cmd in\n    repo) if [ \"$COMP_CWORD\" = 2 ]; then words='");
-    second_words(out, "repo");
-    buf_adds(out, "'; else cmd=\"repo ${COMP_WORDS[2]}\"; fi ;;\n    model) if [ \"$COMP_CWORD\" = 2 ]; then words='");
-    second_words(out, "model");
-    buf_adds(out, "'; else cmd=\"model ${COMP_WORDS[2]}\"; fi ;;\n    help) words='");
+    buf_adds(out, "' -- \"$cur\")); return\n  fi\n  case $cmd in\n");
+    char group[64] = "";
+    for (const struct method *at = methods; (at = next_group(at, group));) {
+        buf_addf(out, "    %s) if [ \"$COMP_CWORD\" = 2 ]; then words='", group);
+        second_words(out, group);
+        buf_addf(out, "'; else cmd=\"%s ${COMP_WORDS[2]}\"; fi ;;\n", group);
+    }
+    buf_adds(out, "    help) words='");
     first_words(out, " ");
     buf_adds(out, "' ;;\n  esac\n  [ -n \"$words\" ] || case $cmd in\n");
     for (const struct method *m = methods; m->name; m++)
@@ -90,14 +112,18 @@ static void zsh(struct buf *out)
             buf_adds(out, "'\n");
         }
     buf_adds(out, "    'repo:add, remove or list repositories'\n    'model:list, verify or choose models'\n"
+                  "    'editor:let an editor start codeask'\n"
                   "    'help:show a command'\\''s options'\n  )\n"
                   "  if (( CURRENT == 2 )); then _describe command commands; return; fi\n"
                   "  local cmd=$words[2]\n  case $cmd in\n"
-                  "    repo) if (( CURRENT == 3 )); then compadd -- ");
-    second_words(out, "repo");
-    buf_adds(out, "; return; fi; cmd=\"repo $words[3]\" ;;\n    model) if (( CURRENT == 3 )); then compadd -- ");
-    second_words(out, "model");
-    buf_adds(out, "; return; fi; cmd=\"model $words[3]\" ;;\n  esac\n  case $cmd in\n");
+                  "");
+    char group[64] = "";
+    for (const struct method *at = methods; (at = next_group(at, group));) {
+        buf_addf(out, "    %s) if (( CURRENT == 3 )); then compadd -- ", group);
+        second_words(out, group);
+        buf_addf(out, "; return; fi; cmd=\"%s $words[3]\" ;;\n", group);
+    }
+    buf_adds(out, "  esac\n  case $cmd in\n");
     for (const struct method *m = methods; m->name; m++) {
         buf_addf(out, "    '%s') _arguments", m->name);
         for (const struct method_flag *f = m->flags; f && f->name; f++) {
@@ -109,7 +135,10 @@ static void zsh(struct buf *out)
             buf_adds(out, "'");
         }
         bool files = !strcmp(m->name, "inspect") || !strcmp(m->name, "repo add");
-        buf_addf(out, " \\\n      '*:argument:%s' ;;\n", files ? "_files" : " ");
+        if (argument_words(m))
+            buf_addf(out, " \\\n      '*:argument:(%s)' ;;\n", argument_words(m));
+        else
+            buf_addf(out, " \\\n      '*:argument:%s' ;;\n", files ? "_files" : " ");
     }
     buf_adds(out, "  esac\n}\n_codeask \"$@\"\n");
 }
@@ -146,6 +175,8 @@ static void fish(struct buf *out)
         }
         if (!strcmp(m->name, "inspect") || !strcmp(m->name, "repo add"))
             buf_addf(out, "complete -c codeask -n '%s' -F\n", when);
+        if (argument_words(m))
+            buf_addf(out, "complete -c codeask -n '%s' -a '%s'\n", when, argument_words(m));
     }
 }
 

@@ -53,7 +53,7 @@ const char *near_command(const char *word)
         memcpy(first, m->name, n);
         first[n] = 0;
         if (near(word, first, &best))
-            found = n == strlen(m->name) ? m->name : m->name[0] == 'r' ? "repo …" : "model …";
+            found = n == strlen(m->name) ? m->name : m->name[0] == 'r' ? "repo …" : m->name[0] == 'e' ? "editor …" : "model …";
     }
     if (near(word, "help", &best))
         found = "help";

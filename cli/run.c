@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cli/carry.h"
 #include "cli/client.h"
+#include "cli/editor.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/show.h"
@@ -234,6 +235,9 @@ int cli_run(int argc, char **argv)
         show_completion(&out, c.topic);
     else if (!strcmp(c.row->name, "doctor"))
         status = doctor(&out, &l, &p, c.json);
+    else if (!strncmp(c.row->name, "editor ", 7))
+        status = editor_change(&out, &status, &l, &p, json_string_value(json_object_get(c.params, "name")), !strcmp(c.row->name, "editor install"),
+                               json_is_true(json_object_get(c.params, "dry_run")), &e) ? fail(&e, false) : status;
     else if (!strcmp(c.row->name, "mcp") || !strcmp(c.row->name, "lsp"))
         status = carry(&status, &p, c.row->name, json_string_value(json_object_get(c.params, "dir")), &e) ? fail(&e, false) : status;
     else

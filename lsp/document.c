@@ -102,7 +102,7 @@ static void drop(struct documents *all, struct document *d)
     d->dropped = true;
 }
 
-enum keeping document_open(struct documents *all, const char *uri, const char *text, size_t n)
+enum keeping document_open(struct documents *all, const char *uri, const char *language, const char *text, size_t n)
 {
     document_close(all, uri);
     if (all->n >= DOCUMENTS_MAX)
@@ -111,6 +111,7 @@ enum keeping document_open(struct documents *all, const char *uri, const char *t
     d->uri = mem_str(uri);
     d->serial = 1;
     d->path = uri_path(uri);
+    d->language = mem_str(language);
     d->next = all->first;
     all->first = d;
     all->n++;
@@ -134,6 +135,7 @@ void document_close(struct documents *all, const char *uri)
             drop(all, d);
             all->n--;
             free(d->uri);
+    free(d->language);
             free(d->path);
             free(d);
             return;

@@ -13,6 +13,7 @@
 struct document {
     struct document *next;
     char *uri, *path;                  /* path: NULL where the URI names no file here */
+    char *language;                    /* the client's word for it; NULL */
     struct buf text;
     uint32_t *line;                    /* [nlines] where each begins; the first at 0 */
     size_t nlines, cap;
@@ -28,8 +29,8 @@ struct documents {
 };
 
 enum keeping { DOCUMENT_KEPT, DOCUMENT_TOO_LARGE, DOCUMENT_TOO_MANY };
-/* An open one of that name is replaced. */
-enum keeping document_open(struct documents *all, const char *uri, const char *text, size_t n);
+/* An open one of that name is replaced. language: NULL where it is not told. */
+enum keeping document_open(struct documents *all, const char *uri, const char *language, const char *text, size_t n);
 void document_close(struct documents *all, const char *uri);
 void documents_release(struct documents *all);
 /* NULL: not open, or not kept. */

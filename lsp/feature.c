@@ -17,17 +17,17 @@ static json_t *lens_options(struct lsp *x)
 }
 
 const struct feature features[] = {
-    {"textDocument/definition", "definition", "definitionProvider", "textDocument.definition", NULL, json_null, run_definition},
-    {"textDocument/declaration", "definition", "declarationProvider", "textDocument.declaration", NULL, json_null, run_declaration},
-    {"textDocument/implementation", "implementation", "implementationProvider", "textDocument.implementation", NULL, json_null, run_implementation},
-    {"textDocument/references", "references", "referencesProvider", "textDocument.references", NULL, json_null, run_references},
+    {"textDocument/definition", "definition", "definitionProvider", "textDocument.definition", NULL, json_null, run_definition, true},
+    {"textDocument/declaration", "definition", "declarationProvider", "textDocument.declaration", NULL, json_null, run_declaration, true},
+    {"textDocument/implementation", "implementation", "implementationProvider", "textDocument.implementation", NULL, json_null, run_implementation, true},
+    {"textDocument/references", "references", "referencesProvider", "textDocument.references", NULL, json_null, run_references, true},
     {"textDocument/hover", "hover", "hoverProvider", "textDocument.hover", NULL, json_null, run_hover},
-    {"textDocument/documentSymbol", "symbols", "documentSymbolProvider", "textDocument.documentSymbol", NULL, json_array, run_document_symbol},
+    {"textDocument/documentSymbol", "symbols", "documentSymbolProvider", "textDocument.documentSymbol", NULL, json_array, run_document_symbol, true},
     {"workspace/symbol", "workspaceSymbols", "workspaceSymbolProvider", "workspace.symbol", NULL, json_array, run_workspace_symbol},
-    {"textDocument/prepareCallHierarchy", "calls", "callHierarchyProvider", "textDocument.callHierarchy", NULL, json_null, run_prepare_calls},
+    {"textDocument/prepareCallHierarchy", "calls", "callHierarchyProvider", "textDocument.callHierarchy", NULL, json_null, run_prepare_calls, true},
     {"callHierarchy/incomingCalls", "calls", NULL, NULL, NULL, json_array, run_incoming},
     {"callHierarchy/outgoingCalls", "calls", NULL, NULL, NULL, json_array, run_outgoing},
-    {"textDocument/foldingRange", "folding", "foldingRangeProvider", "textDocument.foldingRange", NULL, json_array, run_folding},
+    {"textDocument/foldingRange", "folding", "foldingRangeProvider", "textDocument.foldingRange", NULL, json_array, run_folding, true},
     {"textDocument/documentLink", "links", "documentLinkProvider", "textDocument.documentLink", object, json_array, run_links},
     {"textDocument/codeLens", "lens", "codeLensProvider", "textDocument.codeLens", lens_options, json_array, run_lens},
     {"codeLens/resolve", "lens", NULL, NULL, NULL, json_null, run_lens_resolve},
@@ -58,7 +58,7 @@ struct document *feature_document(struct call *c)
         return NULL;
     }
     struct document *d = document_named(&c->lsp->docs, uri);
-    if (!d || !d->path) {
+    if (!d || !d->path || (c->feature->common && beside_another(c->lsp, d->language))) {
         call_reply(c, c->feature->empty());
         return NULL;
     }

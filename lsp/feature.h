@@ -12,6 +12,7 @@ struct feature {
     json_t *(*options)(struct lsp *x); /* the provider's value; NULL: true */
     json_t *(*empty)(void);    /* what is said where there is nothing: json_null or json_array */
     void (*run)(struct call *c);
+    bool common;               /* what every language's own server gives: silent beside one */
 };
 extern const struct feature features[]; /* ended by a NULL method */
 const struct feature *feature_named(const char *method);

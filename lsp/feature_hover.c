@@ -1,5 +1,5 @@
 /* What is known of the name at the cursor: its signature and comment, who uses it, and why it was last changed. With the setting
- * "hover": "brief" only what another language server lacks: users and history. */
+ * "hover": "brief", or beside a language's own server, only what that one lacks: users and history. */
 #include "lsp/feature.h"
 #include "lsp/overlay.h"
 #include "lsp/page.h"
@@ -113,7 +113,8 @@ static void take_name(struct call *c, json_t *result)
 {
     json_t *rows = json_object_get(result, "definitions"), *row;
     size_t i, shown = 0;
-    bool brief = !strcmp(text_at(c->lsp->settings, "hover"), "brief");
+    struct document *d = document_at(&c->lsp->docs, c->path);
+    bool brief = !strcmp(text_at(c->lsp->settings, "hover"), "brief") || (d && beside_another(c->lsp, d->language));
     if (!json_array_size(rows) && c->step == STEP_NEAR) {
         ask_name(c, true);
         return;

@@ -4,6 +4,7 @@
 #include "lsp/place.h"
 
 #include "base/mem.h"
+#include "base/uri.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,22 @@ static json_t *about_all(struct call *c, const char *key, int limit)
     return json_pack("{ss, ss, sb, sb, si}", key, c->word, "dir", "/", "all_repos", 1, "roots", 1, "limit", limit);
 }
 
+/* Asked for by a name (and not by a sentence), in the workspace: the language's own server shows it. */
+static bool shown_beside(struct call *c, json_t *location, json_t *row)
+{
+    if (strpbrk(c->word, " \t"))
+        return false;
+    const char *uri = json_string_value(json_object_get(location, "uri"));
+    char *path = uri ? uri_path(uri) : NULL;
+    bool inside = false;
+    for (size_t i = 0; path && i < c->lsp->nfolders; i++) {
+        size_t n = strlen(c->lsp->folder[i]);
+        inside |= !strncmp(path, c->lsp->folder[i], n) && path[n] == '/';
+    }
+    free(path);
+    return inside && beside_another(c->lsp, json_string_value(json_object_get(row, "language")));
+}
+
 static void add(struct call *c, json_t *result, json_t *rows)
 {
     json_t *row, *one;
@@ -24,7 +41,7 @@ static void add(struct call *c, json_t *result, json_t *rows)
         const char *name = json_string_value(json_object_get(row, "symbol")), *repo = json_string_value(json_object_get(row, "repo"));
         const char *path = json_string_value(json_object_get(row, "path")), *kind = json_string_value(json_object_get(row, "kind"));
         json_t *at = name && *name ? row_location(c->lsp, result, row, name) : NULL;
-        bool known = !at;
+        bool known = !at || shown_beside(c, at, row);
         json_array_foreach(c->kept, k, one)
             known |= json_equal(json_object_get(one, "location"), at);
         if (!known) {

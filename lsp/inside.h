@@ -112,5 +112,7 @@ void settings_take(struct lsp *x, json_t *given);   /* an object of ours, or one
 void settings_ask(struct lsp *x);                   /* where the client can be asked */
 json_t *server_capabilities(struct lsp *x);
 void features_register(struct lsp *x);              /* tells the client what came or went since */
+/* Whether another server answers about files of this language (NULL: one that is not told), as the settings say. */
+bool beside_another(const struct lsp *x, const char *language);
 
 #endif

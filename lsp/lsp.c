@@ -146,10 +146,11 @@ static void on_initialized(struct lsp *x, json_t *params)
 
 static void on_open(struct lsp *x, json_t *params)
 {
-    json_t *text = json_object_get(json_object_get(params, "textDocument"), "text");
+    json_t *given = json_object_get(params, "textDocument"), *text = json_object_get(given, "text");
+    const char *language = json_string_value(json_object_get(given, "languageId"));
     if (*document_uri(params) && json_is_string(text))
-        tell_dropped(x, document_uri(params),
-                     document_open(&x->docs, document_uri(params), json_string_value(text), json_string_length(text)));
+        tell_dropped(x, document_uri(params), document_open(&x->docs, document_uri(params), language, json_string_value(text),
+                                                            json_string_length(text)));
 }
 
 static void on_change(struct lsp *x, json_t *params)

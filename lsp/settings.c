@@ -45,6 +45,16 @@ void settings_ask(struct lsp *x)
         say_request(x, "settings", "workspace/configuration", json_pack("{s[{ss}]}", "items", "section", "codeask"));
 }
 
+bool beside_another(const struct lsp *x, const char *language)
+{
+    json_t *beside = json_object_get(x->settings, "beside"), *one;
+    size_t i;
+    json_array_foreach(beside, i, one)
+        if (language && json_is_string(one) && !strcmp(json_string_value(one), language))
+            return true;
+    return json_is_true(beside);
+}
+
 static bool dynamic(const struct lsp *x, const struct feature *f)
 {
     return f->client && json_is_true(json_object_get(client_at(x, f->client), "dynamicRegistration"));

@@ -98,6 +98,10 @@ static const struct method_flag use_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag editor_flags[] = {
+    {"dry-run", 0, FLAG_BOOL, NULL, "show what would change, and change nothing"},
+    F_END,
+};
 static const struct method_flag carry_flags[] = {F_DIR, F_END};
 static const struct method_flag read_flags[] = {
     F_DIR,
@@ -212,6 +216,11 @@ const struct method methods[] = {
      "An editor starts this by itself. Definitions, references, hovers with the reason of the last change, and questions about the code at "
      "the cursor, beside the language's own server. DIR is what questions are about where the editor names no folder.",
      carry_flags, .starts_daemon = true, .local = true},
+    {"editor install", "NAME", "name", "let an editor start codeask: neovim, emacs, helix, kate, zed, sublime, vscode",
+     "Writes a marked piece into the editor's own configuration and leaves all else there as it is; a second time it changes nothing. What is "
+     "there already and is not the piece of this version is never replaced. docs/editors.md says what each editor gets.",
+     editor_flags, .local = true},
+    {"editor uninstall", "NAME", "name", "take codeask out of an editor's configuration again", NULL, editor_flags, .local = true},
     {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
     {NULL},
 };

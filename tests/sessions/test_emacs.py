@@ -1,4 +1,4 @@
-"""`codeask lsp` driven by Emacs with eglot, in batch mode, as docs/editors.md configures it: what its commands and their backends
+"""`codeask lsp` driven by Emacs with eglot, in batch mode, as `codeask editor install emacs` configures it: what its commands and their backends
 show, not what goes over the wire."""
 import pathlib
 import sys
@@ -8,16 +8,14 @@ from editor import emacs, emacs_has  # noqa: E402
 from lib import CODEASK, main  # noqa: E402
 
 SCRIPT = '''
-(setq-default indent-tabs-mode nil)
-(with-eval-after-load 'eglot
-  (add-to-list 'eglot-server-programs (list '(python-mode python-ts-mode) CODEASK "lsp")))
+(load INIT)
 (require 'eglot)
 (require 'xref)
 (defun where (xref)
   (let ((at (xref-item-location xref)))
     (list (file-truename (xref-location-group at)) (xref-location-line at) (substring-no-properties (xref-item-summary xref)))))
 (find-file (concat ROOT "/src/pool.py"))
-(apply #'eglot (eglot--guess-contact))
+(codeask-eglot)
 (let ((server (eglot-current-server)) (name nil))
   (keep 'managed (if (and server eglot--managed-mode) t :json-false))
   (search-forward "send_with_retry(request")
@@ -38,12 +36,20 @@ SCRIPT = '''
     (progn (eglot--signal-textDocument/didChange)
            (jsonrpc-request server :textDocument/documentSymbol (list :textDocument (eglot--TextDocumentIdentifier))))))))
 (set-buffer-modified-p nil)
+(codeask-ask "where is the retry policy?")
+(keep 'buffer (with-current-buffer "*codeask*" (buffer-string)))
+(with-temp-buffer ; a mode that eglot has no server for
+  (setq buffer-file-name (concat ROOT "/lib/build.awk"))
+  (awk-mode)
+  (keep 'fallback (append (nth 3 (eglot--guess-contact)) nil)))
 '''
 
 
 def test_emacs(w):
     repo = w.repo()
-    got = emacs(w, SCRIPT, CODEASK=CODEASK, ROOT=repo)
+    made = w.run("editor", "install", "emacs", env={"XDG_CONFIG_HOME": ""})
+    assert made.returncode == 0, made.stderr
+    got = emacs(w, SCRIPT, ROOT=repo, INIT=w.root / ".emacs.d/init.el")
     retry, pool = repo / "src/retry.py", repo / "src/pool.py"
     line = retry.read_text().split("\n").index("def send_with_retry(request, policy):") + 1
     assert got["managed"] is True, got
@@ -53,6 +59,8 @@ def test_emacs(w):
     assert got["actions"][:2] == ["Explain send_with_retry", "How is send_with_retry used?"], got["actions"]
     assert got["explained"].startswith("# Explain send_with_retry\n"), got["explained"]
     assert "RetryPolicy" in got["asked"], got["asked"]
+    assert "RetryPolicy" in got["buffer"], got["buffer"]
+    assert got["fallback"] == [CODEASK, "lsp"], got["fallback"]
     assert "numbat" in got["symbols"] and "ConnectionPool" in got["symbols"], got["symbols"]
 
 

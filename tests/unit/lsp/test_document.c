@@ -48,7 +48,7 @@ static void follows_edits(void **state)
         put_random(&plain, &s, draw(&s, 60));
         buf_adds(&plain, "");
         buf_room(&plain, 1);
-        assert_int_equal(document_open(&all, URI, plain.data, plain.len), DOCUMENT_KEPT);
+        assert_int_equal(document_open(&all, URI, NULL, plain.data, plain.len), DOCUMENT_KEPT);
         for (int i = 0; i < 200; i++) {
             struct buf put = BUF_INIT, after = BUF_INIT;
             struct position p[2];
@@ -96,7 +96,7 @@ static void several_changes_in_their_order(void **state)
                                  "\"text\":\"2\"}, 7, {\"range\":{\"start\":7},\"text\":\"x\"}, {\"text\":8},"
                                  "{\"range\":{\"start\":{\"line\":0,\"character\":0},\"end\":{\"line\":0,\"character\":0}},\"text\":\"0\\u0000\"}]",
                                  JSON_ALLOW_NUL, NULL);
-    document_open(&all, URI, "", 0);
+    document_open(&all, URI, NULL, "", 0);
     assert_int_equal(document_change(&all, URI, changes, ENCODING_UTF16), DOCUMENT_KEPT);
     assert_memory_equal(document_named(&all, URI)->text.data, "0\0one\n2", 7);
     assert_string_equal(document_named(&all, URI)->path, "/w/a b.c");
@@ -112,11 +112,11 @@ static void past_the_limit_it_is_not_kept(void **state)
     size_t n = DOCUMENT_MAX + 1;
     char *big = mem_alloc(n);
     memset(big, 'x', n);
-    assert_int_equal(document_open(&all, "a:1", big, n), DOCUMENT_TOO_LARGE);
+    assert_int_equal(document_open(&all, "a:1", NULL, big, n), DOCUMENT_TOO_LARGE);
     assert_null(document_named(&all, "a:1"));
     json_t *change = json_loads("[{\"text\":\"x\"}]", 0, NULL);
     assert_int_equal(document_change(&all, "a:1", change, ENCODING_UTF16), DOCUMENT_KEPT); /* told once */
-    assert_int_equal(document_open(&all, "a:1", "y", 1), DOCUMENT_KEPT);
+    assert_int_equal(document_open(&all, "a:1", NULL, "y", 1), DOCUMENT_KEPT);
     assert_non_null(document_named(&all, "a:1"));
     json_t *grow = json_pack("[{ss%}]", "text", big, n);
     assert_int_equal(document_change(&all, "a:1", grow, ENCODING_UTF16), DOCUMENT_TOO_LARGE);
@@ -125,7 +125,7 @@ static void past_the_limit_it_is_not_kept(void **state)
     for (int i = 0; i < 9; i++) {
         char uri[] = "b:0";
         uri[2] = (char)('0' + i);
-        assert_int_equal(document_open(&all, uri, big, DOCUMENT_MAX), i < 8 ? DOCUMENT_KEPT : DOCUMENT_TOO_MANY);
+        assert_int_equal(document_open(&all, uri, NULL, big, DOCUMENT_MAX), i < 8 ? DOCUMENT_KEPT : DOCUMENT_TOO_MANY);
     }
     json_decref(change);
     json_decref(grow);

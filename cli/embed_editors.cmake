@@ -1,0 +1,10 @@
+# editors/<name>.<suffix> -> a header of string constants: cmake -DOUT=editors.h -DDIR=editors -P embed_editors.cmake
+file(GLOB files ${DIR}/*.lua ${DIR}/*.el ${DIR}/*.toml ${DIR}/*.json)
+set(text "/* made by cli/embed_editors.cmake from editors/ */\n")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND text "static const char editor_${name}[] = {${bytes}0};\n")
+endforeach()
+file(WRITE ${OUT} "${text}")
