@@ -134,6 +134,12 @@ static bool attend(struct flight *f, uint64_t id, gen_sink sink, void *arg, cons
     struct buf pieces = BUF_INIT;
     pthread_mutex_lock(&f->lock);
     while (!f->ended || f->pieces.len) {
+        if (!canceled && (!more || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))) {
+            canceled = true;
+            pthread_mutex_unlock(&f->lock);
+            schedule_cancel(f->g->schedule, id);
+            pthread_mutex_lock(&f->lock);
+        }
         if (f->pieces.len) {
             struct buf empty = pieces;
             pieces = f->pieces;
@@ -145,12 +151,6 @@ static bool attend(struct flight *f, uint64_t id, gen_sink sink, void *arg, cons
         } else {
             int64_t t = clock_ns() + POLL_NS;
             pthread_cond_timedwait(&f->news, &f->lock, &(struct timespec){t / 1000000000, t % 1000000000});
-        }
-        if (!canceled && (!more || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))) {
-            canceled = true;
-            pthread_mutex_unlock(&f->lock);
-            schedule_cancel(f->g->schedule, id);
-            pthread_mutex_lock(&f->lock);
         }
     }
     pthread_mutex_unlock(&f->lock);

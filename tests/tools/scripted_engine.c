@@ -63,10 +63,12 @@ static void fail(uint64_t id, int code, const char *text)
 
 static const char *path_of(uint32_t id)
 {
-    for (unsigned i = 0; i < models; i++)
-        if (model[i].id == id)
-            return model[i].path;
-    return NULL;
+    const char *path = NULL;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < models && !path; i++)
+        path = model[i].id == id ? model[i].path : NULL;
+    pthread_mutex_unlock(&lock);
+    return path;
 }
 
 /* A number in a file of the folder. */
@@ -87,8 +89,10 @@ static void open_model(const struct frame *f)
     struct model_info info = {.family = "scripted", .provider = "cpu scripted"};
     if (frame_get_open(&o, f, NULL) || models == MODELS)
         _exit(2);
+    pthread_mutex_lock(&lock);
     model[models].id = o.model;
     strcpy(model[models++].path, o.path);
+    pthread_mutex_unlock(&lock);
     const char *slash = strrchr(o.path, '/');
     snprintf(info.name, sizeof info.name, "%.63s", slash ? slash + 1 : o.path);
     info.context = (uint32_t)setting(o.path, "context", 8192);
@@ -277,9 +281,11 @@ static void take(const struct frame *f)
         count(f);
         break;
     case FRAME_CANCEL:
+        pthread_mutex_lock(&lock);
         for (int i = 0; i < REQUESTS; i++)
             if (request[i].used && request[i].id == f->id)
                 __atomic_store_n(&request[i].canceled, true, __ATOMIC_RELAXED);
+        pthread_mutex_unlock(&lock);
         break;
     case FRAME_CLOSE:
         break;
