@@ -1,6 +1,7 @@
 /* Which files are ranked at all: a cheap score of every file that shows any sign, and the best RANK_FILES of them. */
 #include "retriever/rank.h"
 
+#include "base/hash.h"
 #include "retriever/exact.h"
 
 #include <stdlib.h>
@@ -201,6 +202,7 @@ void choose_files(struct ranking *r, struct arena *arena)
         f->cut = &f->snap->cut[f->ucut];
         f->stem_mask = r->stem_mask[r->path0[f->target] + f->number];
         f->dir_mask = r->dir_mask[r->path0[f->target] + f->number];
+        f->name = hash64(f->file->path.p + f->file->stem, f->file->path.n - f->file->stem);
         f->value = value + i * signal_count();
         if (r->near)
             dense_want(r->near, u, f->target, f->ucut);

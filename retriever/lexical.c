@@ -111,14 +111,15 @@ static void finish_files(struct lexical *out, const struct universe *u, const st
         uint32_t gid = out->touched[i];
         struct file_score *f = &out->file[gid];
         const struct segment *s = &u->seg[u->where[gid]];
-        uint32_t c = u->where_cut[gid], base = u->chunk0[u->where[gid]];
-        for (uint32_t k = s->first_chunk[c]; k < s->first_chunk[c + 1]; k++) {
-            const struct chunk_score *x = &out->chunk[base + k];
+        uint32_t c = u->where_cut[gid];
+        const struct chunk_score *x = out->chunk + u->chunk0[u->where[gid]] + s->first_chunk[c];
+        const struct chunk_score *end = x + (s->first_chunk[c + 1] - s->first_chunk[c]);
+        float sum = 0, best = 0;
+        for (; x < end; x++) {
             if (x->bm25 <= 0)
                 continue;
-            f->sum_chunk += x->bm25;
-            if (x->bm25 > f->best_chunk)
-                f->best_chunk = x->bm25;
+            sum += x->bm25;
+            best = x->bm25 > best ? x->bm25 : best;
             float cover = 0;
             for (uint32_t m = x->symbol_mask; m; m &= m - 1)
                 if (!q->term[__builtin_ctz(m)].joined && !q->term[__builtin_ctz(m)].whole)
@@ -126,6 +127,8 @@ static void finish_files(struct lexical *out, const struct universe *u, const st
             if (cover > f->symbol_cover)
                 f->symbol_cover = cover;
         }
+        f->sum_chunk = sum;
+        f->best_chunk = best;
         f->symbol_cover = q->total_idf > 0 ? f->symbol_cover / q->total_idf : 0;
     }
 }

@@ -69,10 +69,9 @@ static void fill(struct ranking *r, size_t s)
 
 static void sum_chunks(struct ranking *r)
 {
-    for (uint32_t i = 0; i < r->nchunks; i++)
-        for (size_t s = 0; signals[s].name; s++)
-            if (signals[s].level == SIGNAL_CHUNK)
-                r->chunk[i].part += signals[s].weight * r->chunk[i].value[s];
+    for (size_t s = 0; signals[s].name; s++)
+        for (uint32_t i = 0; i < r->nchunks && signals[s].level == SIGNAL_CHUNK; i++)
+            r->chunk[i].part += signals[s].weight * r->chunk[i].value[s];
 }
 
 static void sum_up(struct ranking *r)

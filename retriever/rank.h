@@ -20,6 +20,7 @@ struct rank_file {
     const struct snap_file *file;
     const struct snap_cut *cut;
     uint64_t stem_mask, dir_mask;
+    uint64_t name;                      /* hash of its name without directories: each is compared with all others */
     float *value;                       /* [signals] */
     float part, factor;
     uint32_t chunk, nchunks;            /* its rows in ranking.chunk */

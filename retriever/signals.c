@@ -227,6 +227,8 @@ static float file_package(const struct ranking *r, const struct rank_file *f, co
 
 static bool same_name(const struct rank_file *a, const struct rank_file *b)
 {
+    if (a->name != b->name)
+        return false;
     struct str p = a->file->path, q = b->file->path;
     size_t n = p.n - a->file->stem, m = q.n - b->file->stem;
     return a->target == b->target && n == m && !memcmp(p.p + a->file->stem, q.p + b->file->stem, n);
