@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "indexer/cutter.h"
+#include "indexer/parse_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,6 @@
 struct cutter *cutter_new(void)
 {
     struct cutter *c = mem_zero(1, sizeof *c);
-    c->parser = ts_parser_new();
-    c->cursor = ts_query_cursor_new();
     c->memo = word_memo_new();
     return c;
 }
@@ -21,8 +20,6 @@ void cutter_free(struct cutter *c)
 {
     if (!c)
         return;
-    ts_parser_delete(c->parser);
-    ts_query_cursor_delete(c->cursor);
     word_memo_free(c->memo);
     free(c->lines.v);
     free(c->secrets.v);
@@ -128,26 +125,31 @@ static bool too_slow(TSParseState *state)
 static void parse(struct cutter *c)
 {
     struct input in = {c->text, c->n, 0, 1000 + (uint64_t)c->n / 4};
-    if (!ts_parser_set_language(c->parser, c->lang->grammar()))
-        return;
-    ts_parser_reset(c->parser);
     TSInput input = {&in, read_text, TSInputEncodingUTF8, NULL};
-    c->tree = ts_parser_parse_with_options(c->parser, NULL, input, (TSParseOptions){&in, too_slow});
-    if (!c->tree)
-        ts_parser_reset(c->parser);
+    TSParser *parser = ts_parser_new(); /* a content's own: what a parser keeps would outlive the memory of the parse */
+    if (ts_parser_set_language(parser, c->lang->grammar()))
+        c->tree = ts_parser_parse_with_options(parser, NULL, input, (TSParseOptions){&in, too_slow});
+    ts_parser_delete(parser);
+}
+
+static void drop_tree(struct cutter *c)
+{
+    if (!parse_memory_end() && c->tree)
+        ts_tree_delete(c->tree);
+    c->tree = NULL;
 }
 
 static void cut_syntax(struct cutter *c)
 {
-    const struct tags *t = tags_of(c->lang);
+    const struct tags *t = tags_of(c->lang); /* kept for good, so before the memory of this parse */
+    parse_memory_begin();
     if (t && c->n > PARSE_MAX)
         c->flags |= RECORD_TRUNCATED;
     if (t && c->n <= PARSE_MAX && !(c->flags & RECORD_MINIFIED))
         parse(c);
     TSNode root;
     if (c->tree && (root = ts_tree_root_node(c->tree), ts_node_descendant_count(root) > CUT_MAX_NODES)) {
-        ts_tree_delete(c->tree);
-        c->tree = NULL;
+        drop_tree(c);
         c->flags |= RECORD_TRUNCATED;
     }
     if (!c->tree) {
@@ -176,9 +178,7 @@ int cutter_cut(struct cutter *c, struct buf *out, const struct language *lang, c
         cut_words(c);
     }
     cut_record(out, c);
-    if (c->tree)
-        ts_tree_delete(c->tree);
-    c->tree = NULL;
+    drop_tree(c);
     return 0;
 }
 

@@ -87,8 +87,6 @@ struct word_memo;
 
 /* One cutter cuts one content after the other and keeps its memory; not thread-safe. */
 struct cutter {
-    TSParser *parser;
-    TSQueryCursor *cursor;
     struct word_memo *memo;
 
     /* of the current content */

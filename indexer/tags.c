@@ -322,10 +322,12 @@ static void take(struct cutter *c, const struct tags *t, const TSQueryMatch *m)
 void cut_run_query(struct cutter *c, const struct tags *t)
 {
     TSQueryMatch m;
-    ts_query_cursor_exec(c->cursor, t->query, ts_tree_root_node(c->tree));
-    while (ts_query_cursor_next_match(c->cursor, &m)) {
+    TSQueryCursor *cursor = ts_query_cursor_new();
+    ts_query_cursor_exec(cursor, t->query, ts_tree_root_node(c->tree));
+    while (ts_query_cursor_next_match(cursor, &m)) {
         const struct predicates *ps = &t->patterns[m.pattern_index];
         if (!ps->n || all_hold(ps, &m, c->text))
             take(c, t, &m);
     }
+    ts_query_cursor_delete(cursor);
 }
