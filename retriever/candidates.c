@@ -2,6 +2,7 @@
 #include "retriever/rank.h"
 
 #include "base/hash.h"
+#include "base/mem.h"
 #include "retriever/exact.h"
 
 #include <stdlib.h>
@@ -116,6 +117,33 @@ static void choose(struct choice *c, struct early e)
     c->e[i] = e;
 }
 
+/* All that may hold what was quoted. Their texts are read from the best on, until enough hold it: `"with"` stands in most files, and
+ * reading all of them took a quarter of a second. */
+struct quoting {
+    struct early *e;
+    size_t n, cap;
+};
+
+static int choose_holders(struct choice *c, struct quoting *l, struct exact_quoted *quoted, struct err *err)
+{
+    uint32_t gid[RANK_FILES];
+    bool holds[RANK_FILES];
+    int rc = 0;
+    if (l->n)
+        qsort(l->e, l->n, sizeof *l->e, early_order);
+    for (size_t at = 0, n; at < l->n && c->n < RANK_FILES && !rc; at += n) {
+        n = l->n - at < RANK_FILES ? l->n - at : RANK_FILES;
+        for (size_t i = 0; i < n; i++)
+            gid[i] = l->e[at + i].gid;
+        rc = exact_quoted_look(holds, quoted, gid, n, err);
+        for (size_t i = 0; i < n && c->n < RANK_FILES; i++)
+            if (holds[i])
+                c->e[c->n++] = l->e[at + i];
+    }
+    free(l->e);
+    return rc;
+}
+
 /* Every sign of a file, each as a share of the most that this question finds. */
 struct signs {
     float chunk, file, symbol, path;
@@ -142,14 +170,24 @@ static struct signs find_signs(const struct ranking *r, struct arena *arena)
     return m;
 }
 
-static void weigh(struct choice *c, const struct ranking *r, const struct signs *m, const float *path, uint32_t gid, uint32_t at)
+/* What the files are weighed for. */
+struct weighing {
+    const struct ranking *r;
+    struct signs m;
+    float *path;           /* [ngids] */
+    struct choice *c;
+    struct quoting quoting; /* instead of c, where something was quoted */
+};
+
+static void weigh(struct weighing *w, uint32_t gid, uint32_t at)
 {
+    const struct ranking *r = w->r;
+    const struct signs *m = &w->m;
+    const float *path = w->path;
     const struct universe *u = r->u;
     const struct file_score *f = &r->lex->file[gid];
     struct shown shown = u->shown[at];
-    if (r->only && !r->only[gid])
-        return;
-    if (!r->only && !f->mask && path[at] <= 0 && m->extra[gid] <= 0)
+    if (r->quoted ? !exact_quoted_may(r->quoted, gid) : !f->mask && path[at] <= 0 && m->extra[gid] <= 0)
         return;
     if (r->request->path_prefix || r->request->language || at != gid) {
         uint32_t ucut;
@@ -159,25 +197,31 @@ static void weigh(struct choice *c, const struct ranking *r, const struct signs 
         shown.worth = nature_worth(&s->file[shown.number].is);
     }
     float score = f->best_chunk / m->chunk + f->bm25 / m->file + .5f * f->symbol / m->symbol + path[at] / m->path + m->extra[gid];
-    choose(c, (struct early){score * shown.worth, gid, at, shown.number});
+    struct early e = {score * shown.worth, gid, at, shown.number};
+    if (!r->quoted) {
+        choose(w->c, e);
+        return;
+    }
+    VEC_ROOM(w->quoting.e, w->quoting.n, w->quoting.cap);
+    w->quoting.e[w->quoting.n++] = e;
 }
 
 /* The cut belongs to another target, whose occurrences the filters may all refuse: then this target's stand for it. */
-static void weigh_twin(struct choice *c, const struct ranking *r, const struct signs *m, const float *path, const uint32_t pair[2])
+static void weigh_twin(struct weighing *w, const uint32_t pair[2])
 {
     uint32_t ucut;
-    const struct snapshot *s = universe_snapshot(r->u, pair[1], &ucut, NULL);
-    if (best_occurrence(r->request, s, &s->cut[ucut]) == FILE_NONE)
-        weigh(c, r, m, path, pair[1], pair[0]);
+    const struct snapshot *s = universe_snapshot(w->r->u, pair[1], &ucut, NULL);
+    if (best_occurrence(w->r->request, s, &s->cut[ucut]) == FILE_NONE)
+        weigh(w, pair[1], pair[0]);
 }
 
-void choose_files(struct ranking *r, struct arena *arena)
+int choose_files(struct ranking *r, struct arena *arena, struct err *e)
 {
     const struct universe *u = r->u;
-    float *path = arena_zero(arena, u->ngids, sizeof *path);
-    mark_paths(r, path, arena);
-    struct signs m = find_signs(r, arena);
-    struct choice *c = arena_alloc(arena, sizeof *c);
+    struct weighing w = {.r = r, .path = arena_zero(arena, u->ngids, sizeof *w.path)};
+    mark_paths(r, w.path, arena);
+    w.m = find_signs(r, arena);
+    struct choice *c = w.c = arena_alloc(arena, sizeof *c);
     uint8_t *twin = u->ntwins ? arena_zero(arena, u->ngids, 1) : NULL;
     c->n = 0;
     for (uint32_t i = 0; i < u->ntwins; i++)
@@ -185,10 +229,13 @@ void choose_files(struct ranking *r, struct arena *arena)
     for (size_t k = 0; k < u->nsnaps; k++)
         for (uint32_t ucut = 0; ucut < u->snap[k]->ncuts; ucut++)
             if (u->snap[k]->cut[ucut].nchunks && !(twin && twin[u->first[k] + ucut]))
-                weigh(c, r, &m, path, u->first[k] + ucut, u->first[k] + ucut);
+                weigh(&w, u->first[k] + ucut, u->first[k] + ucut);
     if (r->request->path_prefix || r->request->language)
         for (uint32_t i = 0; i < u->ntwins; i++)
-            weigh_twin(c, r, &m, path, &u->twin[2 * i]);
+            weigh_twin(&w, &u->twin[2 * i]);
+    int rc = r->quoted ? choose_holders(c, &w.quoting, r->quoted, e) : 0;
+    if (rc)
+        return rc;
     qsort(c->e, c->n, sizeof *c->e, early_order);
     r->nfiles = c->n;
     r->file = arena_zero(arena, r->nfiles, sizeof *r->file);
@@ -211,4 +258,5 @@ void choose_files(struct ranking *r, struct arena *arena)
         dense_settle(r->near);
     for (uint32_t i = 0; i < r->nfiles && r->near; i++)
         dense_of_file(r->near, u, r->file[i].gid, r->file[i].target, r->file[i].ucut);
+    return 0;
 }

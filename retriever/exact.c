@@ -284,27 +284,53 @@ int exact_find(struct exact_result *out, const struct universe *u, const struct 
     return rc;
 }
 
-int exact_holders(bool **holds, const struct universe *u, const struct search_request *q, const struct str *literal,
-                  size_t nliterals, struct txn *t, struct arena *arena, struct err *e)
+struct exact_quoted {
+    struct find f;
+};
+
+int exact_quoted_new(struct exact_quoted **out, const struct universe *u, const struct search_request *q, const struct str *literal,
+                     size_t nliterals, struct txn *t, struct arena *arena, struct err *e)
 {
-    struct find f = {.u = u, .q = q, .t = t, .arena = arena};
-    uint32_t *gid = mem_alloc((u->ngids + 1) * sizeof *gid);
-    *holds = arena_zero(arena, u->ngids + 1, sizeof **holds);
-    int rc = prepare(&f, literal, nliterals, false, e);
-    for (uint32_t g = 0; g < u->ngids && !rc; g++) {
-        uint32_t ucut;
-        const struct snapshot *s = universe_snapshot(u, g, &ucut, NULL);
-        if (!may_hold(&f, g, s->cut[ucut].cut))
-            continue;
-        VEC_ROOM(f.job, f.njobs, f.cap);
-        gid[f.njobs] = g;
-        f.job[f.njobs++] = (struct scan_job){.cut = s->cut[ucut].cut};
+    struct exact_quoted *x = mem_zero(1, sizeof *x);
+    x->f = (struct find){.u = u, .q = q, .t = t, .arena = arena};
+    int rc = prepare(&x->f, literal, nliterals, false, e);
+    if (rc) {
+        exact_quoted_free(x);
+        x = NULL;
     }
-    for (size_t done = 0; done < f.njobs && !rc; done += LARGEST_ROUND)
-        rc = look(&f, f.job + done, f.njobs - done < LARGEST_ROUND ? f.njobs - done : LARGEST_ROUND, e);
-    for (size_t i = 0; i < f.njobs && !rc; i++)
-        (*holds)[gid[i]] = f.job[i].n > 0;
-    free(gid);
-    release(&f);
+    *out = x;
+    return rc;
+}
+
+void exact_quoted_free(struct exact_quoted *x)
+{
+    if (x)
+        release(&x->f);
+    free(x);
+}
+
+static uint32_t cut_of(const struct universe *u, uint32_t gid)
+{
+    uint32_t ucut;
+    const struct snapshot *s = universe_snapshot(u, gid, &ucut, NULL);
+    return s->cut[ucut].cut;
+}
+
+bool exact_quoted_may(const struct exact_quoted *x, uint32_t gid)
+{
+    return may_hold(&x->f, gid, cut_of(x->f.u, gid));
+}
+
+int exact_quoted_look(bool *holds, struct exact_quoted *x, const uint32_t *gid, size_t n, struct err *e)
+{
+    struct scan_job *job = mem_zero(n + 1, sizeof *job);
+    for (size_t i = 0; i < n; i++)
+        job[i].cut = cut_of(x->f.u, gid[i]);
+    int rc = look(&x->f, job, n, e);
+    for (size_t i = 0; i < n; i++) {
+        holds[i] = !rc && job[i].n > 0;
+        scan_job_release(&job[i]);
+    }
+    free(job);
     return rc;
 }

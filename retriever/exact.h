@@ -28,9 +28,15 @@ struct exact_result {
  * ERR_CANCELED. out: in arena. */
 int exact_find(struct exact_result *out, const struct universe *u, const struct search_request *q, const struct str *literal,
                size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
-/* holds: [u->ngids] in arena, whether the content holds all the pieces. */
-int exact_holders(bool **holds, const struct universe *u, const struct search_request *q, const struct str *literal,
-                  size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
+/* Which contents hold all the pieces. u, q, t and arena are used until it is freed. */
+struct exact_quoted;
+int exact_quoted_new(struct exact_quoted **out, const struct universe *u, const struct search_request *q, const struct str *literal,
+                     size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
+void exact_quoted_free(struct exact_quoted *x); /* accepts NULL */
+/* Whether the index lets it hold them: quick. */
+bool exact_quoted_may(const struct exact_quoted *x, uint32_t gid);
+/* holds: [n] whether they do, read in their bytes. ERR_CANCELED. */
+int exact_quoted_look(bool *holds, struct exact_quoted *x, const uint32_t *gid, size_t n, struct err *e);
 
 /* Whether an occurrence passes the request's path and language filters (candidates.c). */
 bool occurrence_passes(const struct search_request *q, const struct snap_file *f);

@@ -41,7 +41,7 @@ static void choose_chunks(struct ranking *r, struct arena *arena)
                 }
             uint32_t at = universe_chunk(r->u, f->gid, n);
             bool last = n + 1 == f->cut->nchunks && r->nchunks == f->chunk;
-            if (!r->only && r->lex->chunk[at].bm25 <= 0 && c->def <= 0 && (!r->dense || r->dense[at] < .15f) && !last)
+            if (!r->quoted && r->lex->chunk[at].bm25 <= 0 && c->def <= 0 && (!r->dense || r->dense[at] < .15f) && !last)
                 continue;
             c->value = value + r->nchunks * signal_count();
             r->nchunks++;
@@ -176,9 +176,11 @@ const struct rank_chunk *rank_next(struct ranking *r)
     return c;
 }
 
-void rank(struct ranking *r, struct arena *arena)
+int rank(struct ranking *r, struct arena *arena, struct err *e)
 {
-    choose_files(r, arena);
+    int rc = choose_files(r, arena, e);
+    if (rc)
+        return rc;
     choose_chunks(r, arena);
     for (size_t s = 0; signals[s].name; s++)
         if (signals[s].level != SIGNAL_LATE)
@@ -191,4 +193,5 @@ void rank(struct ranking *r, struct arena *arena)
             fill(r, s);
     sum_up(r);
     order_chunks(r, arena);
+    return 0;
 }

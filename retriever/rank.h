@@ -50,7 +50,7 @@ struct ranking {
     struct dense *near;                 /* of the vectors, or NULL */
     const float *dense;                 /* [universe.nchunks] cosine of each chunk of the files below, or NULL */
     const float *card;                  /* [universe.ngids] cosine of each such file's card, or NULL */
-    bool *only;                         /* [universe.ngids] files that may be ranked; NULL: all */
+    struct exact_quoted *quoted;        /* only files that hold it are ranked; NULL: all */
     struct rank_file *file;
     uint32_t nfiles;
     struct rank_chunk *chunk;
@@ -72,11 +72,11 @@ struct signal {
 };
 extern const struct signal signals[];   /* ended by a NULL name; to add one: a function and a row in signals.c */
 
-/* candidates.c: fills file[], the masks and row[] of what passes the filters. */
-void choose_files(struct ranking *r, struct arena *arena);
+/* candidates.c: fills file[], the masks and row[] of what passes the filters. Errors: of exact_quoted_look. */
+int choose_files(struct ranking *r, struct arena *arena, struct err *e);
 
-/* Fills file[], chunk[] with the candidates (filters applied) and computes every signal. */
-void rank(struct ranking *r, struct arena *arena);
+/* Fills file[], chunk[] with the candidates (filters applied) and computes every signal. Errors: of choose_files. */
+int rank(struct ranking *r, struct arena *arena, struct err *e);
 /* The chunks, best first, NULL after the last one with a score above 0; one a file where the request wants that. A page needs
  * ten of thousands: putting all in order was a tenth of a search. */
 const struct rank_chunk *rank_next(struct ranking *r);

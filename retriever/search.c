@@ -120,6 +120,7 @@ struct run {
     struct dense_owners *owners;
     struct sketch *sketch;
     struct dense dense;
+    struct exact_quoted *quoted;
     struct ranking ranking;
 };
 
@@ -137,6 +138,7 @@ static void run_release(struct run *x)
     static const volatile bool now = true;
     if (x->question)
         model_embed_finish(x->question, x->vector, &now, NULL);
+    exact_quoted_free(x->quoted);
     leave_store(x);
     universe_drop(x->base);
     dense_owners_drop(x->owners);
@@ -416,15 +418,21 @@ static int enter_store(struct run *x, bool *same, struct err *e)
 }
 
 /* What words and names alone say. */
-static int look_up(struct run *x, struct err *e)
+static void look_up(struct run *x)
 {
-    x->ranking.only = NULL;
-    int rc = x->query.nliterals ? exact_holders(&x->ranking.only, &x->u, x->q, x->query.literal, x->query.nliterals, x->t, x->scratch, e) : 0;
-    if (rc)
-        return rc;
     lexical_run(&x->lex, &x->u, &x->query, x->scratch);
     x->ndefs = names_find(&x->def, &x->u, &x->query, x->t, x->scratch);
-    return 0;
+}
+
+static int rank_all(struct run *x, struct err *e)
+{
+    const struct query *q = &x->query;
+    int rc = q->nliterals ? exact_quoted_new(&x->quoted, &x->u, x->q, q->literal, q->nliterals, x->t, x->scratch, e) : 0;
+    if (rc)
+        return rc;
+    x->ranking = (struct ranking){.quoted = x->quoted, .request = x->q, .u = &x->u, .lex = &x->lex, .q = q, .def = x->def, .ndefs = x->ndefs,
+                                  .near = x->dense.all ? &x->dense : NULL, .dense = x->dense.chunk, .card = x->dense.card};
+    return rank(&x->ranking, x->scratch, e);
 }
 
 int search(struct search_result *out, struct retriever *r, const struct search_request *q, struct arena *arena, struct err *e)
@@ -457,16 +465,17 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
         out->ms_total = clock_ms() - began;
         goto out;
     }
-    if ((rc = look_up(&x, e)))
-        goto out;
+    look_up(&x);
     out->ms_lexical = clock_ms() - lexical;
     double embed = clock_ms();
     if (x.question) { /* no transaction waits for a model: it may be loaded first, or hang */
         bool same;
         leave_store(&x);
         take_vector(&x);
-        if ((rc = enter_store(&x, &same, e)) || (!same && (rc = look_up(&x, e))))
+        if ((rc = enter_store(&x, &same, e)))
             goto out;
+        if (!same)
+            look_up(&x);
     }
     out->ms_embed = clock_ms() - embed;
     double dense = clock_ms();
@@ -475,9 +484,8 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     out->dense_used = x.dense.all != NULL;
     out->ms_dense = clock_ms() - dense;
     double ranked = clock_ms();
-    x.ranking = (struct ranking){.only = x.ranking.only, .request = q, .u = &x.u, .lex = &x.lex, .q = &x.query, .def = x.def, .ndefs = x.ndefs,
-                                 .near = x.dense.all ? &x.dense : NULL, .dense = x.dense.chunk, .card = x.dense.card};
-    rank(&x.ranking, x.scratch);
+    if ((rc = rank_all(&x, e)))
+        goto out;
     rc = fill_hits(&x, out, e);
     weigh_evidence(&x, &out->evidence);
     out->ms_rank = clock_ms() - ranked;
