@@ -51,46 +51,9 @@ def commit():
     return (git("rev-parse", "HEAD") or "unknown") + ("-dirty" if git("status", "--porcelain", "-uno") else "")
 
 
-def settings(wanted):
-    """what a requirement file says in comments: {"venv": [name], "env": [NAME=VALUE, …], "where": [flag of the processor]}"""
-    found = {"venv": [], "env": [], "where": []}
-    for line in wanted.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.lstrip("# ").partition(": ")
-        if line.startswith("#") and key in found:
-            found[key].append(value.strip())
-    return found
-
-
-def has(flag):
-    try:
-        return flag in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-
-
 def install(peer):
-    """puts the pinned packages of peers/<peer>.txt into build/venv, or the one that the file names; returns why it could not, or None"""
-    wanted = HERE / "peers" / f"{peer}.txt"
-    said = settings(wanted)
-    if not all(map(has, said["where"])):
-        return None
-    venv = VENV.parent / said["venv"][0] if said["venv"] else VENV
-    stamp = venv / f".{peer}-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]}"
-    if stamp.exists():
-        return None
-    print(f"installing {peer} into build/{venv.name}", file=sys.stderr)
-    if not (venv / "bin" / "python").exists():
-        made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
-        if made.returncode:
-            return f"no virtual environment: {(made.stdout + made.stderr).strip()[-200:]}"
-    env_of = dict(e.split("=", 1) for e in said["env"])  # with those, no wheel that was built with others is to be taken
-    env = {**os.environ, **env_of}
-    done = subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-                           *(["--no-cache-dir"] if env_of else []), "--only-binary", ":all:", "-r", str(wanted)], capture_output=True, text=True, env=env)
-    if done.returncode:
-        return f"{peer} could not be installed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
-    stamp.touch()
-    return None
+    """puts the pinned packages of peers/<peer>.txt where that file says; returns why it could not, or None"""
+    return peers.install(HERE / "peers" / f"{peer}.txt")
 
 
 def install_packages(packages):
