@@ -151,6 +151,7 @@ struct device_info {
 
 struct backend {
     const char *name;
+    uint32_t exact_rows; /* up to so many rows in use, every op of decoders gives each row the same bytes whatever stands beside it */
     int (*open)(void **dev, const struct device_options *o, struct err *e); /* ERR_UNSUPPORTED: not on this machine */
     void (*close)(void *dev);                                              /* frees weights and memory too */
     const struct device_info *(*info)(void *dev);
@@ -158,7 +159,7 @@ struct backend {
     int (*memory)(void *dev, void **p, size_t bytes, struct err *e); /* zeroed, 64-byte aligned; ERR_MEMORY */
     void (*release)(void *dev, void *p);                             /* accepts NULL */
     /* How weights of a file's type are best held (exact: where agreement with fp32 is all that matters), and in which type
-     * matmul best reads its operand where at most that many rows are in use. Up to 8 rows one type serves all counts. */
+     * matmul best reads its operand where at most that many rows are in use. Up to exact_rows one type serves all counts. */
     enum type (*held)(void *dev, enum block_type file, bool exact);
     enum type (*operand)(void *dev, enum type held, uint32_t rows);
     /* n any size, k a multiple of the file's block: padded with zeros inside. type: how it is to be held: held()'s answers,

@@ -371,7 +371,7 @@ int schedule_open(struct schedule **out, struct decoder *d, const struct schedul
     s->vocab = info.vocab;
     s->max_rows = info.max_rows;
     s->running_max = info.max_sequences > 1 ? info.max_sequences / 2 : 1;
-    uint32_t exact = s->o.exact_rows ? s->o.exact_rows : DECODER_EXACT_ROWS;
+    uint32_t exact = s->o.exact_rows ? s->o.exact_rows : info.exact_rows;
     s->o.exact_rows = exact < info.max_rows ? exact : info.max_rows;
     if (!s->o.chunk || s->o.chunk > info.max_rows)
         s->o.chunk = info.max_rows;

@@ -1,6 +1,6 @@
 /* Many requests through one decoder, token by token: continuous batching with prompts read in chunks between the steps that write.
  *
- * Steps that write hold at most exact_rows rows (drafts included), so that with DECODER_EXACT_ROWS what is written depends neither
+ * Steps that write hold at most exact_rows rows (drafts included), so that with the decoder's own what is written depends neither
  * on who else writes nor on drafts. Between two of them at most one chunk of prompts is read, small while others write, and prompts
  * take turns by chunks: a long one does not keep a short one waiting. When pages run out, kept prefixes go first; then the youngest
  * request gives its pages back and is read again later, so that the oldest always ends.
@@ -13,11 +13,11 @@
 #include "engine/generate.h"
 #include "engine/run/decoder.h"
 
-#define SCHEDULE_DRAFTS 7 /* of one task and step: with the token before them DECODER_EXACT_ROWS */
+#define SCHEDULE_DRAFTS 15 /* of one task and step: with the token before them the rows of the CPU's exact steps */
 
 struct prefix_disk;
 struct schedule_options { /* zero: the defaults */
-    uint32_t exact_rows; /* of a writing step; 0: DECODER_EXACT_ROWS */
+    uint32_t exact_rows; /* of a writing step; 0: the decoder's exact_rows */
     uint32_t chunk;      /* rows of a prompt read while nobody writes; 0: the decoder's max_rows */
     uint32_t chunk_busy; /* while somebody does; 0: 64, which delays a token about as much as four others */
     uint32_t waiting;    /* requests that may wait; 0: 64 */

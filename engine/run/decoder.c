@@ -221,8 +221,8 @@ void decoder_free(struct decoder *d)
 void decoder_info(const struct decoder *d, struct decoder_info *out)
 {
     *out = (struct decoder_info){.vocab = d->w.k.vocab, .hidden = d->w.k.hidden, .context = d->o.context, .max_rows = d->o.max_rows,
-                                 .max_sequences = d->o.max_sequences, .weight_bytes = d->w.bytes, .pages = UINT32_MAX,
-                                 .pages_free = UINT32_MAX};
+                                 .max_sequences = d->o.max_sequences, .exact_rows = d->w.backend->exact_rows,
+                                 .weight_bytes = d->w.bytes, .pages = UINT32_MAX, .pages_free = UINT32_MAX};
     snprintf(out->family, sizeof out->family, "%s", d->w.arch->family);
     for (int i = 0; i < d->stores; i++) {
         const struct store *s = &d->store[i];

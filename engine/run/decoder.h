@@ -4,7 +4,7 @@
  * A sequence is its tokens' state in every layer: pages of keys and values, pages within a window, latent pages, or a state of
  * fixed size. Pages are shared between forks and copied when one of them writes; who frees the last one gives it back.
  *
- * Row invariance: a step of up to DECODER_EXACT_ROWS rows gives each row the same bytes whatever stands beside it, however its
+ * Row invariance: a step of up to decoder_info.exact_rows rows gives each row the same bytes whatever stands beside it, however its
  * sequence was cut into steps of that size, and wherever its pages lie. Larger steps (prefill) may sum in another order.
  *
  * Threads: a decoder and its sequences belong to one thread at a time; it has a team of its own for the ops. */
@@ -15,7 +15,6 @@
 #include "engine/format/model_file.h"
 #include "kernels/backend.h"
 
-#define DECODER_EXACT_ROWS 8
 #define DECODER_PAGE CACHE_PAGE /* tokens of a page */
 #define DECODER_FAMILY_MAX 32
 
@@ -37,6 +36,7 @@ struct decoder_info {
     uint32_t hidden;        /* of an embedding */
     uint32_t context;       /* most tokens of a sequence */
     uint32_t max_rows, max_sequences;
+    uint32_t exact_rows;    /* of a step whose rows do not depend on each other: see above */
     uint32_t pages, pages_free; /* of the page pool; a sequence of n tokens needs at most ⌈n / DECODER_PAGE⌉ */
     size_t weight_bytes, kv_bytes; /* resident; of all pages and fixed states */
     size_t page_bytes;      /* of one page over all layers; page_bytes / DECODER_PAGE is what a token costs */

@@ -68,11 +68,13 @@ static void settle(struct decoder *d, struct sequence *s, uint32_t n)
 }
 
 /* Reads again what a roll back could not keep. In small steps where it is little, so that the same bytes come out. */
+#define AGAIN_EXACT 64
 static int catch_up(struct decoder *d, struct sequence *s, struct err *e)
 {
     int rc = 0;
     while (s->state < s->length && !rc) {
-        uint32_t left = s->length - s->state, most = left <= 8 * DECODER_EXACT_ROWS ? DECODER_EXACT_ROWS : d->o.max_rows;
+        uint32_t left = s->length - s->state, exact = d->w.backend->exact_rows;
+        uint32_t most = left <= AGAIN_EXACT && exact < d->o.max_rows ? exact : d->o.max_rows;
         uint32_t n = left < most ? left : most;
         make_room(d, s, n);
         struct pass_part p = {s->token + s->state, n, s->state, s->held};

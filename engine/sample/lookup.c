@@ -101,7 +101,9 @@ size_t lookup_draft(const struct lookup *l, uint32_t *out, size_t max)
         for (uint32_t end = l->head[k][slot(l, l->n, length)]; end != NONE && steps < LOOKUP_STEPS; end = l->before[k][end], steps++) {
             if (memcmp(l->token + end - length, suffix, (size_t)length * sizeof *suffix))
                 continue;
-            size_t n = l->n - end < max ? l->n - end : max;
+            size_t most = length == 2 ? LOOKUP_AFTER_TWO : length == 3 ? LOOKUP_AFTER_THREE : max;
+            most = most < max ? most : max;
+            size_t n = l->n - end < most ? l->n - end : most;
             memcpy(out, l->token + end, n * sizeof *out);
             return n;
         }

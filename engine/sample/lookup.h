@@ -10,6 +10,8 @@
 
 #define LOOKUP_LONGEST 4 /* longer suffixes find hardly more, and what they find the shorter ones find too */
 #define LOOKUP_SHORTEST 2
+#define LOOKUP_AFTER_TWO 2   /* guesses after a match of two tokens, of three: most go wrong at once (of 17 after two, 10 in */
+#define LOOKUP_AFTER_THREE 4 /* tests/bench/replay.txt), and what goes on is found again by four tokens in the next step */
 #define LOOKUP_STEPS 8   /* candidates of one hash that are looked at; more only where tokens collide */
 
 struct lookup;
@@ -19,7 +21,7 @@ void lookup_free(struct lookup *l); /* accepts NULL */
 void lookup_add(struct lookup *l, const uint32_t *token, size_t n);
 void lookup_rollback(struct lookup *l, size_t n); /* takes the last n back */
 size_t lookup_length(const struct lookup *l);
-/* Up to max tokens that may come next; returns how many. */
+/* Up to max tokens that may come next, few after a short match; returns how many. */
 size_t lookup_draft(const struct lookup *l, uint32_t *out, size_t max);
 
 #endif

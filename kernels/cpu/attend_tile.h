@@ -6,7 +6,6 @@
 
 #define ATTEND_PANELS 4      /* panels of queries that share unpacked keys: 1/4 of a key's cost is left, and scores are 128 KB */
 #define ATTEND_QUERIES_MAX 32 /* of a panel, on any instruction set */
-#define ATTEND_EXACT_ROWS 8  /* steps of so many rows go row by row: engine/run/decoder.h promises them the same bytes in any batch */
 
 /* Columns of a head that the queue's memory is for. */
 static inline uint32_t attend_wide(const struct cpu_queue *q)

@@ -8,6 +8,7 @@
 #include "kernels/backend.h"
 #include "kernels/team.h"
 
+#define CPU_EXACT_ROWS 16 /* backend.exact_rows: attention goes row by row, and products have one operand type and order of sums */
 #define PANEL 32 /* outputs of a panel of weights that are not fp32: one QUANT_BLOCK, two vectors of AVX-512, two tiles of AMX */
 #define ALIGN 64
 
@@ -37,7 +38,7 @@ struct cpu_isa {
     enum type fast, fast_qkv;
     size_t sums;        /* bytes of a queue's sums */
     uint32_t panel_f32;
-    uint32_t bf16_rows; /* from so many rows on bf16 is the best operand of every weight but fp32 (> 8); 0: never */
+    uint32_t bf16_rows; /* from so many rows on bf16 is the best operand of every weight but fp32 (> CPU_EXACT_ROWS); 0: never */
     void (*embed)(struct cpu_queue *q, struct mat *y, struct mat *yq, const struct rows *r, const struct embedding *t,
                   const struct norm *n);
     void (*quantize)(struct cpu_queue *q, struct mat *xq, const struct mat *x, const struct rows *r);

@@ -111,7 +111,7 @@ void cpu_attend(void *queue, struct mat *y, const struct mat *query, const struc
     struct attention_call call = {y, query, how, c, p, r};
     uint32_t n = r->used[0] * how->heads, share = how->heads / c->heads, threads = share_threads(q), wide = attend_wide(q);
     double ns = attend_ns(how, c, r);
-    bool tiles = q->dev->isa->attend_tile && r->used[0] > ATTEND_EXACT_ROWS && c->k_dim <= wide && c->v_dim <= wide;
+    bool tiles = q->dev->isa->attend_tile && r->used[0] > CPU_EXACT_ROWS && c->k_dim <= wide && c->v_dim <= wide;
     if (tiles && tile_rows(q, &call)) {
         uint32_t most = tile_rows(q, &call), blocks = (r->used[0] + most - 1) / most;
         share_spans(q, attend_blocks, &call, blocks * c->heads, 1, ns / TILE_GAIN);

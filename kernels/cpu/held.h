@@ -4,8 +4,12 @@
  * A panel is a row of supers, one for each `blocks` × 32 inputs; every part is a multiple of 64 bytes:
  *   d      f16 [PANEL]                  SCALE_K, _K_MIN, _K16 only
  *   dmin   f16 [PANEL]                  SCALE_K_MIN only
- *   scales [blocks][scale_bytes]        see enum scales
- *   codes  [blocks][128·bits]
+ *   and for each block, or two where scale_bytes are 32:
+ *     scales [scale_bytes]                see enum scales
+ *     codes  [128·bits]
+ * so that a product reads it from the first byte to the last: what fetches ahead in a processor follows that, and not two
+ * places that move on together (docs/measurements.md: Decoders).
+ *
  * Codes of a block, by group g of four inputs, output n and input i of the four:
  *   8 bits: [8 g][PANEL n][4 i], the signed byte + 128
  *   4 bits: [4][PANEL][4], group g in the low half of its byte, group g + 4 in the high half
@@ -24,6 +28,7 @@
 static inline size_t held_scale_bytes(const struct held *h) { return held_scale_width(h) * PANEL; }
 static inline size_t held_head_bytes(const struct held *h) { return held_head_width(h) * PANEL; } /* of what comes before the scales */
 static inline size_t held_code_bytes(const struct held *h) { return (size_t)128 * h->bits; }
+static inline uint32_t held_together(const struct held *h) { return held_scale_bytes(h) % 64 ? 2 : 1; } /* blocks that lie together */
 static inline size_t held_super_bytes(const struct held *h)
 {
     return held_head_bytes(h) + h->blocks * (held_scale_bytes(h) + held_code_bytes(h));
@@ -48,11 +53,11 @@ struct held_at { /* one block of a panel */
 };
 static inline struct held_at held_block(const struct held *h, const void *panel, uint32_t block)
 {
-    const uint8_t *super = (const uint8_t *)panel + block / h->blocks * held_super_bytes(h);
-    const uint8_t *scales = super + held_head_bytes(h);
-    uint32_t in = block % h->blocks;
-    return (struct held_at){super, scales + in * held_scale_bytes(h),
-                            scales + h->blocks * held_scale_bytes(h) + in * held_code_bytes(h)};
+    const uint8_t *super = (const uint8_t *)panel + block / h->blocks * held_super_bytes(h), *first = super + held_head_bytes(h);
+    uint32_t in = block % h->blocks, each = held_together(h);
+    const uint8_t *pair = first + in / each * each * (held_scale_bytes(h) + held_code_bytes(h));
+    return (struct held_at){super, pair + in % each * held_scale_bytes(h),
+                            pair + each * held_scale_bytes(h) + in % each * held_code_bytes(h)};
 }
 
 void held_put(const struct held *h, void *panel, uint32_t block, uint32_t n, const struct held_split *s);

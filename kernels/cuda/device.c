@@ -206,6 +206,7 @@ void cuda_queue_close(void *queue)
 
 const struct backend backend_cuda = {
     .name = "cuda",
+    .exact_rows = 8, /* what the kernels for few rows take at once */
     .open = cuda_open,
     .close = cuda_close,
     .info = cuda_info,

@@ -2,6 +2,7 @@
  * First answers "load SECONDS BYTES", then to each line with seconds:
  *   prefill N   N tokens into an empty sequence, logits of the last
  *   decode N    N tokens, one by one, after what was read last
+ *   verify N    N tokens in one step behind what was read last, logits of each; then they are taken back
  *   read        as many bytes as the weights have, plainly, by all threads
  *   expect N    nothing: what N tokens are expected to take to read, as measured
  * One number a line; weights are random, so tokens are too. */
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VERIFY_MOST 64
 #define PART (1 << 20) /* bytes that a thread reads at once */
 
 struct bench {
@@ -87,6 +89,18 @@ static void decode(struct bench *b, uint32_t n)
     }
 }
 
+static void verify(struct bench *b, uint32_t n)
+{
+    struct err e;
+    uint32_t token[VERIFY_MOST];
+    float *logits = mem_alloc((size_t)n * b->info.vocab * sizeof *logits);
+    for (uint32_t i = 0; i < n; i++)
+        token[i] = (i * 104729 + 7) % b->info.vocab;
+    must(decoder_step(b->d, &(struct step_part){b->s, token, n, n}, 1, logits, &e), &e);
+    must(sequence_roll_back(b->s, n, &e), &e);
+    free(logits);
+}
+
 static int64_t expected(struct bench *b, double n)
 {
     struct decoder_speed speed;
@@ -130,6 +144,8 @@ int main(int argc, char **argv)
             prefill(&b, n);
         else if (strcmp(what, "decode") == 0)
             decode(&b, n);
+        else if (strcmp(what, "verify") == 0 && n && n <= VERIFY_MOST)
+            verify(&b, n);
         else if (strcmp(what, "read") == 0)
             read_plainly(&b);
         else if (strcmp(what, "expect") == 0)

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #define VOCAB 50
+#define EXACT_ROWS 8
 
 struct decoder {
     uint32_t context, max_rows, max_sequences, pages, alive, used;
@@ -32,7 +33,7 @@ static uint32_t pages_of(uint32_t n)
 
 void decoder_info(const struct decoder *d, struct decoder_info *out)
 {
-    *out = (struct decoder_info){.vocab = VOCAB, .context = d->context, .max_rows = d->max_rows,
+    *out = (struct decoder_info){.vocab = VOCAB, .context = d->context, .max_rows = d->max_rows, .exact_rows = EXACT_ROWS,
                                  .max_sequences = d->max_sequences, .pages = d->pages, .pages_free = d->pages - d->used};
 }
 
@@ -277,7 +278,7 @@ static void many_write_what_each_would_alone(void **state)
         drafted += a[i].result.drafted;
     }
     assert_true(drafted > accepted && accepted > 20);
-    assert_true(d.most_writers <= DECODER_EXACT_ROWS);
+    assert_true(d.most_writers <= EXACT_ROWS);
     schedule_close(s);
     assert_int_equal(d.alive, 0);
     assert_int_equal(d.used, 0);

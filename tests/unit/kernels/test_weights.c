@@ -198,22 +198,23 @@ static void products_like_fp64(void **state)
     }
 }
 
-/* Rows 0..n-1 of a product have the bytes that they have alone, for every n ≤ 8, and whichever columns are computed together. */
+/* Rows 0..n-1 of a product have the bytes that they have alone, for every n ≤ exact_rows, and whichever columns are computed together. */
 static void rows_alone(struct side *s, const char *isa, struct file *f, struct weight *w, enum type operand)
 {
     uint32_t used[2] = {1, 1};
-    struct rows r = {.used = used, .max_rows = 8, .max_sequences = 1, .longest = 8};
-    struct mat x = mat_new(8, f->k, TYPE_F32), xq = mat_new(8, f->k, operand);
-    struct mat one = mat_new(8, f->rows, TYPE_F32), some = mat_new(8, f->rows, TYPE_F32);
+    uint32_t all = backend_cpu.exact_rows;
+    struct rows r = {.used = used, .max_rows = all, .max_sequences = 1, .longest = all};
+    struct mat x = mat_new(all, f->k, TYPE_F32), xq = mat_new(all, f->k, operand);
+    struct mat one = mat_new(all, f->rows, TYPE_F32), some = mat_new(all, f->rows, TYPE_F32);
     fill(&x, 1);
-    for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t i = 0; i < all; i++) {
         struct mat x1 = x, q1 = xq, y1 = one;
         x1.data = (float *)x.data + (size_t)i * x.stride;
         y1.data = (float *)one.data + (size_t)i * one.stride;
         backend_cpu.quantize(s->q, &q1, &x1, &r);
         backend_cpu.matmul(s->q, &y1, &q1, w, &(struct matmul){.activation = ACT_SILU}, &r);
     }
-    for (uint32_t n = 1; n <= 8; n++) {
+    for (uint32_t n = 1; n <= all; n++) {
         used[0] = n;
         backend_cpu.quantize(s->q, &xq, &x, &r);
         backend_cpu.matmul(s->q, &some, &xq, w, &(struct matmul){.activation = ACT_SILU, .count = 64}, &r);
@@ -223,11 +224,11 @@ static void rows_alone(struct side *s, const char *isa, struct file *f, struct w
         for (uint32_t i = 0; i < n; i++)
             if (memcmp((float *)one.data + (size_t)i * one.stride, (float *)some.data + (size_t)i * one.stride, f->rows * 4))
                 fail_msg("%s %s: row %u of %u is not what it is alone", isa, block_formats[f->type].name, i, n);
-        memset(some.data, 0, (size_t)8 * some.stride * 4);
+        memset(some.data, 0, (size_t)all * some.stride * 4);
     }
-    struct mat *all[] = {&x, &xq, &one, &some};
-    for (size_t i = 0; i < COUNT(all); i++)
-        mat_free(all[i]);
+    struct mat *mats[] = {&x, &xq, &one, &some};
+    for (size_t i = 0; i < COUNT(mats); i++)
+        mat_free(mats[i]);
 }
 
 static void rows_are_alone(void **state)
@@ -240,9 +241,9 @@ static void rows_are_alone(void **state)
             struct file f = file_new((enum block_type)t, 96 + 45, some_k((enum block_type)t, 5));
             enum type held = backend_cpu.held(s.dev, f.type, false);
             struct weight *w = weight_new(&s, held, &f, 1, NULL);
-            for (uint32_t n = 2; n <= 8; n++)
+            for (uint32_t n = 2; n <= backend_cpu.exact_rows; n++)
                 assert_int_equal(backend_cpu.operand(s.dev, held, n), backend_cpu.operand(s.dev, held, 1));
-            rows_alone(&s, isas[i], &f, w, backend_cpu.operand(s.dev, held, 8));
+            rows_alone(&s, isas[i], &f, w, backend_cpu.operand(s.dev, held, 1));
             rows_alone(&s, isas[i], &f, w, TYPE_F32);
             backend_cpu.weight_release(s.dev, w);
             file_free(&f);
