@@ -6,9 +6,11 @@
 
 #include <stdlib.h>
 
-#define SHORT_ROWS 64    /* of the first step: .1 to 2 s, its first touch of the weights included */
-#define LONG_ROWS 256    /* of the second, where the first was fast */
-#define FAST_S .25
+#define FIRST_ROWS 16    /* of a step that touches the weights for the first time, which is not counted */
+#define LEAST_ROWS 64    /* of the step that counts: as many as the first one lets expect within ABOUT_S, but at least these, for fewer
+                          * share what is unpacked too little, and at most LONG_ROWS */
+#define LONG_ROWS 256
+#define ABOUT_S .5
 #define DEEP_ROWS 64     /* of attention alone: over a chunk's share of threads */
 #define DEEP_KEYS 4096   /* at most: the cost of a key no longer changes */
 
@@ -96,14 +98,16 @@ static int add_attention(struct decoder_speed *out, struct decoder *d, int store
 
 int decoder_measure(struct decoder *d, struct decoder_speed *out, struct err *e)
 {
-    uint32_t n = least(SHORT_ROWS, least(d->o.max_rows, d->o.context)), more = least(LONG_ROWS, least(d->o.max_rows, d->o.context));
+    uint32_t most = least(LONG_ROWS, least(d->o.max_rows, d->o.context)), n = least(FIRST_ROWS, most);
     double seconds;
     *out = (struct decoder_speed){0};
     if (d->alive)
         return err_set(e, ERR_BUSY, "%u sequences are alive", d->alive);
     int rc = step_seconds(&seconds, d, n, e);
-    if (!rc && seconds < FAST_S)
-        rc = step_seconds(&seconds, d, n = more, e);
+    double expected = seconds > 0 ? ABOUT_S / seconds * n : LONG_ROWS;
+    n = least(most, expected > LONG_ROWS ? LONG_ROWS : expected > LEAST_ROWS ? (uint32_t)expected : LEAST_ROWS);
+    if (!rc)
+        rc = step_seconds(&seconds, d, n, e);
     out->token_s = seconds / n;
     for (int i = 0; i < d->stores && !rc; i++)
         rc = add_attention(out, d, i, e);

@@ -45,19 +45,25 @@ static const struct device_info *cpu_info(void *dev)
     return &((struct cpu_device *)dev)->info;
 }
 
+/* From calloc(), which gets zeros from the system where much is wanted: the pages of a large cache cost nothing until something is
+ * written there. What is to be freed stands before the aligned bytes. */
 static int cpu_memory(void *dev, void **p, size_t bytes, struct err *e)
 {
-    bytes = (bytes + ALIGN) / ALIGN * ALIGN; /* never empty */
-    *p = aligned_alloc(ALIGN, bytes);
-    if (*p == NULL)
+    char *whole = bytes <= SIZE_MAX - ALIGN - sizeof whole ? calloc(1, bytes + ALIGN + sizeof whole) : NULL;
+    if (whole == NULL)
         return err_set(e, ERR_MEMORY, "no memory for %zu bytes", bytes);
-    memset(*p, 0, bytes);
+    char *aligned = (char *)(((uintptr_t)whole + sizeof whole + ALIGN - 1) / ALIGN * ALIGN);
+    memcpy(aligned - sizeof whole, &whole, sizeof whole);
+    *p = aligned;
     return 0;
 }
 
 static void cpu_release(void *dev, void *p)
 {
-    free(p);
+    char *whole = NULL;
+    if (p)
+        memcpy(&whole, (char *)p - sizeof whole, sizeof whole);
+    free(whole);
 }
 
 static size_t round_up_bytes(size_t n)
@@ -87,7 +93,7 @@ static int cpu_queue(void *dev, const struct bounds *b, void **out, struct err *
     if (rc)
         return rc;
     struct cpu_queue *q = mem_zero(1, sizeof *q);
-    void *p;
+    void *p = NULL;
     rc = cpu_memory(dev, &p, scratch, e);
     if (rc) {
         free(q);
@@ -100,7 +106,7 @@ static int cpu_queue(void *dev, const struct bounds *b, void **out, struct err *
     q->tile = q->scratch + round_up_bytes(attention_scratch(b)) / sizeof(float);
     rc = share_open(q, e);
     if (rc) {
-        free(p);
+        cpu_release(dev, p);
         free(q);
         return rc;
     }
@@ -114,7 +120,7 @@ static void cpu_queue_close(void *queue)
     if (q == NULL)
         return;
     share_close(q);
-    free(q->sums);
+    cpu_release(q->dev, q->sums);
     free(q);
 }
 

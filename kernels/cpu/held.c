@@ -77,6 +77,20 @@ void held_put(const struct held *h, void *panel, uint32_t block, uint32_t n, con
         memcpy(at_lane + 20 * PANEL, &high[1], 4);
 }
 
+void held_put_q8_0(void *panel, uint32_t block, uint32_t n, const uint8_t file[34])
+{
+    static const struct held h = {.bits = 8, .scales = SCALE_F16, .blocks = 1, .offset = 128};
+    struct held_at at = held_block(&h, panel, block);
+    uint8_t *lane = (uint8_t *)at.codes + 4 * n;
+    uint32_t four[8];
+    memcpy((uint8_t *)at.scales + 2 * n, file, 2);
+    memcpy(four, file + 2, sizeof four);
+    for (uint32_t g = 0; g < 8; g++) {
+        four[g] ^= 0x80808080;
+        memcpy(lane + g * 4 * PANEL, &four[g], 4);
+    }
+}
+
 static uint8_t code_at(const struct held *h, const uint8_t *codes, uint32_t n, uint32_t k)
 {
     uint32_t g = k / 4, lane = n * 4 + k % 4;

@@ -61,6 +61,8 @@ static inline struct held_at held_block(const struct held *h, const void *panel,
 }
 
 void held_put(const struct held *h, void *panel, uint32_t block, uint32_t n, const struct held_split *s);
+/* The same for a block as Q8_0 has it in a file: f16, then the bytes. */
+void held_put_q8_0(void *panel, uint32_t block, uint32_t n, const uint8_t file[34]);
 /* The values of one block of output n of a panel. */
 void held_values(const struct held *h, const void *panel, uint32_t block, uint32_t n, float to[QUANT_BLOCK]);
 

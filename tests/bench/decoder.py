@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Decoders of real shapes beside llama.cpp on the same file with the same threads, in turn: seconds of reading a prompt and of writing
-tokens; and how much of the memory's bandwidth writing uses, measured in the same run. Weights are random (random_gguf.py).
+tokens; how long it takes from the file to the first token; and how much of the memory's bandwidth writing uses, measured in the same run.
+Weights are random (random_gguf.py).
 
 llama.cpp is measured in up to two builds (peers/): with all that the processor has, and, where that is AMX, without it: rows that
 end in ".other". Each ratio is the median of the ratios of neighbouring measurements.
@@ -31,6 +32,7 @@ class Child:
         if len(said) < 3:
             raise SystemExit(f"{command[0]} ended: {self.child.wait()}")
         self.load, self.bytes, self.about = float(said[1]), int(said[2]), said[3].strip() if len(said) > 3 else ""
+        self.load += self.ask("prefill", 1)  # some map the file and read it only now
 
     def ask(self, what, n):
         self.child.stdin.write(f"{what} {n}\n")
