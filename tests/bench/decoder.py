@@ -16,7 +16,7 @@ import tempfile
 import random_gguf
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROMPT, TOKENS, ROUNDS = 512, 32, 5
+PROMPT, TOKENS, ROUNDS = 512, 32, int(os.environ.get("CODEASK_BENCH_ROUNDS", 5))
 THREADS = int(os.environ.get("CODEASK_BENCH_THREADS", len(os.sched_getaffinity(0))))
 BUILDS = [HERE.parent.parent / "build" / venv / "bin" / "python" for venv in ("venv-llama-amx", "venv-llama-avx512")]  # as in peers/
 GOALS = {"prefill.q8_0": 1.3, "prefill.q8_0.other": 2.0}  # with AMX, without it; else 1
