@@ -72,6 +72,9 @@ int index_embed(struct indexer *x, struct model *m, uint32_t view, index_progres
 /* Share of the view's texts that have a vector: 0..1. */
 int index_embedded(struct store *s, uint16_t model, uint32_t view, double *share, struct err *e);
 
+/* The git hash of a content. */
+struct oid source_hash(const void *bytes, size_t n);
+
 /* The bytes behind a citation, re-read from where they come from (object database, or the file in the worktree), for
  * checking: ERR_NOT_FOUND when the content is gone, ERR_CORRUPT when it does not hash to oid. */
 int source_read(const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e);

@@ -63,3 +63,9 @@ int source_read(const struct repo_row *repo, struct str path, const struct oid *
     repo_close(r);
     return rc;
 }
+
+struct oid source_hash(const void *bytes, size_t n)
+{
+    git_start();
+    return oid_hash(bytes, n);
+}

@@ -305,10 +305,7 @@ void run_command(struct call *c)
     c->part = take_part;
     call_offer_work(c);
     call_work(c, c->title, NULL);
-    if (!strcmp(k->method, "symbol"))
-        overlay_symbol(c, params, take_page);
-    else
-        call_ask(c, k->method, params, take_page);
+    overlay_ask(c, k->method, params, take_page);
 }
 
 /* -- codeask/ask ------------------------------------------------------------------------------------------------------------- */
@@ -336,5 +333,5 @@ void run_ask(struct call *c)
             json_object_set(params, taken[i], json_object_get(c->params, taken[i]));
     c->failed = call_tell;
     c->part = give_part;
-    call_ask(c, "ask", params, give_answer);
+    overlay_ask(c, "ask", params, give_answer);
 }

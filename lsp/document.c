@@ -95,8 +95,6 @@ static void drop(struct documents *all, struct document *d)
     all->bytes -= d->text.len;
     buf_release(&d->text);
     free(d->line);
-    json_decref(d->outline);
-    d->outline = NULL;
     d->line = NULL;
     d->nlines = d->cap = 0;
     d->dropped = true;

@@ -19,8 +19,7 @@ struct document {
     size_t nlines, cap;
     bool changed;                      /* since it was opened or saved: the index knows another text */
     double saved_ms;                   /* when; 0: not yet */
-    uint64_t serial, outlined;         /* of its text; of the text that outline is of, 0: none (overlay.c) */
-    json_t *outline;                   /* what the service made of it; NULL */
+    uint64_t serial, told;             /* of its text; of the text that the service knows, 0: none (overlay.c) */
     bool dropped;                      /* past a limit: its text is not kept */
 };
 struct documents {

@@ -72,7 +72,7 @@ static void take_items(struct call *c, json_t *result)
 void run_prepare_calls(struct call *c)
 {
     if (feature_word(c, true))
-        overlay_symbol(c, symbol_params(c, "definitions", 100), take_items);
+        overlay_ask(c, "symbol", symbol_params(c, "definitions", 100), take_items);
 }
 
 /* The item that params give back; false: it is none. */
@@ -112,7 +112,7 @@ static void take_callers(struct call *c, json_t *result)
 void run_incoming(struct call *c)
 {
     if (take_item(c))
-        overlay_symbol(c, symbol_params(c, "callers", CALLS_SHOWN), take_callers);
+        overlay_ask(c, "symbol", symbol_params(c, "callers", CALLS_SHOWN), take_callers);
 }
 
 /* Where the caller's own lines name what it calls; known only of an open document. */
@@ -150,5 +150,5 @@ static void take_callees(struct call *c, json_t *result)
 void run_outgoing(struct call *c)
 {
     if (take_item(c))
-        overlay_symbol(c, symbol_params(c, "callees", CALLS_SHOWN), take_callees);
+        overlay_ask(c, "symbol", symbol_params(c, "callees", CALLS_SHOWN), take_callees);
 }

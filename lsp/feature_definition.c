@@ -22,7 +22,7 @@ static void ask_definitions(struct call *c, bool everywhere)
     if (everywhere)
         json_object_set_new(params, "all_repos", json_true());
     c->step = everywhere ? STEP_EVERYWHERE : STEP_NEAR;
-    overlay_symbol(c, params, take_definitions);
+    overlay_ask(c, "symbol", params, take_definitions);
 }
 
 /* Bodies when a definition is asked for, prototypes for a declaration; the others where there is none of these. */
@@ -117,7 +117,7 @@ static void ask_references(struct call *c, void (*done)(struct call *c, json_t *
     json_object_set_new(params, "definitions", json_true());
     json_object_set_new(params, "references", json_true());
     json_object_set_new(params, "limit", json_integer(REFERENCES_SHOWN));
-    overlay_symbol(c, params, done);
+    overlay_ask(c, "symbol", params, done);
 }
 
 void run_references(struct call *c)

@@ -158,7 +158,7 @@ static void ask_name(struct call *c, bool everywhere)
     if (everywhere)
         json_object_set_new(params, "all_repos", json_true());
     c->step = everywhere ? STEP_EVERYWHERE : STEP_NEAR;
-    overlay_symbol(c, params, take_name);
+    overlay_ask(c, "symbol", params, take_name);
 }
 
 void run_hover(struct call *c)

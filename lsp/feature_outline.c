@@ -190,5 +190,5 @@ void run_lens_resolve(struct call *c)
     json_object_set_new(params, "count", json_true());
     json_object_set_new(params, "callers", json_true());
     json_object_set_new(params, "references", json_true());
-    overlay_symbol(c, params, take_users);
+    overlay_ask(c, "symbol", params, take_users);
 }

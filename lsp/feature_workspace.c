@@ -78,7 +78,7 @@ static void take_names(struct call *c, json_t *result)
 {
     add(c, result, json_object_get(result, "definitions"));
     c->failed = no_search;
-    call_ask(c, "search", about_all(c, "query", SEARCHED), take_search);
+    overlay_ask(c, "search", about_all(c, "query", SEARCHED), take_search);
 }
 
 void run_workspace_symbol(struct call *c)
@@ -90,5 +90,5 @@ void run_workspace_symbol(struct call *c)
     }
     c->word = mem_str(query);
     c->kept = json_array();
-    overlay_symbol(c, about_all(c, "name", NAMED), take_names);
+    overlay_ask(c, "symbol", about_all(c, "name", NAMED), take_names);
 }

@@ -42,6 +42,7 @@ struct lsp {
     uint64_t registered;       /* bits by row of features[] */
     bool watches_settings;     /* told the client to say when they change */
     unsigned asked;            /* requests of ours so far */
+    json_t *closed;            /* paths of documents that are closed, and the service was told of (overlay.c); NULL */
     char *answer;              /* the id of the last answer, for feedback; NULL */
 };
 
@@ -68,7 +69,8 @@ struct call {                  /* a request of the client's, or a piece of work 
     json_t *kept;              /* between its steps */
     void (*then)(void);        /* the same: what a step shared by features goes on with */
     /* overlay.c's */
-    json_t *asking;            /* params of `symbol` */
+    const char *asked;         /* the method that is asked then */
+    json_t *asking;            /* its params */
     void (*after)(struct call *c, json_t *result);
     void (*after_failed)(struct call *c, int code, const char *message, const char *hint);
     char *anew;                /* the document that is cut now */

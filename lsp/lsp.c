@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/uri.h"
-#include "lsp/feature.h"
+#include "lsp/overlay.h"
 #include "service/jsonrpc.h"
 #include "service/methods.h"
 
@@ -148,6 +148,7 @@ static void on_open(struct lsp *x, json_t *params)
 {
     json_t *given = json_object_get(params, "textDocument"), *text = json_object_get(given, "text");
     const char *language = json_string_value(json_object_get(given, "languageId"));
+    overlay_close(x, document_uri(params));
     if (*document_uri(params) && json_is_string(text))
         tell_dropped(x, document_uri(params), document_open(&x->docs, document_uri(params), language, json_string_value(text),
                                                             json_string_length(text)));
@@ -170,6 +171,7 @@ static void on_save(struct lsp *x, json_t *params)
 
 static void on_close(struct lsp *x, json_t *params)
 {
+    overlay_close(x, document_uri(params));
     document_close(&x->docs, document_uri(params));
 }
 
@@ -387,6 +389,7 @@ static void lsp_close(void *self)
     free(x->answer);
     json_decref(x->client);
     json_decref(x->settings);
+    json_decref(x->closed);
     free(x);
 }
 

@@ -55,24 +55,33 @@ static void make_room(struct cache *c, const struct cache_row *keep)
     }
 }
 
-static struct cache_row *row_for(struct cache *c, uint32_t view)
+/* The view's row, or the one that it may have: that of an older overlay of it, else the oldest. *before: of the view, whatever lies
+ * over it; NULL. */
+static struct cache_row *row_for(struct cache *c, uint32_t view, uint64_t over, const struct snapshot **before)
 {
-    struct cache_row *at = &c->row[0];
+    struct cache_row *at = &c->row[0], *older = NULL;
+    *before = NULL;
     for (size_t i = 0; i < CACHE_VIEWS; i++) {
         struct cache_row *r = &c->row[i];
-        if (r->snap && r->snap->head.id == view)
+        bool ours = r->snap && r->snap->head.id == view;
+        if (ours && (!*before || r->over == over))
+            *before = r->snap;
+        if (ours && r->over == over)
             return r;
+        if (ours && r->over && over)
+            older = r;
         if (r->used < at->used)
             at = r;
     }
-    return at;
+    return older ? older : at;
 }
 
-static int refresh(struct cache *c, struct cache_row *at, uint32_t view, uint64_t generation, struct err *e)
+static int refresh(struct cache *c, struct cache_row *at, uint32_t view, const struct unsaved *u, uint64_t over, uint64_t generation,
+                   const struct snapshot *before, struct err *e)
 {
     bool same = false;
-    if (at->snap && at->snap->head.id == view) {
-        int rc = at->generation == generation ? 0 : snapshot_unchanged(&same, at->snap, c->store, e);
+    if (at->snap && at->snap->head.id == view && at->over == over) {
+        int rc = at->generation == generation ? 0 : snapshot_unchanged(&same, at->snap, c->store, u, e);
         if (rc)
             return rc;
         if (same)
@@ -81,28 +90,31 @@ static int refresh(struct cache *c, struct cache_row *at, uint32_t view, uint64_
             return 0;
     }
     struct snapshot *s;
-    int rc = snapshot_load(&s, c->store, view, at->snap && at->snap->head.id == view ? at->snap : NULL, e);
+    int rc = snapshot_load(&s, c->store, view, u, before, e);
     if (rc)
         return rc;
     drop_row(c, at);
     at->snap = s;
+    at->over = over;
     at->generation = s->generation;
     at->bytes = snapshot_bytes(s);
     make_room(c, at);
     return 0;
 }
 
-int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, struct err *e)
+int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, const struct unsaved *u, struct err *e)
 {
     struct txn *t;
+    const struct snapshot *before;
+    uint64_t over = unsaved_stamp(u, view);
     int rc = store_read(&t, c->store, e);
     if (rc)
         return rc;
     uint64_t generation = txn_generation(t);
     txn_end(t);
     pthread_mutex_lock(&c->lock);
-    struct cache_row *at = row_for(c, view);
-    rc = refresh(c, at, view, generation, e);
+    struct cache_row *at = row_for(c, view, over, &before);
+    rc = refresh(c, at, view, u, over, generation, before, e);
     if (!rc) {
         at->used = ++c->clock;
         __atomic_add_fetch(&at->snap->refs, 1, __ATOMIC_RELAXED);

@@ -20,6 +20,7 @@ struct cache_row {
     struct snapshot *snap;
     struct dense_map *map;
     uint64_t used, generation; /* generation: the rows were the same there */
+    uint64_t over;             /* unsaved_stamp of what lies over the view; 0: nothing */
     size_t bytes;
 };
 
@@ -40,8 +41,9 @@ struct cache {
 
 void cache_init(struct cache *c, struct store *s);
 void cache_release(struct cache *c);
-/* The view's snapshot at the store's present generation, with one reference for the caller. */
-int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, struct err *e);
+/* The view's snapshot at the store's present generation, u (NULL) over it, with one reference for the caller. Of what lies over a view only
+ * the last is kept. */
+int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, const struct unsaved *u, struct err *e);
 /* The snapshot's vector map over t, with one reference for the caller. */
 struct dense_map *cache_map(struct cache *c, const struct snapshot *s, uint16_t model, struct txn *t);
 /* The universe of these snapshots and segments, with one reference for the caller. */

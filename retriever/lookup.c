@@ -12,9 +12,9 @@ int lookup_open(struct lookup *l, struct retriever *r, const struct search_targe
     l->snap = arena_zero(arena, ntargets ? ntargets : 1, sizeof *l->snap);
     int rc = 0;
     for (size_t i = 0; i < ntargets && !rc; i++)
-        rc = retriever_snapshot(&l->snap[i], r, target[i].view, e);
+        rc = retriever_snapshot(&l->snap[i], r, &target[i], e);
     if (!rc)
-        rc = store_read(&l->t, retriever_store(r), e);
+        rc = retriever_read(&l->t, r, target, ntargets, e);
     if (!rc)
         rc = segments_open(l->t, &l->seg, &l->nsegs, e);
     if (rc)

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "engine/engine.h"
 #include "store/store.h"
+#include "store/unsaved.h"
 #include "store/view.h"
 
 struct retriever;
@@ -26,9 +27,12 @@ struct retriever;
 int retriever_open(struct retriever **out, struct store *s, struct err *e);
 void retriever_close(struct retriever *r);
 
+struct search_target;
 struct snapshot; /* snapshot.h */
 /* For the rest of this room: the view's snapshot (give it back with snapshot_drop), and the store behind it. */
-int retriever_snapshot(struct snapshot **out, struct retriever *r, uint32_t view, struct err *e);
+int retriever_snapshot(struct snapshot **out, struct retriever *r, const struct search_target *target, struct err *e);
+/* A read transaction that sees the targets as their snapshots do. */
+int retriever_read(struct txn **out, struct retriever *r, const struct search_target *target, size_t n, struct err *e);
 struct store *retriever_store(struct retriever *r);
 /* From how many vectors on signs choose among them (sketch.h says the usual); for tests and tools, while nobody searches. */
 void retriever_sketch_from(struct retriever *r, uint32_t vectors);
@@ -40,6 +44,7 @@ struct search_target {
     struct oid commit;             /* what results name; zero: no commit */
     uint8_t oid_len;               /* 20, 32 or 0 */
     bool has_overlay;              /* view is an overlay: rows stored under it are uncommitted */
+    const struct unsaved *unsaved; /* texts over it (store/unsaved.h), the same ones for all targets of a request; NULL */
 };
 
 struct search_request {

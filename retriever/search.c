@@ -81,9 +81,17 @@ void retriever_close(struct retriever *r)
     free(r);
 }
 
-int retriever_snapshot(struct snapshot **out, struct retriever *r, uint32_t view, struct err *e)
+int retriever_snapshot(struct snapshot **out, struct retriever *r, const struct search_target *target, struct err *e)
 {
-    return cache_snapshot(out, &r->cache, view, e);
+    return cache_snapshot(out, &r->cache, target->view, target->unsaved, e);
+}
+
+int retriever_read(struct txn **out, struct retriever *r, const struct search_target *target, size_t n, struct err *e)
+{
+    int rc = store_read(out, r->store, e);
+    if (!rc && n)
+        txn_see(*out, target[0].unsaved);
+    return rc;
 }
 
 void retriever_sketch_from(struct retriever *r, uint32_t vectors)
@@ -155,7 +163,7 @@ static int open_views(struct run *x, struct err *e)
     x->snap = arena_zero(x->arena, x->q->ntargets, sizeof *x->snap);
     x->map = arena_zero(x->arena, x->q->ntargets, sizeof *x->map);
     for (; x->nsnaps < x->q->ntargets; x->nsnaps++) {
-        int rc = cache_snapshot(&x->snap[x->nsnaps], &x->r->cache, x->q->target[x->nsnaps].view, e);
+        int rc = retriever_snapshot(&x->snap[x->nsnaps], x->r, &x->q->target[x->nsnaps], e);
         if (rc)
             return rc;
     }
@@ -403,7 +411,7 @@ static void weigh_evidence(const struct run *x, struct search_evidence *ev)
 /* *same (may be NULL): the universe is the one of the time before, so that what was found in it counts. */
 static int enter_store(struct run *x, bool *same, struct err *e)
 {
-    int rc = store_read(&x->t, x->r->store, e);
+    int rc = retriever_read(&x->t, x->r, x->q->target, x->q->ntargets, e);
     if (rc || (rc = segments_open(x->t, &x->seg, &x->nsegs, e)))
         return rc;
     bool is = x->base && universe_is(x->base, x->snap, x->nsnaps, x->seg, x->nsegs);

@@ -307,15 +307,17 @@ static int hash_rows(uint64_t *out, struct txn *t, const struct view_head *h, st
     return rc;
 }
 
-int snapshot_unchanged(bool *out, struct snapshot *s, struct store *store, struct err *e)
+int snapshot_unchanged(bool *out, struct snapshot *s, struct store *store, const struct unsaved *u, struct err *e)
 {
     struct txn *t = NULL;
     struct view_head head;
     uint64_t rows = 0, stamp = 0;
     *out = false;
     int rc = store_read(&t, store, e);
-    if (!rc)
+    if (!rc) {
+        txn_see(t, u);
         rc = view_stamp(&stamp, t, s->head.id, e);
+    }
     if (!rc && stamp && stamp == s->stamp) {
         *out = true;
     } else if (!rc && !(rc = view_get(t, s->head.id, &head, e)) && !(rc = hash_rows(&rows, t, &head, e))) {
@@ -454,7 +456,7 @@ static int load_after(struct snapshot *s, const struct snapshot *before, const b
     return rc;
 }
 
-int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, const struct snapshot *before, struct err *e)
+int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, const struct unsaved *u, const struct snapshot *before, struct err *e)
 {
     struct snapshot *s = mem_zero(1, sizeof *s);
     struct loading l = {.s = s};
@@ -468,6 +470,7 @@ int snapshot_load(struct snapshot **out, struct store *store, uint32_t view, con
     int rc = store_read(&t, store, e);
     if (rc)
         goto out;
+    txn_see(t, u);
     s->generation = txn_generation(t);
     if ((rc = view_get(t, view, &s->head, e)) || (rc = view_stamp(&s->stamp, t, view, e)) || (rc = hash_rows(&s->rows, t, &s->head, e)))
         goto out;

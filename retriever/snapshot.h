@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "store/segment.h"
+#include "store/unsaved.h"
 #include "store/vector.h"
 #include "store/view.h"
 
@@ -80,12 +81,12 @@ struct snapshot {
     bool renewed;                /* made from the one before it */
 };
 
-/* A loaded view with one reference more: give it back with snapshot_drop. before: an earlier snapshot of the view, or NULL;
+/* A loaded view, with u (NULL) over it, and one reference more: give it back with snapshot_drop. before: an earlier snapshot of the view, or NULL;
  * where the paths are the same ones and few contents changed (a save), most is taken over from it. */
-int snapshot_load(struct snapshot **out, struct store *s, uint32_t view, const struct snapshot *before, struct err *e);
+int snapshot_load(struct snapshot **out, struct store *s, uint32_t view, const struct unsaved *u, const struct snapshot *before, struct err *e);
 void snapshot_drop(struct snapshot *s);
 /* Whether the view's rows are still those it was made of. */
-int snapshot_unchanged(bool *out, struct snapshot *s, struct store *store, struct err *e);
+int snapshot_unchanged(bool *out, struct snapshot *s, struct store *store, const struct unsaved *u, struct err *e);
 size_t snapshot_bytes(const struct snapshot *s);
 
 /* FILE_NONE when the cut is not in the view. */

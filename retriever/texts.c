@@ -66,7 +66,7 @@ int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, s
     memcpy(x->bytes, b.data ? b.data : "", b.len);
     buf_release(&b);
     *out = x;
-    if (x->len > TEXTS_BYTES / 8)
+    if (x->len > TEXTS_BYTES / 8 || cut_is_unsaved(cut)) /* of its client alone, and gone with it */
         return 0;
     pthread_mutex_lock(&c->lock);
     struct text *other = find(c, cut);

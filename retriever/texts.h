@@ -3,7 +3,7 @@
 #ifndef CODEASK_RETRIEVER_TEXTS_H
 #define CODEASK_RETRIEVER_TEXTS_H
 
-#include "store/cut.h"
+#include "store/unsaved.h"
 
 #include <pthread.h>
 

@@ -58,6 +58,7 @@ struct request {
     json_t *params;             /* the worker's */
     struct caller who;          /* its session's, which may be gone before it */
     struct arena arena;         /* the worker's; lives as long as the request */
+    struct unsaved *unsaved;    /* the worker's: what lies over the views of its scope; NULL */
     int64_t submitted_ns, deadline_ns /* 0: none */;
     bool stop;                  /* written under mu with __atomic; the rooms below poll it */
     bool enough;                /* the same, and set when enough_ns is over, too: ends a step of the request, not the request */
@@ -90,6 +91,7 @@ struct session {
     struct service *s;
     struct caller who;
     struct session *next;
+    struct unsaved_file *unsaved; /* [mu] unsaved.h */
 };
 
 /* What share of a view is embedded, remembered: counting it walks the view. */

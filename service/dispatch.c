@@ -12,6 +12,7 @@ static const struct binding bindings[] = {
     {"history", method_history},
     {"read", method_read},
     {"outline", method_outline},
+    {"unsaved", method_unsaved},
     {"paths", method_paths},
     {"page", method_page},
     {"tour", method_tour},

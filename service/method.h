@@ -9,6 +9,7 @@ int method_search(struct request *rq, json_t **result, struct err *e);
 int method_symbol(struct request *rq, json_t **result, struct err *e);
 int method_tour(struct request *rq, json_t **result, struct err *e);
 int method_history(struct request *rq, json_t **result, struct err *e);
+int method_unsaved(struct request *rq, json_t **result, struct err *e);
 int method_outline(struct request *rq, json_t **result, struct err *e);
 int method_page(struct request *rq, json_t **result, struct err *e);
 int method_paths(struct request *rq, json_t **result, struct err *e);

@@ -120,6 +120,11 @@ static const struct method_flag outline_flags[] = {
     F_TIMEOUT,
     F_END,
 };
+static const struct method_flag unsaved_flags[] = {
+    {"text", 0, FLAG_STRING, "TEXT", "what it holds"},
+    F_TIMEOUT,
+    F_END,
+};
 static const struct method_flag paths_flags[] = {
     F_DIR,
     F_REPO,
@@ -229,6 +234,8 @@ const struct method codec_methods[] = {
     {"read", "FILE[:LINE[-LINE]]", "place", "read a file or lines of it as they are indexed, secrets masked; of a directory: what is in it", NULL,
      read_flags},
     {"outline", "FILE", "place", "the definitions of a file in their order, or of a text as that file", NULL, outline_flags},
+    {"unsaved", "FILE", "place", "what a file holds in this session's editor, over what is indexed of it; without a text: nothing any more", NULL,
+     unsaved_flags},
     {"paths", NULL, "", "which of many texts name a file", NULL, paths_flags},
     {"page", NULL, "", "keep a text as a file that an editor shows", NULL, page_flags},
     {NULL},

@@ -199,5 +199,6 @@ void request_free(struct request *rq)
     pthread_cond_destroy(&rq->room);
     arena_release(&rq->arena);
     json_decref(rq->params);
+    unsaved_drop(rq->unsaved);
     free(rq);
 }

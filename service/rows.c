@@ -27,6 +27,8 @@ json_t *place_json(const struct scope *sc, const struct search_hit *h, uint32_t 
     set_path(row, h->path);
     json_object_set_new(row, "start_line", json_integer(start_line));
     json_object_set_new(row, "end_line", json_integer(end_line));
+    if (cut_is_unsaved(h->cut))
+        json_object_set_new(row, "unsaved", json_true());
     return row;
 }
 

@@ -1,4 +1,4 @@
-#include "service/scope.h"
+#include "service/unsaved.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -281,6 +281,8 @@ int scope_open(struct scope *out, struct request *rq, struct err *e)
         n++;
     }
     out->n = n;
+    out->store = s->store;
+    unsaved_over(out, rq);
     return n ? 0 : rc;
 }
 
@@ -296,6 +298,8 @@ int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct 
 {
     const struct scope *sc = arg;
     const struct search_target *t = &sc->target[h->target];
+    if (unsaved_source(out, sc, h))
+        return 0;
     return source_read(t->repo, h->path, &h->oid, h->uncommitted || t->repo->plain, out, e);
 }
 

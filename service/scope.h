@@ -21,6 +21,7 @@ struct scope {
     struct seen *seen;             /* [n] */
     struct search_target *target;  /* [n] */
     size_t n;
+    struct store *store;
     const char *note;              /* what the answer has to say about itself; NULL */
 };
 

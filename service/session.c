@@ -1,5 +1,5 @@
 /* Sessions: one asker over one transport. Called on the loop's thread. */
-#include "service/core.h"
+#include "service/unsaved.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -135,6 +135,7 @@ void session_close(struct session *c)
             *at = c->next;
             break;
         }
+    unsaved_forget_locked(c);
     pthread_mutex_unlock(&s->mu);
     free(c);
 }

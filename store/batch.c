@@ -1,5 +1,5 @@
 /* A batch of cuts: built in a worker's own time, put into the store in one short write. */
-#include "store/batch.h"
+#include "store/unsaved_inside.h"
 
 #include "base/mem.h"
 
@@ -86,6 +86,21 @@ int cut_batch_build(struct cut_batch **out, const struct cut_new *c, size_t n, s
     return rc;
 }
 
+struct str batch_record(const struct cut_batch *b)
+{
+    return (struct str){b->bytes.data + b->record[0].at, b->record[0].n};
+}
+
+struct str batch_text(const struct cut_batch *b)
+{
+    return (struct str){b->bytes.data + b->text[0].at, b->text[0].n};
+}
+
+struct buf *batch_segment(struct cut_batch *b)
+{
+    return &b->segment;
+}
+
 void cut_batch_free(struct cut_batch *b)
 {
     if (!b)
@@ -123,7 +138,7 @@ int cut_batch_put(struct txn *t, struct cut_batch *b, uint32_t *ids, struct err 
     uint64_t next = meta_get(t, "next.cut");
     if (!next)
         next = 1;
-    if (next + b->n > UINT32_MAX - 1)
+    if (next + b->n > UNSAVED_FIRST)
         return err_set(e, ERR_LIMIT, "%s: cut ids are used up; delete the file, it will be rebuilt", t->s->index.path);
     size_t added = 0;
     for (size_t i = 0; i < b->n; i++) {

@@ -5,7 +5,7 @@
  *
  * LMDB aligns a value to 2 bytes only; here every node of the table (8 bytes of header, 4 of key, the value) is a multiple
  * of 4 bytes, and so each value lies on 4, which is what a record without words needs. */
-#include "store/batch.h"
+#include "store/unsaved_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +31,12 @@ uint32_t cut_find(struct txn *t, const struct cut_key *k)
 static int get(struct txn *t, enum table tab, uint32_t cut, MDB_val *v, struct err *e)
 {
     uint8_t key[4];
+    const struct unsaved_text *own = cut_is_unsaved(cut) ? unsaved_find(t->unsaved, cut) : NULL;
+    if (own) {
+        struct str bytes = tab == T_CUT ? unsaved_record(own) : unsaved_packed(own);
+        *v = val(bytes.p, bytes.n);
+        return 0;
+    }
     put_be32(key, cut);
     int code = tab_get(t, tab, val(key, 4), v);
     if (code == MDB_NOTFOUND)

@@ -95,6 +95,7 @@ struct txn {
     ZSTD_DCtx *zstd;   /* made on first use */
     uint64_t stamp;    /* of the views that it touches (view.c); 0: none so far */
     uint32_t stamped;  /* the last of them */
+    const struct unsaved *unsaved; /* over the views that a reader sees (unsaved.h); NULL */
 };
 
 #define STORE_MAP ((size_t)64 << 30)

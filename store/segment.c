@@ -1,5 +1,5 @@
 /* Reading term segments; drawn in segment_format.h. */
-#include "store/batch.h"
+#include "store/unsaved_inside.h"
 #include "store/segment_format.h"
 
 #include "base/mem.h"
@@ -74,6 +74,14 @@ int segments_open(struct txn *t, struct segment **out, size_t *n, struct err *e)
     mdb_cursor_close(c);
     if (!rc && code != MDB_NOTFOUND)
         rc = txn_err(t, code, e, "opening segments");
+    for (size_t i = 0; t->unsaved && !rc && i < t->unsaved->n; i++) {
+        struct segment own = {0};
+        rc = unsaved_segment(&own, t->unsaved->row[i].text, e);
+        if (!own.bytes)
+            continue;
+        VEC_ROOM(*out, *n, cap);
+        (*out)[(*n)++] = own;
+    }
     if (rc) {
         free(*out);
         *out = NULL;

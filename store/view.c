@@ -6,7 +6,7 @@
  *                                     in the key
  *
  * A row of a git tree is 44 bytes beside its path, one that was read from the disk 24 more. */
-#include "store/internal.h"
+#include "store/unsaved_inside.h"
 
 #include <stdio.h>
 
@@ -73,7 +73,7 @@ int view_stamp(uint64_t *out, struct txn *t, uint32_t view, struct err *e)
 {
     struct view_head h;
     char name[STAMP_NAME];
-    uint64_t sum = 0;
+    uint64_t sum = 0, unsaved = unsaved_stamp(t->unsaved, view);
     *out = 0;
     for (int level = 0; view != VIEW_NONE; level++, view = h.base) {
         int rc = level < LEVELS_MAX ? view_get(t, view, &h, e) : err_set(e, ERR_CORRUPT, "view %u: too many bases", view);
@@ -83,7 +83,8 @@ int view_stamp(uint64_t *out, struct txn *t, uint32_t view, struct err *e)
         uint64_t row[3] = {view, own, sum};
         sum = hash64(row, sizeof row);
     }
-    *out = sum;
+    uint64_t over[2] = {unsaved, sum};
+    *out = unsaved ? hash64(over, sizeof over) : sum;
     return 0;
 }
 
@@ -239,9 +240,17 @@ static int bad_path(struct str path, struct err *e)
 int occ_get(struct txn *t, uint32_t view, struct str path, struct occ *out, struct err *e)
 {
     bool found;
+    size_t n;
+    const struct unsaved_row *own = unsaved_rows(t->unsaved, view, &n);
     int rc = bad_path(path, e);
     if (!rc)
         rc = visible(t, view, path, out, &found, e);
+    for (size_t i = 0; !rc && i < n; i++)
+        if (str_same(own[i].path, path)) {
+            struct occ below = *out;
+            *out = unsaved_occ(&own[i], found ? &below : NULL);
+            return 0;
+        }
     if (!rc && !found)
         rc = err_set(e, ERR_NOT_FOUND, "%.*s: not in view %u", (int)path.n, path.p, view);
     return rc;
@@ -298,7 +307,7 @@ int occ_drop(struct txn *t, uint32_t view, struct str path, struct err *e)
     return change(t, view, path, NULL, e);
 }
 
-int occ_rows(struct txn *t, uint32_t view, int (*each)(void *arg, const struct occ *o), void *arg, struct err *e)
+static int stored_rows(struct txn *t, uint32_t view, int (*each)(void *arg, const struct occ *o), void *arg, struct err *e)
 {
     MDB_cursor *c;
     uint8_t key[4];
@@ -354,7 +363,7 @@ int view_set(struct txn *t, const struct view_head *h, struct err *e)
         new.files = base.files;
         new.bytes = base.bytes;
         struct rebased x = {t, &new, e};
-        if ((rc = occ_rows(t, h->id, rebase_row, &x, e)))
+        if ((rc = stored_rows(t, h->id, rebase_row, &x, e)))
             return rc;
     }
     return head_put(t, &new, e);
@@ -452,8 +461,8 @@ static int open_levels(struct txn *t, uint32_t view, struct str prefix, struct l
     return txn_err(t, code, e, "listing a view");
 }
 
-int occ_each(struct txn *t, uint32_t view, struct str prefix, int (*each)(void *arg, const struct occ *o), void *arg,
-             struct err *e)
+static int stored_each(struct txn *t, uint32_t view, struct str prefix, int (*each)(void *arg, const struct occ *o), void *arg,
+                       struct err *e)
 {
     struct level l[LEVELS_MAX];
     size_t n = 0;
@@ -480,4 +489,61 @@ int occ_each(struct txn *t, uint32_t view, struct str prefix, int (*each)(void *
     for (size_t i = 0; i < n; i++)
         mdb_cursor_close(l[i].c);
     return rc ? rc : txn_err(t, code, e, "listing a view");
+}
+
+/* -- with unsaved texts over it ----------------------------------------------------------------------------------- */
+struct over {
+    const struct unsaved_row *row;
+    size_t n, next;
+    struct str prefix;
+    int (*each)(void *arg, const struct occ *o);
+    void *arg;
+};
+
+static int give(struct over *x, const struct occ *below)
+{
+    const struct unsaved_row *r = &x->row[x->next++];
+    struct occ o = unsaved_occ(r, below);
+    return has_prefix(r->path, x->prefix, x->prefix.n) ? x->each(x->arg, &o) : 0;
+}
+
+/* Both lists in the order of paths; of equal paths the unsaved one. */
+static int give_merged(void *arg, const struct occ *o)
+{
+    struct over *x = arg;
+    int rc = 0, order = 1;
+    while (!rc && x->next < x->n && (order = unsaved_order(x->row[x->next].path, o->path)) < 0)
+        rc = give(x, NULL);
+    if (rc)
+        return rc;
+    return x->next < x->n && !order ? give(x, o) : x->each(x->arg, o);
+}
+
+int occ_each(struct txn *t, uint32_t view, struct str prefix, int (*each)(void *arg, const struct occ *o), void *arg, struct err *e)
+{
+    struct over x = {.prefix = prefix, .each = each, .arg = arg};
+    x.row = unsaved_rows(t->unsaved, view, &x.n);
+    int rc = x.n ? stored_each(t, view, prefix, give_merged, &x, e) : stored_each(t, view, prefix, each, arg, e);
+    while (!rc && x.next < x.n)
+        rc = give(&x, NULL);
+    return rc;
+}
+
+static int give_other(void *arg, const struct occ *o)
+{
+    struct over *x = arg;
+    for (size_t i = 0; i < x->n; i++)
+        if (str_same(x->row[i].path, o->path))
+            return 0;
+    return x->each(x->arg, o);
+}
+
+int occ_rows(struct txn *t, uint32_t view, int (*each)(void *arg, const struct occ *o), void *arg, struct err *e)
+{
+    struct over x = {.each = each, .arg = arg};
+    x.row = unsaved_rows(t->unsaved, view, &x.n);
+    int rc = x.n ? stored_rows(t, view, give_other, &x, e) : stored_rows(t, view, each, arg, e);
+    while (!rc && x.next < x.n)
+        rc = give(&x, NULL);
+    return rc;
 }

@@ -168,15 +168,15 @@ static void test_an_unchanged_view_is_kept(void **state)
 {
     struct snapshot *a, *b;
     struct txn *t;
-    OK(retriever_snapshot(&a, repo.retriever, repo.target.view, e));
+    OK(retriever_snapshot(&a, repo.retriever, &repo.target, e));
     OK(store_write(&t, repo.store, e));
     txn_bump(t); /* something else changed */
     OK(txn_commit(t, e));
-    OK(retriever_snapshot(&b, repo.retriever, repo.target.view, e));
+    OK(retriever_snapshot(&b, repo.retriever, &repo.target, e));
     assert_ptr_equal(a, b);
     change("late/other.c", true);
     snapshot_drop(b);
-    OK(retriever_snapshot(&b, repo.retriever, repo.target.view, e));
+    OK(retriever_snapshot(&b, repo.retriever, &repo.target, e));
     assert_ptr_not_equal(a, b);
     assert_int_equal(a->nfiles + 1, b->nfiles); /* a search in flight keeps what it saw */
     snapshot_drop(a);
@@ -204,7 +204,7 @@ static void test_known_texts_are_seen(void **state)
     uint16_t number;
     uint32_t *some;
     cache_init(&cache, repo.store);
-    OK(cache_snapshot(&s, &cache, repo.target.view, e));
+    OK(cache_snapshot(&s, &cache, repo.target.view, NULL, e));
     assert_true(s->ncuts > 2 && s->cut[0].nchunks && s->cut[1].nchunks);
     OK(store_write(&t, repo.store, e));
     OK(vector_model(t, hash, 8, &number, e));

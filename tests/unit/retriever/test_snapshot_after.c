@@ -76,8 +76,8 @@ static void put(const char *path, const char *from)
 static void step(struct snapshot **before, bool renewed)
 {
     struct snapshot *after, *whole;
-    OK(snapshot_load(&after, repo.store, repo.target.view, *before, e));
-    OK(snapshot_load(&whole, repo.store, repo.target.view, NULL, e));
+    OK(snapshot_load(&after, repo.store, repo.target.view, NULL, *before, e));
+    OK(snapshot_load(&whole, repo.store, repo.target.view, NULL, NULL, e));
     assert_int_equal(after->renewed, renewed);
     assert_false(whole->renewed);
     snapshot_drop(*before); /* nothing of it is looked at any more */
@@ -89,7 +89,7 @@ static void step(struct snapshot **before, bool renewed)
 static void saves(void **state)
 {
     struct snapshot *s;
-    OK(snapshot_load(&s, repo.store, repo.target.view, NULL, e));
+    OK(snapshot_load(&s, repo.store, repo.target.view, NULL, NULL, e));
     step(&s, true); /* nothing changed */
     uint32_t seed = 7;
     for (int i = 0; i < 60; i++) {
@@ -103,7 +103,7 @@ static void saves(void **state)
 static void other_paths(void **state)
 {
     struct snapshot *s;
-    OK(snapshot_load(&s, repo.store, repo.target.view, NULL, e));
+    OK(snapshot_load(&s, repo.store, repo.target.view, NULL, NULL, e));
     put("shop/more.py", "shop/cart.py");
     step(&s, false);
     put("shop/more.py", "shop/checkout.py");
