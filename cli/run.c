@@ -6,6 +6,7 @@
 #include "cli/editor.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/serve.h"
 #include "cli/show.h"
 #include "cli/stream.h"
 
@@ -238,6 +239,8 @@ int cli_run(int argc, char **argv)
     else if (!strncmp(c.row->name, "editor ", 7))
         status = editor_change(&out, &status, &l, &p, json_string_value(json_object_get(c.params, "name")), !strcmp(c.row->name, "editor install"),
                                json_is_true(json_object_get(c.params, "dry_run")), &e) ? fail(&e, false) : status;
+    else if (!strcmp(c.row->name, "serve"))
+        status = serve(&p, json_string_value(json_object_get(c.params, "listen")), &e) ? fail(&e, false) : 0;
     else if (!strcmp(c.row->name, "mcp") || !strcmp(c.row->name, "lsp"))
         status = carry(&status, &p, c.row->name, json_string_value(json_object_get(c.params, "dir")), &e) ? fail(&e, false) : status;
     else

@@ -56,6 +56,13 @@
     X(history_people, "history_people", YESNO, "yes", 0, 1, NULL, "`history` says who knows a part of the code")            \
     X(watch_limit, "watch_limit", INT, "65536", 0, 10000000, NULL,                                                     \
       "directories watched for changes; past it a repository is only compared every ten seconds")                      \
+    X(listen, "listen", TEXT, "", 0, 255, NULL, "HOST:PORT where the daemon answers over HTTP; empty: it does not")          \
+    X(http_body_bytes, "http_body_bytes", SIZE, "4M", 1 << 10, 16 << 20, NULL, "a larger body of an HTTP request is refused") \
+    X(http_head_seconds, "http_head_seconds", INT, "10", 1, 600, NULL, "the headers of an HTTP request may take so long")    \
+    X(http_body_seconds, "http_body_seconds", INT, "30", 1, 3600, NULL, "its body may take so long")                        \
+    X(http_stall_seconds, "http_stall_seconds", INT, "60", 1, 3600, NULL, "a client that takes nothing of its reply is left after it") \
+    X(http_idle_seconds, "http_idle_seconds", INT, "60", 1, 3600, NULL, "an HTTP connection without a request is closed after it") \
+    X(http_connections, "http_connections", INT, "4096", 1, 1000000, NULL, "HTTP connections at a time")                    \
     X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \
       "an autostarted daemon without clients and work ends after it; 0: never")                                        \
     X(log_level, "log_level", CHOICE, "warn", 0, 3, "error|warn|info|debug", "what the log holds (never code or questions)") \

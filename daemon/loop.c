@@ -19,6 +19,7 @@ void loop_flush(struct loop *l)
         next = conn_next(c);
         conn_flush(c);
     }
+    http_flush(l->http);
 }
 
 static void on_wake(uv_async_t *h)
@@ -36,7 +37,7 @@ static void on_wake(uv_async_t *h)
 static void on_drain(uv_timer_t *h)
 {
     struct loop *l = h->data;
-    bool over = service_quiet(l->service);
+    bool over = service_quiet(l->service) && !http_pending(l->http);
     for (struct conn *c = l->conns; c && over; c = conn_next(c))
         over = !conn_pending(c);
     if (over || uv_now(&l->uv) >= l->drain_until_ms) {
@@ -54,6 +55,7 @@ void loop_stop(struct loop *l)
     log_line(LOG_INFO, "draining");
     l->draining = true;
     listener_close(l);
+    http_stop(l->http);
     service_drain(l->service);
     uv_update_time(&l->uv);
     l->drain_until_ms = uv_now(&l->uv) + LOOP_DRAIN_MS;
@@ -83,7 +85,7 @@ static void on_idle(uv_timer_t *h)
 static void start_idle(struct loop *l)
 {
     int64_t seconds = l->o.config->idle_exit_seconds;
-    if (!l->o.autostarted || !seconds)
+    if (!l->o.autostarted || !seconds || l->http)
         return;
     uint64_t every = (uint64_t)seconds * 1000 / 8;
     every = every < 100 ? 100 : every > 60000 ? 60000 : every;
@@ -98,12 +100,14 @@ static void close_all(struct loop *l)
         conn_close(c);
     }
     listener_close(l);
+    http_close(l->http);
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->on_term, NULL);
     uv_close((uv_handle_t *)&l->on_int, NULL);
     uv_close((uv_handle_t *)&l->idle, NULL);
     uv_close((uv_handle_t *)&l->drain, NULL);
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    http_free(l->http);
     uv_loop_close(&l->uv);
 }
 
@@ -123,6 +127,9 @@ int loop_run(const struct loop_options *o, struct err *e)
     int rc = service_open(&l->service, &so, e);
     if (!rc)
         rc = listener_open(l, e);
+    struct http_options ho = {.uv = &l->uv, .service = l->service, .paths = o->paths, .config = o->config, .listen = o->listen};
+    if (!rc && o->listen)
+        rc = http_open(&l->http, &ho, e);
     if (!rc) {
         uv_signal_start(&l->on_term, on_signal, SIGTERM);
         uv_signal_start(&l->on_int, on_signal, SIGINT);
@@ -130,14 +137,15 @@ int loop_run(const struct loop_options *o, struct err *e)
         if (o->config->watch_limit)
             l->watcher = watcher_open(&l->uv, l->service, (unsigned)o->config->watch_limit);
         if (o->ready)
-            o->ready(o->ready_arg);
-        log_line(LOG_INFO, "%s listens on %s", l->build, o->paths->socket);
+            o->ready(o->ready_arg, l->http ? http_url(l->http) : NULL);
+        log_line(LOG_INFO, "%s listens on %s%s%s", l->build, o->paths->socket, l->http ? " and " : "", l->http ? http_url(l->http) : "");
         uv_run(&l->uv, UV_RUN_DEFAULT);
         log_line(LOG_INFO, "ends");
     }
     listener_close(l);
     for (struct conn *c = l->conns; c; c = conn_next(c))
         conn_abandon(c);
+    http_abandon(l->http);
     watcher_close(l->watcher);
     service_close(l->service);
     close_all(l);

@@ -7,6 +7,7 @@
 #ifndef CODEASK_DAEMON_LOOP_H
 #define CODEASK_DAEMON_LOOP_H
 
+#include "daemon/http.h"
 #include "daemon/watch.h"
 #include "service/service.h"
 
@@ -22,8 +23,9 @@ struct loop_options {
     const struct paths *paths;
     const struct config *config;
     const char *program;
+    const char *listen;         /* HOST:PORT of the HTTP server; NULL: none */
     bool autostarted;
-    void (*ready)(void *arg);   /* listening now */
+    void (*ready)(void *arg, const char *url); /* listening now; url: of the HTTP server, or NULL */
     void *ready_arg;
 };
 
@@ -32,6 +34,7 @@ struct loop {
     uv_loop_t uv;
     struct service *service;
     struct watcher *watcher;
+    struct http_server *http;   /* NULL: none */
     struct conn *conns;
     unsigned nconns;
     char build[64];

@@ -26,12 +26,14 @@
 #define GIVEN_BACK (256 << 10)
 
 static const char help[] =
-    "usage: codeaskd [--home DIR] [--foreground]\n"
+    "usage: codeaskd [--home DIR] [--foreground] [--serve | --listen HOST:PORT]\n"
     "\n"
     "The daemon of codeask: indexes repositories and answers. `codeask` starts it when it is needed.\n"
     "\n"
     "  --home DIR      the data folder (default: $CODEASK_HOME, else the XDG data directory)\n"
     "  --foreground    stay on the terminal and log there (what happens without --autostart anyway)\n"
+    "  --serve         answer over HTTP, where `listen` of the configuration says, else on " HTTP_DEFAULT "\n"
+    "  --listen HOST:PORT  answer over HTTP there\n"
     "  --autostart FD  started by a client: logs to codeaskd.log in the home, ends when idle, reports on FD\n"
     "  --once METHOD PARAMS  run one request without a socket and print its result\n"
     "  --version, --help\n";
@@ -40,6 +42,8 @@ struct args {
     const char *home;
     int ready_fd; /* -1: not autostarted */
     const char *method, *params;
+    bool serve;
+    const char *listen;
 };
 
 static int usage(const char *what)
@@ -76,6 +80,12 @@ static int parse(struct args *a, int argc, char **argv)
             if ((a->ready_fd = fd_of(next)) < 0)
                 return usage("--autostart is for clients: it wants a descriptor") + 1;
             fcntl(a->ready_fd, F_SETFD, FD_CLOEXEC);
+            i++;
+        } else if (!strcmp(argv[i], "--serve")) {
+            a->serve = true;
+        } else if (!strcmp(argv[i], "--listen") && next) {
+            a->serve = true;
+            a->listen = next;
             i++;
         } else if (!strcmp(argv[i], "--once") && i + 2 < argc) {
             a->method = argv[i + 1];
@@ -141,9 +151,11 @@ static void open_log(const struct args *a, const struct paths *p, const struct c
     log_open(fd, (enum log_level)c->log_level);
 }
 
-static void ready(void *arg)
+static void ready(void *arg, const char *url)
 {
     struct args *a = arg;
+    if (url && a->ready_fd < 0)
+        fprintf(stderr, "codeaskd: listens on %s\n", url);
     if (a->ready_fd >= 0)
         close(a->ready_fd); /* without a word: the client may connect */
     a->ready_fd = -1;
@@ -183,8 +195,9 @@ static int run(struct args *a)
         struct service_options o = {.paths = &p, .config = &c, .program = program};
         status = once_run(&o, a->method, a->params);
     } else {
-        struct loop_options o = {.paths = &p, .config = &c, .program = program, .autostarted = autostarted, .ready = ready,
-                                 .ready_arg = a};
+        const char *listen_at = a->listen ? a->listen : *c.listen ? c.listen : a->serve ? HTTP_DEFAULT : NULL;
+        struct loop_options o = {.paths = &p, .config = &c, .program = program, .listen = listen_at, .autostarted = autostarted,
+                                 .ready = ready, .ready_arg = a};
         rc = loop_run(&o, &e);
     }
 out:

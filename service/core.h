@@ -36,6 +36,10 @@ struct binding {
     method_run run;
 };
 const struct binding *binding_named(const char *name); /* dispatch.c */
+struct tally { /* of a method's requests that are over */
+    uint64_t done, failed;
+    double seconds;
+};
 
 struct event {
     struct event *next;
@@ -69,6 +73,7 @@ struct request {
     struct sink sink;
     enum request_state state;
     bool terminal;               /* DONE or FAIL is queued or delivered */
+    int outcome;                 /* 0, or the code of its FAIL */
     bool full, ready;            /* the sink is full; in the service's ready list */
     struct event *first, **last;
     size_t event_bytes;
@@ -140,6 +145,7 @@ struct service {
     uint64_t next_id;
     struct session *sessions;
     struct request *requests;
+    struct tally tally[METHODS_MAX];
     unsigned nrequests, writing; /* writing: those whose answer a model writes now */
     struct request *queue_first, **queue_last;
     struct request *ready_first, **ready_last;
@@ -157,6 +163,7 @@ void request_resume_locked(struct request *rq, const struct err *why /* NULL: re
 void request_ready_locked(struct request *rq); /* service_poll is to look at it */
 void request_queue_locked(struct request *rq);
 void request_unpark_locked(struct request *rq);
+void metrics_count_locked(struct service *s, const struct request *rq); /* method_metrics.c */
 bool request_poll_one(struct request *rq); /* delivers; true when it is over and nobody holds it. Takes and drops mu */
 void request_free(struct request *rq);
 

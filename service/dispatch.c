@@ -28,6 +28,7 @@ static const struct binding bindings[] = {
     {"model.use", method_model_use},
     {"backup", method_backup},
     {"restore", method_restore},
+    {"metrics", method_metrics},
     {"stop", method_stop},
 };
 

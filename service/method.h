@@ -26,6 +26,7 @@ int method_model_verify(struct request *rq, json_t **result, struct err *e);
 int method_model_use(struct request *rq, json_t **result, struct err *e);
 int method_backup(struct request *rq, json_t **result, struct err *e);
 int method_restore(struct request *rq, json_t **result, struct err *e);
+int method_metrics(struct request *rq, json_t **result, struct err *e);
 int method_stop(struct request *rq, json_t **result, struct err *e);
 
 #endif

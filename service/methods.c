@@ -102,6 +102,7 @@ static const struct method_flag editor_flags[] = {
     {"dry-run", 0, FLAG_BOOL, NULL, "show what would change, and change nothing"},
     F_END,
 };
+static const struct method_flag serve_flags[] = {{"listen", 0, FLAG_STRING, "HOST:PORT", "where; [::1]:7411 for IPv6"}, F_END};
 static const struct method_flag carry_flags[] = {F_DIR, F_END};
 static const struct method_flag read_flags[] = {
     F_DIR,
@@ -153,29 +154,29 @@ const struct method methods[] = {
      "Where a model that writes is chosen (`codeask model use`), the citations are shown at once and the text as it is written; what it "
      "cites is checked, and what it invents is taken out. A conversation is kept in the daemon's memory, for an hour after its last question.",
      ask_flags,
-     .starts_daemon = true},
+     .starts_daemon = true, .access = ACCESS_READ},
     {"search", "QUERY|-", "query…", "find the places in the code that fit a query best", QUERY_DETAIL, query_flags,
-     .starts_daemon = true},
+     .starts_daemon = true, .access = ACCESS_READ},
     {"symbol", "NAME", "name", "show where a name is defined and who uses it",
      "Without --callers, --callees or --references the definitions are shown. Case and small slips in NAME are forgiven, but with --exact.",
-     symbol_flags, .starts_daemon = true},
+     symbol_flags, .starts_daemon = true, .access = ACCESS_READ},
     {"history", "FILE[:LINE[-LINE]]", "place", "show why lines are as they are: the commits behind them, and who knows them",
      "Follows the lines through moves inside the file and renames, and passes over changes of whitespace, merges and the commits named in "
      ".git-blame-ignore-revs. Without LINE: the commits of the whole file.",
-     history_flags, .starts_daemon = true},
+     history_flags, .starts_daemon = true, .access = ACCESS_READ},
     {"tour", "[PATH]", "path", "show a newcomer around: what is here, where to start reading, in which order, and why",
      "Entry points and commands come from the manifests (package.json, pyproject.toml, Cargo.toml, …) and the main functions, modules and "
      "their edges from who uses what. With PATH only what lies below that directory.",
-     tour_flags, .starts_daemon = true},
+     tour_flags, .starts_daemon = true, .access = ACCESS_READ},
     {"index", NULL, "", "bring the index up to date",
      "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
      index_flags, .starts_daemon = true},
     {"feedback", "ID good|bad", "id verdict", "say whether an answer was good or bad",
      "ID is what `ask` shows behind an answer (\"id\" under --json). What was asked and shown is kept with the verdict in state.mdb, for "
      "evaluation and tuning on this machine; secrets are masked.",
-     feedback_flags, .starts_daemon = true},
+     feedback_flags, .starts_daemon = true, .access = ACCESS_FEEDBACK},
     {"status", NULL, "", "show repositories, models, jobs and memory of the running daemon",
-     "Never starts the daemon: exit status 1 when none runs.", plain_flags},
+     "Never starts the daemon: exit status 1 when none runs.", plain_flags, .access = ACCESS_READ},
     {"doctor", NULL, "", "check the installation", "Never starts the daemon. Exit status 1 when a check failed.", plain_flags,
      .local = true},
     {"inspect", "FILE", "file", "show how a file is cut: language, chunks, symbols, secrets", NULL, dir_flags,
@@ -185,7 +186,8 @@ const struct method methods[] = {
      "programs never run.",
      plain_flags, .starts_daemon = true},
     {"repo remove", "NAME", "name", "forget a repository and what was indexed of it", NULL, plain_flags, .starts_daemon = true},
-    {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true},
+    {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true,
+     .access = ACCESS_READ},
     {"model list", NULL, "", "list the models that can be found", NULL, plain_flags, .once = true},
     {"model verify", "[NAME|PATH]", "name", "load a model and run it once; look at every byte of a model's files",
      "A NAME is loaded as it is for use. A PATH (with a slash: ./m.gguf, a folder of safetensors) is read from end to end: shapes, "
@@ -226,20 +228,39 @@ const struct method methods[] = {
      "there already and is not the piece of this version is never replaced. docs/editors.md says what each editor gets.",
      editor_flags, .local = true},
     {"editor uninstall", "NAME", "name", "take codeask out of an editor's configuration again", NULL, editor_flags, .local = true},
+    {"serve", NULL, "", "answer over HTTP, in the foreground",
+     "The daemon of this home, with the API that /openapi.json describes, on 127.0.0.1:7411 where neither --listen nor `listen` of the "
+     "configuration says otherwise. Without a token only the same user of this machine is let in. A daemon that was started for a command makes "
+     "room, and its work goes on here.",
+     serve_flags, .local = true},
     {"stop", NULL, "", "end the daemon; unfinished work resumes when it runs again", NULL, plain_flags},
     {NULL},
 };
 
 const struct method codec_methods[] = {
     {"read", "FILE[:LINE[-LINE]]", "place", "read a file or lines of it as they are indexed, secrets masked; of a directory: what is in it", NULL,
-     read_flags},
+     read_flags, .access = ACCESS_READ},
     {"outline", "FILE", "place", "the definitions of a file in their order, or of a text as that file", NULL, outline_flags},
     {"unsaved", "FILE", "place", "what a file holds in this session's editor, over what is indexed of it; without a text: nothing any more", NULL,
      unsaved_flags},
     {"paths", NULL, "", "which of many texts name a file", NULL, paths_flags},
+    {"metrics", NULL, "", "figures of the daemon for a monitoring system", NULL, plain_flags, .access = ACCESS_METRICS},
     {"page", NULL, "", "keep a text as a file that an editor shows", NULL, page_flags},
     {NULL},
 };
+
+enum { COMMANDS = sizeof methods / sizeof *methods - 1, ALL = COMMANDS + sizeof codec_methods / sizeof *codec_methods - 1 };
+_Static_assert(ALL <= METHODS_MAX, "METHODS_MAX");
+
+size_t methods_place(const struct method *m)
+{
+    return m >= methods && m < methods + COMMANDS ? (size_t)(m - methods) : COMMANDS + (size_t)(m - codec_methods);
+}
+
+const struct method *methods_at(size_t i)
+{
+    return i < COMMANDS ? &methods[i] : i < ALL ? &codec_methods[i - COMMANDS] : NULL;
+}
 
 bool method_apart(const struct method *m, const char *argument)
 {

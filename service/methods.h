@@ -12,6 +12,14 @@
 enum flag_type { FLAG_BOOL, FLAG_INT, FLAG_STRING, FLAG_STRINGS /* may be repeated */, FLAG_DIR, /* resolved by the client */
     FLAG_ID /* of a conversation; it may be left out: an empty text */ };
 
+/* What a request needs of who asks over the network. The owner, over the socket of the home, may do everything. */
+enum access {
+    ACCESS_OWNER = 0,        /* never over the network */
+    ACCESS_READ = 1,         /* what the index knows of the repositories that the asker may read */
+    ACCESS_FEEDBACK = 2,     /* judging an answer of the asker's own */
+    ACCESS_METRICS = 4,      /* figures of the daemon, none of a repository */
+};
+
 struct method_flag {
     const char *name;        /* "all-repos": --all-repos on the command line, "all_repos" in params */
     char letter;             /* 'C' for -C, or 0 */
@@ -33,6 +41,7 @@ struct method {
     bool apart;              /* always by `codeaskd --once`, daemon or not: takes minutes, reads foreign files, needs nothing of
                                 the daemon's (service/alone.h) */
     bool apart_path;         /* the same where its first argument is a path and no name */
+    enum access access;      /* of who asks over the network */
     bool local;              /* done by the client without the daemon's method (stop, doctor, inspect …) */
 };
 
@@ -41,6 +50,11 @@ extern const struct method codec_methods[]; /* the same, of what codecs ask for 
 /* By name, its words parted by ' ' or '.'; NULL when unknown. A command; either of both. */
 const struct method *method_named(const char *name);
 const struct method *request_named(const char *name);
+
+/* A row's place among both, and the row at a place; NULL: past the last. */
+#define METHODS_MAX 64
+size_t methods_place(const struct method *m);
+const struct method *methods_at(size_t i);
 
 /* Is it done apart, with this first argument (may be NULL)? A path has a slash. */
 bool method_apart(const struct method *m, const char *argument);

@@ -95,6 +95,7 @@ void request_fail_locked(struct request *rq, const struct err *why)
                                          json_cstr(why->message), "hint", json_cstr(why->hint)),
                                &len);
         request_emit_locked(rq, EVENT_FAIL, json, len);
+        rq->outcome = why->code;
         rq->terminal = true;
         free(json);
     }

@@ -240,6 +240,7 @@ void service_poll(struct service *s)
         if (rq->next)
             rq->next->prev = rq->prev;
         s->nrequests--;
+        metrics_count_locked(s, rq);
         request_free(rq);
     }
     pthread_mutex_unlock(&s->mu);

@@ -23,8 +23,9 @@ struct service;
 struct session;
 
 struct caller {
-    bool local;                  /* same user over the Unix socket */
-    uid_t uid;
+    bool local;                  /* the owner: the same user of this machine, who may do everything */
+    uid_t uid;                   /* of the owner */
+    unsigned access;             /* of anybody else: enum access (methods.h), added up */
 };
 
 enum event_kind {
@@ -77,6 +78,7 @@ int session_open(struct session **out, struct service *s, const struct caller *w
 /* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */
 int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
                    struct err *e);
+bool session_ready(struct session *c);               /* false: the daemon is ending, nothing more is taken */
 void session_cancel(struct session *c, uint64_t id); /* EVENT_FAIL "canceled" follows, unless it had ended */
 void session_resume(struct session *c, uint64_t id);
 void session_close(struct session *c);               /* cancels; afterwards no sink of c is called and its overlays are gone */

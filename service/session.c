@@ -25,6 +25,21 @@ static void no_more(struct err *e)
     err_hint(e, "run the command again: it starts another");
 }
 
+static int no_access(const struct method *row, struct err *e)
+{
+    if (row->access == ACCESS_OWNER) /* as if there were none */
+        return err_set(e, ERR_UNSUPPORTED, "no method %.80s over the network", row->name);
+    return err_set(e, ERR_DENIED, "the token's scope does not hold %.80s", row->name);
+}
+
+bool session_ready(struct session *c)
+{
+    pthread_mutex_lock(&c->s->mu);
+    bool ready = !c->s->draining;
+    pthread_mutex_unlock(&c->s->mu);
+    return ready;
+}
+
 int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
                    struct err *e)
 {
@@ -42,7 +57,7 @@ int session_submit(struct session *c, const char *method, const char *params, si
         return err_set(e, ERR_USAGE, "params: %s", object ? "not an object" : why.text);
     }
     const struct method *row = request_named(method);
-    int rc = params_check(row, object, e);
+    int rc = c->who.local || c->who.access & row->access ? params_check(row, object, e) : no_access(row, e);
     if (rc) {
         json_decref(object);
         return rc;

@@ -50,6 +50,11 @@ static inline bool stand_in_event(struct session *c, unsigned i, enum event_kind
     return sink.event(sink.arg, id, kind, json, strlen(json));
 }
 
+bool session_ready(struct session *c)
+{
+    return c->submitted < 2;
+}
+
 void session_cancel(struct session *c, uint64_t id)
 {
     for (unsigned i = 0; i < c->nopen; i++)
