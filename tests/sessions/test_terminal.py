@@ -106,7 +106,7 @@ def test_no_bar_in_a_pipe(w):
 
 def test_completion_works(w):
     shell = ('source <(%s completion bash); COMP_WORDS=(codeask %%s); COMP_CWORD=%%d; _codeask; echo "${COMPREPLY[@]}"' % CODEASK)
-    for words, index, wanted in (("se", 1, "search"), ("repo re", 2, "remove"), ("search --uni", 2, "--unique-files"),
+    for words, index, wanted in (("sea", 1, "search"), ("repo re", 2, "remove"), ("search --uni", 2, "--unique-files"),
                                  ("repo add --ti", 3, "--timeout")):
         out = subprocess.run(["bash", "-c", shell % (words, index)], env=w.env, capture_output=True, text=True)
         assert out.stdout.strip() == wanted, (words, out)
