@@ -1,5 +1,8 @@
 """Model files of real shapes with random weights, for timings: Qwen2.5's sizes, all matrices in one type. Blocks are drawn once and
-repeated from shifting places: what a product does not look at need not be new. Without a tokenizer (llama.cpp: "no_vocab")."""
+repeated from shifting places: what a product does not look at need not be new. Without a tokenizer (llama.cpp: "no_vocab"), or with one of
+bytes and the words of a sample that writes in ChatML."""
+import collections
+import re
 import struct
 
 import numpy as np
@@ -10,8 +13,20 @@ SHAPES = {"0.5b": (1024, 24, 16, 2, 4864), "1.5b": (1536, 28, 12, 2, 8960)}
 VOCAB, ALIGN, POOL = 151936, 32, 1 << 16
 
 
+SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+CHATML = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
 def text(s):
-    return struct.pack("<Q", len(s)) + s.encode()
+    return struct.pack("<Q", len(s.encode())) + s.encode()
+
+
+def packed(what, value):
+    """a value of GGUF: 4 uint32, 5 int32, 6 float32, 8 text, 9 a list of (type, values)"""
+    if what == 9:
+        return struct.pack("<IQ", value[0], len(value[1])) + b"".join(packed(value[0], v) for v in value[1])
+    return text(value) if what == 8 else struct.pack({4: "<I", 5: "<i", 6: "<f"}[what], value)
 
 
 def pool(kind, random):
@@ -40,7 +55,38 @@ def tensors(shape):
             yield f"blk.{i}.{name}", size
 
 
-def keys(shape):
+def byte_letters():
+    """GPT-2's printable stand-in of each byte"""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in plain]
+    return [chr(b) if b in plain else chr(256 + others.index(b)) for b in range(256)]
+
+
+def merges_of(sample):
+    """pairs that put the sample's most frequent words together from their beginnings on: about four bytes a token of text like it"""
+    letters, merges = byte_letters(), {}
+    for word, _ in collections.Counter(re.findall(r" ?[A-Za-z]{2,}", sample)).most_common(8000):
+        word = "".join(letters[b] for b in word.encode())
+        for i in range(1, len(word)):
+            merges.setdefault((word[:i], word[i]))
+    return list(merges)
+
+
+def tokenizer(sample):
+    letters, merges = byte_letters(), merges_of(sample)
+    tokens = list(dict.fromkeys(letters + [a + b for a, b in merges]))
+    tokens += [f"unused{i}" for i in range(VOCAB - len(tokens) - len(SPECIALS))] + SPECIALS
+    yield "tokenizer.ggml.model", 8, "gpt2"
+    yield "tokenizer.ggml.pre", 8, "qwen2"
+    yield "tokenizer.ggml.tokens", 9, (8, tokens)
+    yield "tokenizer.ggml.token_type", 9, (5, [1] * (VOCAB - len(SPECIALS)) + [3] * len(SPECIALS))
+    yield "tokenizer.ggml.merges", 9, (8, [f"{a} {b}" for a, b in merges])
+    yield "tokenizer.ggml.bos_token_id", 4, VOCAB - 3
+    yield "tokenizer.ggml.eos_token_id", 4, VOCAB - 1
+    yield "tokenizer.chat_template", 8, CHATML
+
+
+def keys(shape, sample):
     hidden, layers, heads, kv, wide = SHAPES[shape]
     yield "general.architecture", 8, "qwen2"
     yield "qwen2.context_length", 4, 32768
@@ -52,7 +98,7 @@ def keys(shape):
     yield "qwen2.attention.layer_norm_rms_epsilon", 6, 1e-6
     yield "qwen2.rope.freq_base", 6, 1e6
     yield "qwen2.vocab_size", 4, VOCAB
-    yield "tokenizer.ggml.model", 8, "no_vocab"
+    yield from tokenizer(sample) if sample else [("tokenizer.ggml.model", 8, "no_vocab")]
 
 
 def body(name, shape, kind, blocks, random):
@@ -69,7 +115,8 @@ def body(name, shape, kind, blocks, random):
         left -= n
 
 
-def write(path, shape, kind):
+def write(path, shape, kind, sample=None):
+    """sample: text whose words the model's tokenizer knows; None: no tokenizer"""
     random = np.random.default_rng(11)
     number, values, size = TYPES[kind]
     blocks, infos, at, listed = pool(kind, random), b"", 0, list(tensors(shape))
@@ -78,10 +125,10 @@ def write(path, shape, kind):
         infos += struct.pack("<IQ", 0 if len(dims) == 1 else number, at)
         bytes_ = dims[0] * 4 if len(dims) == 1 else dims[0] * dims[1] // values * size
         at += -(-bytes_ // ALIGN) * ALIGN
-    named = list(keys(shape))
+    named = list(keys(shape, sample))
     head = b"GGUF" + struct.pack("<IQQ", 3, len(listed), len(named))
     for key, what, value in named:
-        head += text(key) + struct.pack("<I", what) + (text(value) if what == 8 else struct.pack("<I" if what == 4 else "<f", value))
+        head += text(key) + struct.pack("<I", what) + packed(what, value)
     head += infos
     with open(path, "wb") as f:
         f.write(head + b"\0" * (-len(head) % ALIGN))
