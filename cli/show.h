@@ -15,6 +15,15 @@ void show_error(struct buf *out, const struct look *l, const struct err *e);
 /* show_status.c */
 void show_status(struct buf *out, const struct look *l, json_t *r);
 void show_inspect(struct buf *out, const struct look *l, json_t *r);
+/* show_people.c */
+void show_token(struct buf *out, const struct look *l, json_t *r);
+void show_tokens(struct buf *out, const struct look *l, json_t *r);
+void show_revoked(struct buf *out, const struct look *l, json_t *r);
+void show_users(struct buf *out, const struct look *l, json_t *r);
+void show_user_removed(struct buf *out, const struct look *l, json_t *r);
+void show_member(struct buf *out, const struct look *l, json_t *r);
+void show_grant(struct buf *out, const struct look *l, json_t *r);
+void show_access(struct buf *out, const struct look *l, json_t *r);
 void show_repos(struct buf *out, const struct look *l, json_t *r);
 void show_models(struct buf *out, const struct look *l, json_t *r);
 

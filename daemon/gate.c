@@ -44,6 +44,13 @@ bool gate_pass(struct caller *who, const struct http_request *r, const struct pe
         *who = (struct caller){.local = true, .uid = geteuid()};
         return true;
     }
+    int rc = bearer ? service_authenticate(who, s, r->authorization + sizeof BEARER - 1, &e) : ERR_DENIED;
+    if (!rc)
+        return true;
+    if (rc != ERR_DENIED) { /* closed, until it can be told again */
+        reply_err(out, &e);
+        return false;
+    }
     err_set(&e, ERR_DENIED, bearer ? "the token is not valid" : "a token is wanted");
     err_hint(&e, "Authorization: Bearer TOKEN; without one only the daemon's own user on this machine is let in");
     reply_err(out, &e);

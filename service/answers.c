@@ -1,5 +1,7 @@
 #include "service/answers.h"
 
+#include "service/permission.h"
+
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -8,7 +10,7 @@
 struct answers {
     pthread_mutex_t mu; /* of all that follows; taken last */
     struct {
-        uid_t uid;
+        uint64_t asker; /* caller_key */
         char *id;
         char *record; /* JSON: as a tree it takes five times the room; NULL: free */
     } kept[ANSWERS_KEPT];
@@ -50,7 +52,7 @@ void answers_keep(struct answers *a, const struct request *rq, const struct scop
     free(line);
     pthread_mutex_lock(&a->mu);
     char *old = a->kept[a->next].record, *old_id = a->kept[a->next].id;
-    a->kept[a->next].uid = rq->who.uid;
+    a->kept[a->next].asker = caller_key(&rq->who);
     a->kept[a->next].id = id;
     a->kept[a->next].record = own;
     a->next = (a->next + 1) % ANSWERS_KEPT;
@@ -64,7 +66,7 @@ json_t *answers_find(struct answers *a, const struct caller *who, const char *id
     char *record = NULL;
     pthread_mutex_lock(&a->mu);
     for (size_t i = 0; i < ANSWERS_KEPT && !record; i++)
-        if (a->kept[i].record && a->kept[i].uid == who->uid && !strcmp(a->kept[i].id, id))
+        if (a->kept[i].record && a->kept[i].asker == caller_key(who) && !strcmp(a->kept[i].id, id))
             record = mem_str(a->kept[i].record);
     pthread_mutex_unlock(&a->mu);
     json_t *found = record ? json_loads(record, JSON_ALLOW_NUL, NULL) : NULL;

@@ -81,10 +81,10 @@ static void sweep_locked(struct conversations *v, int64_t now)
     }
 }
 
-static struct conversation *find_locked(struct conversations *v, const char *id, uid_t uid, uint64_t about)
+static struct conversation *find_locked(struct conversations *v, const char *id, uint64_t asker, uint64_t about)
 {
     for (struct conversation *c = v->first; c; c = c->next)
-        if (c->uid == uid && (*id ? !strcmp(c->id, id) : c->about == about))
+        if (c->asker == asker && (*id ? !strcmp(c->id, id) : c->about == about))
             return c;
     return NULL;
 }
@@ -107,7 +107,7 @@ static int not_there(const struct conversations *v, const char *id, struct err *
     return ERR_NOT_FOUND;
 }
 
-int conversation_take(struct conversation **out, struct conversations *v, const char *id, uid_t uid, uint64_t about, int64_t now, struct err *e)
+int conversation_take(struct conversation **out, struct conversations *v, const char *id, uint64_t asker, uint64_t about, int64_t now, struct err *e)
 {
     int rc = 0;
     struct conversation *c;
@@ -117,13 +117,13 @@ int conversation_take(struct conversation **out, struct conversations *v, const 
         c = mem_zero(1, sizeof *c);
         name(c->id);
         pack_init(&c->pack);
-        c->uid = uid;
+        c->asker = asker;
         c->about = about;
         c->used_ns = now;
         c->bytes = sizeof *c;
         c->busy = true;
         link_locked(v, c);
-    } else if (!(c = find_locked(v, id, uid, about))) {
+    } else if (!(c = find_locked(v, id, asker, about))) {
         rc = not_there(v, id, e);
     } else if (c->busy) {
         rc = err_set(e, ERR_BUSY, "a question of conversation %s is being answered", c->id);

@@ -14,7 +14,7 @@ struct conversation {        /* between take and give its taker's alone */
     struct pack pack;        /* what a generator has read */
     uint8_t model[32];       /* the hash of that generator */
     /* conversations.c's */
-    uid_t uid;
+    uint64_t asker;          /* caller_key (permission.h) */
     uint64_t about;          /* the repositories that it began with */
     int64_t used_ns;
     size_t bytes;
@@ -27,7 +27,7 @@ void conversations_free(struct conversations *v); /* accepts NULL */
 
 /* id NULL: a new one; "": this user's latest about the same repositories. now: clock_ns. ERR_NOT_FOUND: there is none of that id
  * of this user's (any more). ERR_BUSY: a question of it is being answered. */
-int conversation_take(struct conversation **out, struct conversations *v, const char *id, uid_t uid, uint64_t about, int64_t now, struct err *e);
+int conversation_take(struct conversation **out, struct conversations *v, const char *id, uint64_t asker, uint64_t about, int64_t now, struct err *e);
 /* keep: it goes on from here; else it is as if the question had not been asked, and a new one is forgotten. */
 void conversation_give(struct conversations *v, struct conversation *c, bool keep, int64_t now);
 

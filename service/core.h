@@ -167,6 +167,9 @@ void metrics_count_locked(struct service *s, const struct request *rq); /* metho
 bool request_poll_one(struct request *rq); /* delivers; true when it is over and nobody holds it. Takes and drops mu */
 void request_free(struct request *rq);
 
+/* permission.c: what was asked with a token (or, user not 0, by a user) ends as ERR_DENIED */
+void service_revoked(struct service *s, uint64_t token, uint32_t user);
+
 /* json.c */
 json_t *json_text(const char *p, size_t n);       /* invalid UTF-8 and NUL become U+FFFD */
 static inline json_t *json_cstr(const char *s)

@@ -29,6 +29,16 @@ static const struct binding bindings[] = {
     {"backup", method_backup},
     {"restore", method_restore},
     {"metrics", method_metrics},
+    {"token.create", method_token_create},
+    {"token.list", method_token_list},
+    {"token.revoke", method_token_revoke},
+    {"user.list", method_user_list},
+    {"user.remove", method_user_remove},
+    {"group.add", method_group_add},
+    {"group.remove", method_group_remove},
+    {"access.grant", method_access_grant},
+    {"access.revoke", method_access_revoke},
+    {"access.list", method_access_list},
     {"stop", method_stop},
 };
 

@@ -48,10 +48,11 @@ double embedded_share(struct service *s, uint32_t view)
     return share;
 }
 
-static uint64_t generation_now(struct service *s)
+/* Every write to any repository raises it: to all but the owner it would tell of those that they may not read. */
+static uint64_t generation_now(struct service *s, const struct caller *who)
 {
     struct txn *t;
-    if (store_read(&t, s->store, NULL))
+    if (!who->local || store_read(&t, s->store, NULL))
         return 0;
     uint64_t g = txn_generation(t);
     txn_end(t);
@@ -80,16 +81,18 @@ static int64_t ago_ms(const struct seen *v)
     return (clock_wall_ns() - v->reconciled_ns) / 1000000;
 }
 
-json_t *freshness_json(struct service *s, const struct repo_row *repo, const struct seen *v)
+json_t *freshness_json(struct request *rq, const struct repo_row *repo, const struct seen *v)
 {
-    return pack(generation_now(s), commit_json(v), v->overlay_files > 0, v->overlay_files,
+    struct service *s = rq->s;
+    return pack(generation_now(s, &rq->who), commit_json(v), v->overlay_files > 0, v->overlay_files,
                 jobs_pending_files(s, repo->id), embedded_share(s, v->view), ago_ms(v));
 }
 
-json_t *freshness_scope(struct service *s, const struct scope *sc)
+json_t *freshness_scope(struct request *rq, const struct scope *sc)
 {
+    struct service *s = rq->s;
     if (sc->n == 1)
-        return freshness_json(s, &sc->repo[0], &sc->seen[0]);
+        return freshness_json(rq, &sc->repo[0], &sc->seen[0]);
     uint64_t overlay = 0, pending = 0;
     double least = 1;
     int64_t oldest = 0;
@@ -101,7 +104,7 @@ json_t *freshness_scope(struct service *s, const struct scope *sc)
         least = share < least ? share : least;
         oldest = ago_ms(v) > oldest ? ago_ms(v) : oldest;
     }
-    return pack(generation_now(s), json_null(), overlay > 0, overlay, pending, least, oldest);
+    return pack(generation_now(s, &rq->who), json_null(), overlay > 0, overlay, pending, least, oldest);
 }
 
 static json_t *roots_json(const struct scope *sc)
@@ -114,7 +117,7 @@ static json_t *roots_json(const struct scope *sc)
 
 void answer_stamp(json_t *answer, struct request *rq, const struct scope *sc)
 {
-    json_object_set_new(answer, "freshness", freshness_scope(rq->s, sc));
+    json_object_set_new(answer, "freshness", freshness_scope(rq, sc));
     if (param_bool(rq, "roots"))
         json_object_set_new(answer, "roots", roots_json(sc));
     if (sc->note)

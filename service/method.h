@@ -26,6 +26,16 @@ int method_model_verify(struct request *rq, json_t **result, struct err *e);
 int method_model_use(struct request *rq, json_t **result, struct err *e);
 int method_backup(struct request *rq, json_t **result, struct err *e);
 int method_restore(struct request *rq, json_t **result, struct err *e);
+int method_token_create(struct request *rq, json_t **result, struct err *e);
+int method_token_list(struct request *rq, json_t **result, struct err *e);
+int method_token_revoke(struct request *rq, json_t **result, struct err *e);
+int method_user_list(struct request *rq, json_t **result, struct err *e);
+int method_user_remove(struct request *rq, json_t **result, struct err *e);
+int method_group_add(struct request *rq, json_t **result, struct err *e);
+int method_group_remove(struct request *rq, json_t **result, struct err *e);
+int method_access_grant(struct request *rq, json_t **result, struct err *e);
+int method_access_revoke(struct request *rq, json_t **result, struct err *e);
+int method_access_list(struct request *rq, json_t **result, struct err *e);
 int method_metrics(struct request *rq, json_t **result, struct err *e);
 int method_stop(struct request *rq, json_t **result, struct err *e);
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "retriever/follow.h"
 #include "service/answers.h"
+#include "service/permission.h"
 #include "service/rows.h"
 #include "service/why.h"
 #include "service/writing.h"
@@ -128,7 +129,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         return rc;
     double began = clock_ms();
     bool answered = false;
-    if ((rc = conversation_take(&talk, rq->s->conversations, json_string_value(goes_on), rq->who.uid, about(&sc), clock_ns(), e)) ||
+    if ((rc = conversation_take(&talk, rq->s->conversations, json_string_value(goes_on), caller_key(&rq->who), about(&sc), clock_ns(), e)) ||
         (rc = query_params(&q, &m, rq, &sc, e)))
         goto out;
     const char *asked = q.text;

@@ -1,7 +1,7 @@
 /* feedback: what the asker thinks of an answer, and where the right place is; kept for evaluation and tuning.
  *
  * A row of state.mdb's table feedback is what answers_find gives, and: "ts" ms of the wall clock, "verdict" "good" or "bad",
- * "asker" uid, "expected" null or {"repo","commit","blob","path","start_line","end_line"}. Rows name their contents by
+ * "asker" uid of the owner or name of a user, "expected" null or {"repo","commit","blob","path","start_line","end_line"}. Rows name their contents by
  * blob, so that a purge finds them. */
 #include "service/method.h"
 
@@ -10,6 +10,7 @@
 #include "indexer/cut.h"
 #include "indexer/language.h"
 #include "service/answers.h"
+#include "service/permission.h"
 #include "service/place.h"
 #include "service/rows.h"
 #include "store/feedback.h"
@@ -63,7 +64,7 @@ static int expected_place(json_t **row, struct request *rq, json_t *answer, stru
     if (!text)
         return 0;
     int rc = one_line(&want, &rq->arena, text, e);
-    if (rc || (rc = state_repos(rq->s->store, &rows, &n, e)))
+    if (rc || (rc = readable_repos(&rows, &n, rq, e)))
         return rc;
     rc = ERR_NOT_FOUND;
     json_array_foreach(json_object_get(answer, "repos"), i, id)
@@ -95,7 +96,7 @@ int method_feedback(struct request *rq, json_t **result, struct err *e)
         json_object_set_new(answer, "question", text_masked(json_string_value(json_object_get(answer, "question"))));
         json_object_set_new(answer, "ts", json_integer(clock_wall_ns() / 1000000));
         json_object_set_new(answer, "verdict", json_string(verdict));
-        json_object_set_new(answer, "asker", json_integer(rq->who.uid));
+        json_object_set_new(answer, "asker", rq->who.local ? json_integer(rq->who.uid) : json_string(rq->who.name));
         json_object_set_new(answer, "expected", place);
         char *text = json_dumps(answer, JSON_COMPACT);
         rc = text ? feedback_add(NULL, rq->s->store, text, strlen(text), e) : err_set(e, ERR_INTERNAL, "feedback");

@@ -12,7 +12,7 @@ static json_t *row_json(struct request *rq, const struct repo_row *repo, const c
     if (!view_lookup(&seen, s, repo, ref, NULL)) {
         json_object_set_new(row, "files", json_integer(seen.files));
         json_object_set_new(row, "bytes", json_integer((json_int_t)seen.bytes));
-        json_object_set_new(row, "freshness", freshness_json(s, repo, &seen));
+        json_object_set_new(row, "freshness", freshness_json(rq, repo, &seen));
     }
     return row;
 }

@@ -3,17 +3,19 @@
 
 #include "service/jobs.h"
 #include "service/models.h"
+#include "service/permission.h"
 #include "service/scope.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *row_json(struct service *s, const struct repo_row *r)
+static json_t *row_json(struct request *rq, const struct repo_row *r)
 {
+    struct service *s = rq->s;
     struct seen seen;
     json_t *row = json_pack("{so, so, sb}", "repo", json_cstr(r->name), "path", json_cstr(r->path), "plain", r->plain);
     bool in = !view_lookup(&seen, s, r, NULL, NULL);
-    json_object_set_new(row, "freshness", in ? freshness_json(s, r, &seen) : json_null());
+    json_object_set_new(row, "freshness", in ? freshness_json(rq, r, &seen) : json_null());
     if (in) {
         json_object_set_new(row, "files", json_integer(seen.files));
         json_object_set_new(row, "bytes", json_integer((json_int_t)seen.bytes));
@@ -34,7 +36,7 @@ int method_repo_add(struct request *rq, json_t **result, struct err *e)
     struct job_order o = {.repo = row, .durable = true};
     if ((rc = jobs_index(rq->s, &o, NULL, MILESTONE_INDEXED, 0, e)))
         return rc;
-    *result = row_json(rq->s, row);
+    *result = row_json(rq, row);
     return 0;
 }
 
@@ -69,12 +71,12 @@ int method_repo_list(struct request *rq, json_t **result, struct err *e)
 {
     struct repo_row *rows = NULL;
     size_t n = 0;
-    int rc = state_repos(rq->s->store, &rows, &n, e);
+    int rc = readable_repos(&rows, &n, rq, e);
     if (rc)
         return rc;
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, row_json(rq->s, &rows[i]));
+        json_array_append_new(list, row_json(rq, &rows[i]));
     state_repos_free(rows, n);
     *result = json_pack("{so}", "repos", list);
     return 0;

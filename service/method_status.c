@@ -8,6 +8,7 @@
 #include "service/counts.h"
 #include "service/jobs.h"
 #include "service/models.h"
+#include "service/permission.h"
 #include "service/scope.h"
 #include "store/cut.h"
 #include "store/feedback.h"
@@ -129,8 +130,9 @@ static int each_quarantine(void *arg, const struct quarantine_row *q)
     return 0;
 }
 
-static json_t *repo_json(struct service *s, const struct repo_row *r)
+static json_t *repo_json(struct request *rq, const struct repo_row *r)
 {
+    struct service *s = rq->s;
     struct seen seen;
     struct counts_row counted = {0};
     json_t *row = json_pack("{so, so}", "repo", json_cstr(r->name), "path", json_cstr(r->path));
@@ -138,27 +140,30 @@ static json_t *repo_json(struct service *s, const struct repo_row *r)
     if (in)
         counts_of(&counted, s->counts, s->store, r->id, seen.view);
     const struct repo_disk *d = &counted.disk;
-    json_object_set_new(row, "freshness", in ? freshness_json(s, r, &seen) : json_null());
+    json_object_set_new(row, "freshness", in ? freshness_json(rq, r, &seen) : json_null());
     json_object_set_new(row, "quarantined", json_integer((json_int_t)counted.quarantined));
-    json_object_set_new(row, "watch", jobs_watch_json(s, r->id));
     json_object_set_new(row, "bytes", json_integer(in ? (json_int_t)seen.bytes : 0));
+    json_object_set_new(row, "files", json_integer(in ? (json_int_t)seen.files : 0));
+    if (!rq->who.local) /* tables and watches are shared out among all repositories: their shares tell of the others */
+        return row;
+    json_object_set_new(row, "watch", jobs_watch_json(s, r->id));
     json_object_set_new(row, "disk", json_pack("{sI, sI, sI, sI}", "contents", (json_int_t)d->contents, "words", (json_int_t)d->words,
                                                "vectors", (json_int_t)d->vectors, "paths", (json_int_t)d->paths));
-    json_object_set_new(row, "files", json_integer(in ? (json_int_t)seen.files : 0));
     return row;
 }
 
-static json_t *repos_json(struct service *s)
+static int repos_json(json_t **out, struct request *rq, struct err *e)
 {
     struct repo_row *rows = NULL;
     size_t n = 0;
-    json_t *list = json_array();
-    if (state_repos(s->store, &rows, &n, NULL))
-        return list;
+    int rc = readable_repos(&rows, &n, rq, e);
+    if (rc)
+        return rc;
+    *out = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, repo_json(s, &rows[i]));
+        json_array_append_new(*out, repo_json(rq, &rows[i]));
     state_repos_free(rows, n);
-    return list;
+    return 0;
 }
 
 static uint64_t file_bytes(const struct service *s, const char *name)
@@ -169,16 +174,33 @@ static uint64_t file_bytes(const struct service *s, const char *name)
     return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
+/* What anybody may know who is not the owner: counts and sizes of the whole home would tell of repositories that he may not read. */
+static json_t *status_for_others(struct service *s, json_t *repos)
+{
+    char provider[64];
+    json_t *models = models_json(s, provider);
+    return json_pack("{ss, sI, ss, so, so, s[], s{}}", "version", CODEASK_VERSION, "pid", (json_int_t)getpid(), "provider", provider, "models", models,
+                     "repos", repos, "jobs", "memory");
+}
+
 int method_status(struct request *rq, json_t **result, struct err *e)
 {
     struct service *s = rq->s;
     struct txn *t;
     char provider[64];
+    json_t *repos = NULL;
+    int rc = repos_json(&repos, rq, e);
+    if (rc)
+        return rc;
+    if (!rq->who.local) {
+        *result = status_for_others(s, repos);
+        return 0;
+    }
     json_t *models = models_json(s, provider), *tables = json_object(), *quarantine = json_array();
     uint64_t generation = 0, feedback = 0;
     struct store_writes writes;
-    int rc = store_read(&t, s->store, e);
-    if (rc) {
+    if ((rc = store_read(&t, s->store, e))) {
+        json_decref(repos);
         json_decref(models);
         json_decref(tables);
         json_decref(quarantine);
@@ -195,7 +217,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
         sessions++;
     pthread_mutex_unlock(&s->mu);
     *result = json_pack("{ss, sI, ss, so, so, so, so}", "version", CODEASK_VERSION, "pid", (json_int_t)getpid(), "provider",
-                        provider, "models", models, "repos", repos_json(s), "jobs", jobs_json(s), "memory", memory_json(s));
+                        provider, "models", models, "repos", repos, "jobs", jobs_json(s), "memory", memory_json(s));
     json_object_set_new(*result, "home", json_cstr(s->o.paths->home));
     json_object_set_new(*result, "uptime_seconds", json_integer((clock_ns() - s->started_ns) / 1000000000));
     json_object_set_new(*result, "clients", json_integer(sessions));

@@ -1,5 +1,6 @@
 #include "service/methods.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Flags that several rows share. --json and the colour of the output concern the client alone; they never travel. */
@@ -100,6 +101,13 @@ static const struct method_flag use_flags[] = {
 };
 static const struct method_flag editor_flags[] = {
     {"dry-run", 0, FLAG_BOOL, NULL, "show what would change, and change nothing"},
+    F_END,
+};
+static const struct method_flag token_flags[] = {
+    {"expires", 0, FLAG_STRING, "TIME", "30d, 12h, 15m or never (default: 90d)"},
+    {"scope", 0, FLAG_STRING, "NAME,…", "what it is good for: read, feedback, metrics (default: " ACCESS_DEFAULT ")"},
+    F_TIMEOUT,
+    F_JSON,
     F_END,
 };
 static const struct method_flag serve_flags[] = {{"listen", 0, FLAG_STRING, "HOST:PORT", "where; [::1]:7411 for IPv6"}, F_END};
@@ -228,6 +236,19 @@ const struct method methods[] = {
      "there already and is not the piece of this version is never replaced. docs/editors.md says what each editor gets.",
      editor_flags, .local = true},
     {"editor uninstall", "NAME", "name", "take codeask out of an editor's configuration again", NULL, editor_flags, .local = true},
+    {"token create", "NAME", "name", "make a token for a user of the server, and print it",
+     "The user NAME is made where there is none, and may read nothing before `access grant`. The token is shown this once: only a hash of it is kept.",
+     token_flags, .once = true},
+    {"token list", NULL, "", "list tokens: whose, for what, until when", NULL, plain_flags, .once = true},
+    {"token revoke", "NAME|ID", "name", "revoke one token, or all of a user, at once", NULL, plain_flags, .once = true},
+    {"user list", NULL, "", "list the users of the server, and their groups", NULL, plain_flags, .once = true},
+    {"user remove", "NAME", "name", "forget a user, with tokens, groups and permissions", NULL, plain_flags, .once = true},
+    {"group add", "GROUP USER", "group user", "put a user into a group", NULL, plain_flags, .once = true},
+    {"group remove", "GROUP USER", "group user", "take a user out of a group", NULL, plain_flags, .once = true},
+    {"access grant", "USER|@GROUP REPO", "who repository", "let a user or a group read a repository over the network",
+     "Who is given nothing may read nothing.", plain_flags, .once = true},
+    {"access revoke", "USER|@GROUP REPO", "who repository", "take that back", NULL, plain_flags, .once = true},
+    {"access list", NULL, "", "list who may read what over the network", NULL, plain_flags, .once = true},
     {"serve", NULL, "", "answer over HTTP, in the foreground",
      "The daemon of this home, with the API that /openapi.json describes, on 127.0.0.1:7411 where neither --listen nor `listen` of the "
      "configuration says otherwise. Without a token only the same user of this machine is let in. A daemon that was started for a command makes "
@@ -260,6 +281,36 @@ size_t methods_place(const struct method *m)
 const struct method *methods_at(size_t i)
 {
     return i < COMMANDS ? &methods[i] : i < ALL ? &codec_methods[i - COMMANDS] : NULL;
+}
+
+static const struct {
+    const char *name;
+    enum access access;
+} accesses[] = {{"read", ACCESS_READ}, {"feedback", ACCESS_FEEDBACK}, {"metrics", ACCESS_METRICS}};
+enum { ACCESSES = sizeof accesses / sizeof *accesses };
+
+bool access_of(unsigned *out, const char *text)
+{
+    *out = 0;
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, ","), i = 0;
+        while (i < ACCESSES && (strlen(accesses[i].name) != n || memcmp(accesses[i].name, p, n)))
+            i++;
+        if (i == ACCESSES)
+            return false;
+        *out |= accesses[i].access;
+        p += n + (p[n] == ',');
+    }
+    return *out != 0;
+}
+
+void access_text(char out[ACCESS_TEXT], unsigned access)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ACCESSES; i++)
+        if (access & accesses[i].access)
+            n += (size_t)snprintf(out + n, ACCESS_TEXT - n, "%s%s", n ? "," : "", accesses[i].name);
+    out[n] = 0;
 }
 
 bool method_apart(const struct method *m, const char *argument)

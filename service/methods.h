@@ -20,6 +20,11 @@ enum access {
     ACCESS_METRICS = 4,      /* figures of the daemon, none of a repository */
 };
 
+#define ACCESS_DEFAULT "read,feedback"
+#define ACCESS_TEXT 64
+bool access_of(unsigned *out, const char *text);         /* names parted by commas; false: one is none */
+void access_text(char out[ACCESS_TEXT], unsigned access);
+
 struct method_flag {
     const char *name;        /* "all-repos": --all-repos on the command line, "all_repos" in params */
     char letter;             /* 'C' for -C, or 0 */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "service/jobs.h"
+#include "service/permission.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -151,11 +152,16 @@ int scope_repos(struct repo_row **rows, size_t *n, struct request *rq, const str
     struct repo_row *all = NULL;
     size_t nall = 0;
     json_t *names = json_object_get(rq->params, "repo");
-    int rc = state_repos(rq->s->store, &all, &nall, e);
+    if (!rq->who.local && param_str(rq, "dir")) {
+        err_set(e, ERR_USAGE, "dir: a directory of this machine means nothing to others");
+        err_hint(e, "name repositories with repo; without it all are asked that you may read");
+        return ERR_USAGE;
+    }
+    int rc = readable_repos(&all, &nall, rq, e);
     if (rc)
         return rc;
     size_t want = json_is_array(names) ? json_array_size(names) : names ? 1 : 0;
-    if (param_bool(rq, "all_repos") || want) {
+    if (param_bool(rq, "all_repos") || want || !rq->who.local) {
         *rows = arena_zero(&rq->arena, nall + want + 1, sizeof **rows);
         *n = 0;
         if (!want)

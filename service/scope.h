@@ -53,9 +53,9 @@ int scope_file(struct search_hit *out, struct txn *t, const struct scope *sc, st
 char *scope_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path);
 
 /* The F of the contract. */
-json_t *freshness_json(struct service *s, const struct repo_row *repo, const struct seen *seen);
+json_t *freshness_json(struct request *rq, const struct repo_row *repo, const struct seen *seen);
 /* The same over all of a scope: sums, the lowest share, the oldest reconcile; commit null where there are several. */
-json_t *freshness_scope(struct service *s, const struct scope *sc);
+json_t *freshness_scope(struct request *rq, const struct scope *sc);
 /* Share of a view's texts that have a vector, remembered for a moment: counting costs a walk over the view. */
 double embedded_share(struct service *s, uint32_t view);
 

@@ -25,7 +25,11 @@ struct session;
 struct caller {
     bool local;                  /* the owner: the same user of this machine, who may do everything */
     uid_t uid;                   /* of the owner */
-    unsigned access;             /* of anybody else: enum access (methods.h), added up */
+    /* of anybody else */
+    unsigned access;             /* enum access (methods.h), added up */
+    uint32_t user;               /* store/people.h */
+    uint64_t token;              /* store/token.h */
+    char name[65];
 };
 
 enum event_kind {
@@ -55,6 +59,9 @@ bool service_quiet(struct service *s);               /* no request is left; jobs
 bool service_stop_asked(struct service *s);          /* a caller asked the program to end: drain, then close */
 void service_drain(struct service *s);               /* takes no new requests; jobs checkpoint and resume at the next start */
 void service_close(struct service *s);               /* drains, joins the threads, closes the store. Sessions first */
+
+/* Who a token stands for. ERR_DENIED: forged, revoked or expired, all alike; ERR_UNAVAILABLE: that cannot be told now. Any thread. */
+int service_authenticate(struct caller *out, struct service *s, const char *token, struct err *e);
 
 /* A method that needs no service (service/alone.h), run at once: its result (the caller frees), or 1 when method is not of that
  * kind. progress: gets a JSON object now and then; true: stop. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/generate.h"
 #include "retriever/cited.h"
+#include "service/permission.h"
 #include "service/rows.h"
 
 #include <stdarg.h>
@@ -174,7 +175,7 @@ static int generate(struct gen_result *out, struct writing *w, struct err *e)
                                             .lookup = true, .stop = {p->fence}}};
     if (known)
         prompt.provenance = (struct gen_provenance){(const uint8_t(*)[20])content, p->nsources,
-                                                    arena_fmt(arena, "%u/%016llx", (unsigned)w->t->rq->who.uid, (unsigned long long)about)};
+                                                    arena_fmt(arena, "%llu/%016llx", (unsigned long long)caller_key(&w->t->rq->who), (unsigned long long)about)};
     return model_generate(w->t->model, &prompt, on_piece, w, out, &w->t->rq->enough, e);
 }
 

@@ -82,7 +82,7 @@ enum table {
 struct store {
     struct env index, state;
     MDB_dbi table[TABLE_COUNT];
-    MDB_dbi state_meta, state_repo, state_kv, state_feedback;
+    MDB_dbi state_meta, state_repo, state_kv, state_feedback, state_user, state_member, state_grant, state_token;
     int lock_fd;
     uint64_t reserved; /* generations below it may be handed out; owned by the index writer */
 };
@@ -106,6 +106,9 @@ int store_open_sized(struct store **out, const char *home, size_t map, bool *reb
 
 int lock_home(struct store *s, const char *home, struct err *e); /* sets lock_fd, in case of an error as well */
 int state_open(struct store *s, const char *home, struct err *e);
+uint64_t state_number(struct store *s, MDB_txn *m, const char *name); /* of the table meta; 0 when absent */
+int state_number_put(struct store *s, MDB_txn *m, const char *name, uint64_t n);
+int state_finish(struct store *s, MDB_txn *m, int code, struct err *e, const char *doing); /* commits where code is 0, else aborts */
 int state_next_repo(struct store *s, uint64_t *out, struct err *e); /* the number of the next new repository */
 int state_reserve(struct store *s, uint64_t upto, struct err *e); /* generations below upto may be handed out */
 int state_reserved(struct store *s, uint64_t *out, struct err *e);

@@ -4,6 +4,7 @@
  *   repo  repo id u32                            plain u8 · added i64 · name NUL · path NUL
  *   kv    name                                   value
  *   feedback (since 2)                           store/feedback.h
+ *   user, member, grant, token (since 3)         store/people.h, store/token.h
  *
  * To change the schema: raise STATE_SCHEMA and append a row to migrations[]. */
 #include "store/internal.h"
@@ -28,10 +29,20 @@ static int add_feedback(struct store *s, MDB_txn *m)
     return mdb_dbi_open(m, "feedback", MDB_CREATE, &s->state_feedback);
 }
 
-static const migration migrations[] = {NULL, add_feedback};
+static int add_people(struct store *s, MDB_txn *m)
+{
+    int code = mdb_dbi_open(m, "user", MDB_CREATE, &s->state_user);
+    if (!code)
+        code = mdb_dbi_open(m, "member", MDB_CREATE, &s->state_member);
+    if (!code)
+        code = mdb_dbi_open(m, "grant", MDB_CREATE, &s->state_grant);
+    return code ? code : mdb_dbi_open(m, "token", MDB_CREATE, &s->state_token);
+}
+
+static const migration migrations[] = {NULL, add_feedback, add_people};
 _Static_assert(sizeof migrations / sizeof *migrations == STATE_SCHEMA, "one row for each schema before this one");
 
-static uint64_t number_get(struct store *s, MDB_txn *m, const char *name)
+uint64_t state_number(struct store *s, MDB_txn *m, const char *name)
 {
     MDB_val k = val(name, strlen(name)), v;
     uint64_t n = 0;
@@ -40,13 +51,13 @@ static uint64_t number_get(struct store *s, MDB_txn *m, const char *name)
     return n;
 }
 
-static int number_put(struct store *s, MDB_txn *m, const char *name, uint64_t n)
+int state_number_put(struct store *s, MDB_txn *m, const char *name, uint64_t n)
 {
     MDB_val k = val(name, strlen(name)), v = val(&n, sizeof n);
     return mdb_put(m, s->state_meta, &k, &v, 0);
 }
 
-static int finish(struct store *s, MDB_txn *m, int code, struct err *e, const char *doing)
+int state_finish(struct store *s, MDB_txn *m, int code, struct err *e, const char *doing)
 {
     if (!code)
         return env_commit(&s->state, m, e);
@@ -81,9 +92,9 @@ static int migrate(struct store *s, uint64_t from, struct err *e)
     for (uint64_t i = from; i < STATE_SCHEMA && !code; i++)
         code = migrations[i] ? migrations[i](s, m) : 0;
     if (!code)
-        code = number_put(s, m, "schema", STATE_SCHEMA);
+        code = state_number_put(s, m, "schema", STATE_SCHEMA);
     log_line(LOG_INFO, "%s: schema %llu to %d", s->state.path, (unsigned long long)from, STATE_SCHEMA);
-    return finish(s, m, code, e, "migrating");
+    return state_finish(s, m, code, e, "migrating");
 }
 
 /* Reads the schema without writing: a newer file must stay as it is. 0 for a file without tables. */
@@ -139,9 +150,11 @@ int state_open(struct store *s, const char *home, struct err *e)
         code = mdb_dbi_open(m, "kv", MDB_CREATE, &s->state_kv);
     if (!code && (!schema || schema >= 2)) /* else its migration makes it */
         code = add_feedback(s, m);
+    if (!code && (!schema || schema >= 3))
+        code = add_people(s, m);
     if (!code && !schema)
-        code = number_put(s, m, "schema", STATE_SCHEMA);
-    rc = finish(s, m, code, e, "opening the tables");
+        code = state_number_put(s, m, "schema", STATE_SCHEMA);
+    rc = state_finish(s, m, code, e, "opening the tables");
     if (!rc && schema && schema < STATE_SCHEMA)
         rc = migrate(s, schema, e);
 out:
@@ -155,7 +168,7 @@ static int number_read(struct store *s, const char *name, uint64_t *out, struct 
     int rc = env_begin(&s->state, false, &m, e);
     if (rc)
         return rc;
-    *out = number_get(s, m, name);
+    *out = state_number(s, m, name);
     env_abort(&s->state, m, false);
     return 0;
 }
@@ -174,7 +187,7 @@ int state_reserve(struct store *s, uint64_t upto, struct err *e)
 {
     MDB_txn *m;
     int rc = env_begin(&s->state, true, &m, e);
-    return rc ? rc : finish(s, m, number_put(s, m, "generation.reserved", upto), e, "reserving generations");
+    return rc ? rc : state_finish(s, m, state_number_put(s, m, "generation.reserved", upto), e, "reserving generations");
 }
 
 int state_get(struct store *s, const char *key, struct buf *out, struct err *e)
@@ -196,7 +209,7 @@ int state_put(struct store *s, const char *key, const void *value, size_t n, str
     MDB_txn *m;
     MDB_val k = val(key, strlen(key)), v = val(value, n);
     int rc = env_begin(&s->state, true, &m, e);
-    return rc ? rc : finish(s, m, mdb_put(m, s->state_kv, &k, &v, 0), e, key);
+    return rc ? rc : state_finish(s, m, mdb_put(m, s->state_kv, &k, &v, 0), e, key);
 }
 
 /* -- repositories ------------------------------------------------------------------------------------------------- */
@@ -309,7 +322,7 @@ int state_repo_add(struct store *s, const char *path, bool plain, struct repo_ro
         env_abort(&s->state, m, true);
         goto out;
     }
-    uint64_t id = number_get(s, m, "next.repo");
+    uint64_t id = state_number(s, m, "next.repo");
     if (!id)
         id = 1;
     *out = (struct repo_row){.id = (uint32_t)id, .plain = plain, .added_ns = clock_wall_ns()};
@@ -325,8 +338,8 @@ int state_repo_add(struct store *s, const char *path, bool plain, struct repo_ro
     if (!code)
         code = mdb_put(m, s->state_repo, &k, &value, 0);
     if (!code)
-        code = number_put(s, m, "next.repo", id + 1);
-    rc = finish(s, m, code, e, "adding a repository");
+        code = state_number_put(s, m, "next.repo", id + 1);
+    rc = state_finish(s, m, code, e, "adding a repository");
     if (rc)
         repo_row_release(out);
 out:
@@ -342,5 +355,5 @@ int state_repo_remove(struct store *s, uint32_t id, struct err *e)
     put_be32(key, id);
     MDB_val k = val(key, 4);
     int rc = env_begin(&s->state, true, &m, e);
-    return rc ? rc : finish(s, m, mdb_del(m, s->state_repo, &k, NULL), e, "removing a repository");
+    return rc ? rc : state_finish(s, m, mdb_del(m, s->state_repo, &k, NULL), e, "removing a repository");
 }

@@ -17,7 +17,7 @@
  *   ref        repo id u32, ref name                 view id, commit, time (store/view.h)
  *   commitof … saidvec: the history of commits, drawn in store/history.h
  *
- * state.mdb, schema STATE_SCHEMA: repo (id -> name, path, kind, added), kv (name -> value), feedback. Always synced; migrated in one
+ * state.mdb, schema STATE_SCHEMA: repo (id -> name, path, kind, added), kv (name -> value), feedback, people and their tokens. Always synced; migrated in one
  * transaction after a copy; one newer than the program is refused untouched.
  *
  * Rules: one writer (store_write serialises), short readers: end a read transaction before any model call or any wait; copy
@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define INDEX_SCHEMA 4
-#define STATE_SCHEMA 2
+#define STATE_SCHEMA 3
 
 #define OID_MAX 32 /* bytes: SHA-1 ids are zero-padded */
 struct oid {

@@ -75,7 +75,7 @@ def test_refusals(w):
     refused("corrupt", "state.mdb: not as long")
     (saved / "state.mdb").write_bytes(state)
     for damage, code, says in (("{", "corrupt", "not the manifest"), (manifest.replace('"state.mdb"', '"../state.mdb"'), "corrupt", "row"),
-                         (manifest.replace('"state_schema": 2', '"state_schema": 99'), "version", "newer")):
+                         (manifest.replace('"state_schema": 3', '"state_schema": 99'), "version", "newer")):
         assert damage != manifest
         (saved / "manifest.json").write_text(damage)
         refused(code, says)

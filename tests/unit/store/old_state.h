@@ -6,18 +6,19 @@
 
 #include "store/internal.h"
 
-/* drop_feedback: without the table that schema 2 brought. */
-static inline void set_schema(const char *path, uint64_t schema, bool drop_feedback)
+/* drop_newer: without the tables that schemas 2 and 3 brought. */
+static inline void set_schema(const char *path, uint64_t schema, bool drop_newer)
 {
     struct env v;
     MDB_txn *m;
-    MDB_dbi meta, feedback;
+    static const char *const newer[] = {"feedback", "user", "member", "grant", "token"};
+    MDB_dbi meta, table;
     OK(env_open(&v, path, 1 << 20, 0, e));
     OK(env_begin(&v, true, &m, e));
     assert_int_equal(mdb_dbi_open(m, "meta", 0, &meta), 0);
-    if (drop_feedback) {
-        assert_int_equal(mdb_dbi_open(m, "feedback", 0, &feedback), 0);
-        assert_int_equal(mdb_drop(m, feedback, 1), 0);
+    for (size_t i = 0; drop_newer && i < sizeof newer / sizeof *newer; i++) {
+        assert_int_equal(mdb_dbi_open(m, newer[i], 0, &table), 0);
+        assert_int_equal(mdb_drop(m, table, 1), 0);
     }
     MDB_val k = val("schema", 6), d = val(&schema, sizeof schema);
     assert_int_equal(mdb_put(m, meta, &k, &d, 0), 0);
