@@ -251,6 +251,7 @@ def test_edited_buffers(w):
 def test_unsaved_text_counts(w):
     """For the client that holds it, and for no other; at once, and until the index has what was saved."""
     repo = w.repo()
+    w.json("index", cwd=repo)
     pool, retry = repo / "src/pool.py", repo / "src/retry.py"
     c, other = start(w, repo), start(w, repo)
     for x in (c, other):
@@ -286,6 +287,7 @@ def test_unsaved_text_is_searched_and_cited(w):
     """Words, questions and callees out of the editor's text, new files too; nothing of it in another client's answers or on the disk."""
     w.config("embed = no\n")
     repo = w.repo()
+    w.json("index", cwd=repo)
     pool, fresh = repo / "src/pool.py", repo / "src/marsupial.py"
     c, other = start(w, repo), start(w, repo)
     for x in (c, other):
