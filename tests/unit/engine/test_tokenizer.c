@@ -109,8 +109,10 @@ static void the_vectors_of_llama_cpp(void **state)
         }
         tokenizer_close(t);
     }
-    if (!seen)
+    if (!seen) {
+        print_message("no ../shared/tokenizers: skipped\n");
         skip();
+    }
 }
 
 /* Whatever the bytes: tokens give them back. */
@@ -149,8 +151,10 @@ static void bytes_come_back(void **state)
         tokenizer_close(t);
     }
     buf_release(&back);
-    if (!seen)
+    if (!seen) {
+        print_message("no ../shared/tokenizers: skipped\n");
         skip();
+    }
 }
 
 /* JSON */
@@ -458,8 +462,10 @@ static void a_megabyte_without_a_blank(void **state)
 {
     struct tokenizer *t = open_vocab("gpt-2"), *s = open_vocab("llama-spm");
     size_t n = 1 << 20;
-    if (!t || !s)
+    if (!t || !s) {
+        print_message("no ../shared/tokenizers: skipped\n");
         skip();
+    }
     char *text = mem_alloc(n);
     uint32_t seed = 1;
     for (size_t i = 0; i < n; i++) {
