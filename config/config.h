@@ -57,6 +57,10 @@
     X(watch_limit, "watch_limit", INT, "65536", 0, 10000000, NULL,                                                     \
       "directories watched for changes; past it a repository is only compared every ten seconds")                      \
     X(listen, "listen", TEXT, "", 0, 255, NULL, "HOST:PORT where the daemon answers over HTTP; empty: it does not")          \
+    X(tls, "tls", CHOICE, "no", 0, 2, "no|generated|files",                                                                \
+      "HTTPS: with a certificate made in the home, or with the files below")                                           \
+    X(tls_certificate, "tls_certificate", TEXT, "", 0, 1024, NULL, "PEM file of the certificate and what it is signed by")  \
+    X(tls_key, "tls_key", TEXT, "", 0, 1024, NULL, "PEM file of its key, mode 0600")                                     \
     X(http_body_bytes, "http_body_bytes", SIZE, "4M", 1 << 10, 16 << 20, NULL, "a larger body of an HTTP request is refused") \
     X(http_head_seconds, "http_head_seconds", INT, "10", 1, 600, NULL, "the headers of an HTTP request may take so long")    \
     X(http_body_seconds, "http_body_seconds", INT, "30", 1, 3600, NULL, "its body may take so long")                        \

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/uri.h"
+#include "daemon/tls.h"
 
 #include <errno.h>
 #include <libwebsockets.h>
@@ -25,6 +26,7 @@ struct http_server {
     unsigned nconns;
     char url[300];
     bool tls;
+    struct tls_identity identity; /* where tls is set */
     unsigned char piece[LWS_PRE + HTTP_PIECE + 32]; /* of what is written: the chunk's frame beside it */
 };
 
@@ -441,6 +443,22 @@ static bool is_loopback(const struct sockaddr *a)
     return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
 }
 
+/* An address that other machines reach: only where who listens in learns nothing, and who asks says who he is. */
+static int may_be_reached(const struct http_server *h, struct err *e)
+{
+    bool tokens = false;
+    int rc = service_tokens(h->o.service, &tokens, e);
+    if (rc || (h->tls && tokens))
+        return rc;
+    err_set(e, ERR_DENIED, "%.200s can be reached from other machines: that needs TLS and tokens", h->o.listen);
+    if (!h->tls)
+        err_hint(e, "set tls = generated (or files) in %.150s%s; or listen on " HTTP_DEFAULT, h->o.paths->config,
+                 tokens ? "" : ", and make a token: codeask token create NAME");
+    else
+        err_hint(e, "there is no token that is good still: codeask token create NAME");
+    return ERR_DENIED;
+}
+
 static int listen_on(struct http_server *h, struct err *e)
 {
     char host[256], port[8];
@@ -457,9 +475,10 @@ static int listen_on(struct http_server *h, struct err *e)
         struct sockaddr_in6 v6;
     } bound;
     socklen_t len = sizeof bound;
-    if (!is_loopback(found->ai_addr)) {
-        rc = err_set(e, ERR_DENIED, "%.200s can be reached from other machines: that needs TLS and tokens", h->o.listen);
-        err_hint(e, "listen on " HTTP_DEFAULT);
+    if (!is_loopback(found->ai_addr) && (rc = may_be_reached(h, e))) {
+        ;
+    } else if (h->tls && (rc = tls_open(&h->identity, h->o.config, h->o.paths, host, e))) {
+        ;
     } else if ((h->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0 ||
                setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) || bind(h->fd, found->ai_addr, found->ai_addrlen) ||
                listen(h->fd, BACKLOG) || getsockname(h->fd, &bound.any, &len)) {
@@ -493,6 +512,12 @@ static int library_open(struct http_server *h, struct err *e)
         .vhost_name = "codeask",
         .alpn = "http/1.1",
     };
+    if (h->tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.ssl_cert_filepath = h->identity.certificate;
+        info.ssl_private_key_filepath = h->identity.key;
+        info.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION;
+    }
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     h->context = lws_create_context(&info);
     h->vhost = h->context ? lws_create_vhost(h->context, &info) : NULL;
@@ -509,6 +534,7 @@ int http_open(struct http_server **out, const struct http_options *o, struct err
     struct http_server *h = mem_zero(1, sizeof *h);
     h->o = *o;
     h->fd = -1;
+    h->tls = o->config->tls != TLS_NO;
     int rc = listen_on(h, e);
     if (!rc)
         rc = library_open(h, e);
@@ -532,6 +558,11 @@ int http_open(struct http_server **out, const struct http_options *o, struct err
 const char *http_url(const struct http_server *h)
 {
     return h->url;
+}
+
+const char *http_fingerprint(const struct http_server *h)
+{
+    return h->tls ? h->identity.fingerprint : NULL;
 }
 
 void http_stop(struct http_server *h)
@@ -564,5 +595,6 @@ void http_free(struct http_server *h)
         return;
     if (h->context)
         lws_context_destroy(h->context);
+    tls_close(&h->identity);
     free(h);
 }

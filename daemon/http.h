@@ -29,6 +29,7 @@ struct http_options {
 /* Listens. ERR_USAGE, ERR_IO, and ERR_DENIED where the address may be reached by others and what that needs is not there. */
 int http_open(struct http_server **out, const struct http_options *o, struct err *e);
 const char *http_url(const struct http_server *h);    /* "http://127.0.0.1:7411" */
+const char *http_fingerprint(const struct http_server *h); /* of its certificate, "AB:CD:…"; NULL without TLS */
 void http_flush(struct http_server *h);               /* after service_poll: what codecs have added goes out */
 bool http_pending(const struct http_server *h);       /* replies are still to be written */
 void http_stop(struct http_server *h);                /* no new connection */

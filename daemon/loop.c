@@ -137,7 +137,7 @@ int loop_run(const struct loop_options *o, struct err *e)
         if (o->config->watch_limit)
             l->watcher = watcher_open(&l->uv, l->service, (unsigned)o->config->watch_limit);
         if (o->ready)
-            o->ready(o->ready_arg, l->http ? http_url(l->http) : NULL);
+            o->ready(o->ready_arg, l->http ? http_url(l->http) : NULL, l->http ? http_fingerprint(l->http) : NULL);
         log_line(LOG_INFO, "%s listens on %s%s%s", l->build, o->paths->socket, l->http ? " and " : "", l->http ? http_url(l->http) : "");
         uv_run(&l->uv, UV_RUN_DEFAULT);
         log_line(LOG_INFO, "ends");

@@ -25,7 +25,7 @@ struct loop_options {
     const char *program;
     const char *listen;         /* HOST:PORT of the HTTP server; NULL: none */
     bool autostarted;
-    void (*ready)(void *arg, const char *url); /* listening now; url: of the HTTP server, or NULL */
+    void (*ready)(void *arg, const char *url, const char *fingerprint); /* listening now; of the HTTP server, NULL where there is none */
     void *ready_arg;
 };
 

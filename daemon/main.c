@@ -151,11 +151,11 @@ static void open_log(const struct args *a, const struct paths *p, const struct c
     log_open(fd, (enum log_level)c->log_level);
 }
 
-static void ready(void *arg, const char *url)
+static void ready(void *arg, const char *url, const char *fingerprint)
 {
     struct args *a = arg;
     if (url && a->ready_fd < 0)
-        fprintf(stderr, "codeaskd: listens on %s\n", url);
+        fprintf(stderr, "codeaskd: listens on %s%s%s\n", url, fingerprint ? ", certificate SHA-256 " : "", fingerprint ? fingerprint : "");
     if (a->ready_fd >= 0)
         close(a->ready_fd); /* without a word: the client may connect */
     a->ready_fd = -1;

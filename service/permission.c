@@ -72,6 +72,17 @@ int service_authenticate(struct caller *out, struct service *s, const char *toke
     return 0;
 }
 
+static void is_good(void *arg, const struct token_row *t)
+{
+    *(bool *)arg |= !t->expires_ns || t->expires_ns > clock_wall_ns();
+}
+
+int service_tokens(struct service *s, bool *any, struct err *e)
+{
+    *any = false;
+    return token_each(s->store, is_good, any, e);
+}
+
 static bool among(const uint32_t *ids, size_t n, uint32_t id)
 {
     size_t lo = 0, hi = n;

@@ -1,13 +1,16 @@
 """The HTTP server with real clients: http.client, raw sockets and curl; and with those that are slow, huge, broken or not who they say."""
+import hashlib
 import http.client
 import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
+import warnings
 
 from lib import CODEASK, DAEMON, Rpc, Told, big_sources, main, wait_for
 
@@ -20,10 +23,10 @@ class Server:
     def __init__(self, w, config="embed = no\n", *args):
         w.config(config)
         self.p = w.popen(CODEASK, "serve", "--listen", "127.0.0.1:0", *args)
-        line = self.p.stderr.readline()
-        found = re.search(r"listens on (https?)://127\.0\.0\.1:(\d+)", line)
-        assert found, line + self.p.stderr.read()
-        self.port = int(found[2])
+        self.said = self.p.stderr.readline()
+        found = re.search(r"listens on https?://127\.0\.0\.1:(\d+)", self.said)
+        assert found, self.said + self.p.stderr.read()
+        self.port = int(found[1])
         threading.Thread(target=self.p.stderr.read, daemon=True).start()
 
     def ask(self, method, path, body=None, headers={}):
@@ -263,6 +266,107 @@ def test_listens_by_its_configuration(w):
     assert c.getresponse().read() == b"ok\n"
     c.close()
     w.run("stop")
+
+
+def test_https(w):
+    """A generated certificate whose fingerprint is shown, own files, and what is refused."""
+    w.config("embed = no\n")
+    w.repo()
+    token = w.run("token", "create", "ada").stdout.strip()
+    s = Server(w, "embed = no\ntls = generated\n" + FAST)
+    fingerprint = re.search(r"SHA-256 ([0-9A-F:]{95})", s.said)[1]
+    key = w.home / "tls" / "key.pem"
+    assert s.said.startswith("codeaskd: listens on https://") and key.stat().st_mode & 0o777 == 0o600
+    with socket.create_connection(("127.0.0.1", s.port)) as c:
+        trusting = ssl.create_default_context(cafile=str(w.home / "tls" / "certificate.pem"))
+        with trusting.wrap_socket(c, server_hostname="localhost") as t:
+            der = t.getpeercert(True)
+            assert ":".join(f"{b:02X}" for b in hashlib.sha256(der).digest()) == fingerprint and t.version() in ("TLSv1.2", "TLSv1.3")
+    try:
+        with socket.create_connection(("127.0.0.1", s.port)) as c, ssl.create_default_context().wrap_socket(c, server_hostname="localhost"):
+            raise AssertionError("an authority that nobody trusts was taken")
+    except ssl.SSLCertVerificationError:
+        pass
+    if shutil.which("curl"):
+        for trust, code in (([], 60), (["--cacert", str(w.home / "tls" / "certificate.pem")], 0), (["-k", "--pinnedpubkey", "sha256//" + "A" * 43 + "="], 90)):
+            r = subprocess.run(["curl", "-sS", *trust, f"https://localhost:{s.port}/healthz", "--resolve", f"localhost:{s.port}:127.0.0.1"], capture_output=True, text=True)
+            assert r.returncode == code and (r.stdout == "ok\n") == (code == 0), (trust, r)
+    https = http.client.HTTPSConnection("127.0.0.1", s.port, context=trusting, timeout=60)
+    for headers in ({}, {"Authorization": "Bearer " + token}):
+        https.request("GET", "/v1/status", headers=headers)
+        r = https.getresponse()
+        assert r.status == 200 and json.loads(r.read())["version"]
+    https.request("GET", "/v1/status", headers={"Origin": f"https://127.0.0.1:{s.port}"})
+    r = https.getresponse()
+    assert r.read() and r.status == 200
+    https.close()
+    assert b" 200 " not in s.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"), "no HTTP on the port of HTTPS"
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    try:
+        with socket.create_connection(("127.0.0.1", s.port)) as c, old.wrap_socket(c):
+            raise AssertionError("TLS 1.1 was spoken")
+    except (ssl.SSLError, OSError):
+        pass
+    before = key.read_bytes()
+    assert w.run("stop").returncode == 0 and s.p.wait(20) == 0
+    files = w.root / "own"
+    shutil.copytree(w.home / "tls", files)
+    own = f"embed = no\ntls = files\ntls_certificate = {files}/certificate.pem\ntls_key = {files}/key.pem\n"
+    s = Server(w, own)
+    assert fingerprint in s.said and key.read_bytes() == before
+    assert w.run("stop").returncode == 0 and s.p.wait(20) == 0
+    expired = files / "expired.pem"
+    for command in (["req", "-new", "-key", str(files / "key.pem"), "-subj", "/CN=codeask", "-out", str(files / "request.pem")],
+                    ["x509", "-req", "-in", str(files / "request.pem"), "-signkey", str(files / "key.pem"), "-days", "-1", "-out", str(expired)]):
+        if shutil.which("openssl"):
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+    if expired.exists():
+        w.config(own.replace("certificate.pem", "expired.pem"))
+        r = w.run("serve", "--listen", "127.0.0.1:0")
+        assert r.returncode == 2 and "expired.pem: the certificate expired on " in r.stderr, r
+        w.config(own)
+    for change, wanted in [(lambda: os.chmod(files / "key.pem", 0o640), "others can read"), (lambda: (files / "key.pem").write_text("x"), "no private key"),
+                           (lambda: shutil.rmtree(w.home / "tls"), "no private key"), (lambda: (files / "certificate.pem").unlink(), "certificate.pem")]:
+        change()
+        r = w.run("serve", "--listen", "127.0.0.1:0")
+        assert r.returncode == 2 and wanted in r.stderr, (wanted, r)
+        os.chmod(files / "key.pem", 0o600)
+
+
+def test_tls_to_a_plain_port(w):
+    s = Server(w, "embed = no\n" + FAST)
+    try:
+        with socket.create_connection(("127.0.0.1", s.port), timeout=20) as c, ssl._create_unverified_context().wrap_socket(c):
+            raise AssertionError("a plain port spoke TLS")
+    except OSError:
+        pass
+    assert s.ask("GET", "/healthz")[0] == 200
+
+
+def test_other_machines_need_tls_and_tokens(w):
+    for config, tokens, wanted in [("", False, "tls = generated"), ("", True, "tls = generated"), ("tls = generated\n", False, "no token")]:
+        w.config("embed = no\n" + config)
+        if tokens:
+            w.run("token", "create", "ada", "--expires", "1m")
+        r = w.run("serve", "--listen", "0.0.0.0:0")
+        assert r.returncode == 2 and wanted in r.stderr and not os.path.exists(w.socket), (config, tokens, r)
+        w.run("token", "revoke", "ada")
+    token = w.run("token", "create", "ada").stdout.strip()
+    w.config("embed = no\ntls = generated\n")
+    p = w.popen(CODEASK, "serve", "--listen", "0.0.0.0:0")
+    port = int(re.search(r"https://0\.0\.0\.0:(\d+)", p.stderr.readline())[1])
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    for headers, status in (({"Authorization": "Bearer " + token, "Host": "office.example"}, 200), ({"Host": "office.example"}, 401)):
+        c = http.client.HTTPSConnection("127.0.0.1", port, context=blind, timeout=60)
+        c.request("GET", "/v1/status", headers=headers)
+        assert c.getresponse().status == status
+        c.close()
 
 
 if __name__ == "__main__":
