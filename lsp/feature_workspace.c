@@ -81,6 +81,40 @@ static void take_names(struct call *c, json_t *result)
     overlay_ask(c, "search", about_all(c, "query", SEARCHED), take_search);
 }
 
+static void ask_names(struct call *c)
+{
+    c->failed = NULL;
+    overlay_ask(c, "symbol", about_all(c, "name", NAMED), take_names);
+}
+
+static void next_folder(struct call *c);
+
+static void folder_known(struct call *c, json_t *result)
+{
+    next_folder(c);
+}
+
+static void folder_unknown(struct call *c, int code, const char *message, const char *hint)
+{
+    if (code == ERR_CANCELED)
+        call_fail(c, code, message, hint);
+    else
+        next_folder(c);
+}
+
+/* A folder that was opened just now may not be among the known repositories yet: its first index is waited for, as elsewhere. */
+static void next_folder(struct call *c)
+{
+    struct lsp *x = c->lsp;
+    if (!x->warming || (size_t)c->step >= x->nfolders) {
+        ask_names(c);
+        return;
+    }
+    json_t *params = json_pack("{ss, ss}", "dir", x->folder[c->step++], "place", ".");
+    c->failed = folder_unknown;
+    call_ask(c, "read", params, folder_known);
+}
+
 void run_workspace_symbol(struct call *c)
 {
     const char *query = json_string_value(json_object_get(c->params, "query"));
@@ -90,5 +124,5 @@ void run_workspace_symbol(struct call *c)
     }
     c->word = mem_str(query);
     c->kept = json_array();
-    overlay_ask(c, "symbol", about_all(c, "name", NAMED), take_names);
+    next_folder(c);
 }

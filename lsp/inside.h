@@ -2,7 +2,7 @@
 #ifndef CODEASK_LSP_INSIDE_H
 #define CODEASK_LSP_INSIDE_H
 
-#include "lsp/document.h"
+#include "base/document.h"
 #include "lsp/frame.h"
 #include "service/service.h"
 
@@ -37,6 +37,7 @@ struct lsp {
     char *dir;                 /* the carrier's; NULL */
     char **folder;             /* [nfolders] of the workspace, absolute */
     size_t nfolders;
+    unsigned warming;          /* folders whose first index was asked for and did not come yet */
     json_t *client;            /* its capabilities */
     json_t *settings;          /* one object: what is switched off (settings.c) */
     uint64_t registered;       /* bits by row of features[] */

@@ -14,10 +14,12 @@
 
 static void warmed(struct call *c, json_t *result)
 {
+    c->lsp->warming--;
 }
 
 static void not_warmed(struct call *c, int code, const char *message, const char *hint)
 {
+    c->lsp->warming--;
 }
 
 /* A repository that is opened for the first time is indexed at once, not at the first question. `read` makes git repositories known
@@ -27,6 +29,7 @@ static void warm(struct lsp *x, const char *dir)
     struct call *c = call_new(x, NULL, NULL, NULL);
     json_t *params = json_pack("{ss, ss}", "dir", dir, "place", ".");
     c->failed = not_warmed;
+    x->warming++;
     call_ask(c, "read", params, warmed);
     call_settle(c);
 }

@@ -51,8 +51,8 @@ void unsaved_over(struct scope *sc, struct request *rq)
     for (const struct unsaved_file *f = rq->session ? rq->session->unsaved : NULL; f; f = f->next)
         for (size_t i = 0; i < sc->n; i++) {
             size_t n = strlen(sc->repo[i].path);
-            if ((!sc->seen[i].overlay && !sc->seen[i].plain) || strncmp(f->path, sc->repo[i].path, n) || f->path[n] != '/')
-                continue;
+            if (strncmp(f->path, sc->repo[i].path, n) || f->path[n] != '/')
+                continue; /* over HEAD's view while the worktree's is not made yet */
             u = u ? u : unsaved_new();
             unsaved_add(u, sc->seen[i].view, str_of(f->path + n + 1), f->text);
         }

@@ -15,8 +15,8 @@ struct unsaved_file {
 /* [mu] of the service. A NULL text forgets the file. ERR_LIMIT past UNSAVED_FILES_MAX. */
 int unsaved_keep_locked(struct session *c, const char *path, struct unsaved_text *text /* held */, struct err *e);
 void unsaved_forget_locked(struct session *c);
-/* The session's texts over the targets of a request's scope: those that are working trees and plain directories, where none of their
- * refs is asked about. Lives as long as the request. */
+/* The session's texts over the targets of a request's scope, where none of their refs is asked about: over the working tree's view, HEAD's
+ * while the former is not made yet, or the plain directory's. Lives as long as the request. */
 void unsaved_over(struct scope *sc, struct request *rq);
 /* The text of a hit that is not saved, with its secrets masked; false: it is none. */
 bool unsaved_source(struct buf *out, const struct scope *sc, const struct search_hit *h);

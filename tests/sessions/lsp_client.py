@@ -47,6 +47,10 @@ class Lsp:
         return self.number
 
     def answer(self, number):
+        early = [m for m in self.heard if m.get("id") == number and "method" not in m]
+        if early:  # it came before another one that was waited for
+            self.heard.remove(early[0])
+            return early[0]
         while True:
             message = self.receive()
             assert message is not None, f"no answer to {number}; heard {self.heard[-3:]}"

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lib import CODEASK, main, write  # noqa: E402
+from lib import CODEASK, SOURCES, main, write  # noqa: E402
 from lsp_client import Lsp  # noqa: E402
 
 
@@ -403,7 +403,64 @@ def test_first_index_shows_progress(w):
     assert found, "it waits for the index"
     made = [m["params"]["token"] for m in c.heard if m.get("method") == "window/workDoneProgress/create"]
     told = [m["params"] for m in c.heard if m.get("method") == "$/progress"]
-    assert all(t["token"] in made for t in told), (made, told)
+    assert made and all(t["token"] in made for t in told), (made, told)
+    kinds = [t["value"]["kind"] for t in told]
+    assert kinds[0] == "begin" and kinds[-1] == "end" and any("/400" in t["value"].get("message", "") for t in told), told
+    assert c.end() == 0
+
+
+def test_asked_while_the_first_index_is_made(w):
+    """Names and sentences wait for it, and what is unsaved then counts as ever; in a worktree whose HEAD is in before it, too."""
+    w.config("embed = no\n")
+    files = {f"m{i}.py": f"def f{i}(x):\n    return g{i}(x)\n" * 40 for i in range(400)}
+    for name in ("once", "twice"):
+        repo = w.repo(name, files={**files, f"{name}.py": f"def needle_of_{name}(x):\n    return x\n"})
+        c = start(w, repo)
+        c.begin(repo)
+        m = repo / "m1.py"
+        c.open(m)
+        c.note("textDocument/didChange", {"textDocument": {"uri": m.as_uri(), "version": 2}, "contentChanges": [
+            {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}, "text": f"def quokka_{name}(x):\n    return x\n"}]})
+        asked = [c.ask("workspace/symbol", {"query": q}) for q in (f"needle_of_{name}", f"quokka_{name}", f"where is quokka_{name} defined")]
+        for found, file in zip(map(c.answer, asked), (repo / f"{name}.py", m, m)):
+            assert found["result"] and found["result"][0]["location"]["uri"] == file.as_uri(), found
+        assert c.end() == 0
+
+
+def test_unsaved_text_over_a_commit(w):
+    """While HEAD is in and the working tree is not looked at yet."""
+    w.config("embed = no\n")
+    repo = w.repo(files={**SOURCES, **{f"m{i}.py": f"def f{i}(x):\n    return x\n" for i in range(50)}})
+    w.json("index", "--branch", "HEAD", cwd=repo)
+    c = start(w, repo)
+    c.begin(repo)
+    retry = repo / "src/retry.py"
+    c.open(retry)
+    c.note("textDocument/didChange", {"textDocument": {"uri": retry.as_uri(), "version": 2}, "contentChanges": [{"text": "def quokka(x):\n    return x\n"}]})
+    found = c.result("textDocument/definition", {"textDocument": {"uri": retry.as_uri()}, "position": {"line": 0, "character": 6}})
+    assert found and found[0]["uri"] == retry.as_uri(), found
+    assert c.end() == 0
+
+
+def test_trace(w):
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    c = start(w, repo)
+    c.begin(repo, trace="verbose")
+    c.open(repo / "src/pool.py")
+    at = c.at(repo / "src/pool.py", "send_with_retry(request", 3)
+
+    def traced():
+        c.result("textDocument/definition", at)
+        c.result("workspace/symbol", {"query": ""})  # what came before its answer is heard
+        told = [m["params"] for m in c.heard if m.get("method") == "$/logTrace" and m["params"]["message"].startswith("textDocument/definition: ")]
+        c.heard.clear()
+        return told
+    assert [t["verbose"] for t in traced()] == ["send_with_retry"]
+    c.note("$/setTrace", {"value": "messages"})
+    assert ["verbose" in t for t in traced()] == [False]
+    c.note("$/setTrace", {"value": "off"})
+    assert traced() == []
     assert c.end() == 0
 
 

@@ -1,4 +1,4 @@
-#include "lsp/position.h"
+#include "base/position.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Positions against a slow reading of them, in all encodings; names at positions. */
+/* Positions against a slow reading of them, in all encodings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "lsp/place.h"
 #include "text.h"
 
 static void columns_as_counted_slowly(void **state)
@@ -47,48 +46,11 @@ static void past_the_end_and_inside(void **state)
     assert_int_equal(column_of_bytes(broken, 3, ENCODING_UTF16), 3);
 }
 
-static void names_at(void **state)
-{
-    static const struct {
-        const char *line;
-        size_t at;
-        const char *scoped, *name;
-    } cases[] = {
-        {"x = session.send(1);", 13, "session.send", "send"}, {"x = session.send(1);", 16, "session.send", "send"},
-        {"x = session.send(1);", 6, "session", "session"},    {"a::b::run()", 7, "b::run", "run"},
-        {"p->next = q", 4, "p->next", "next"},                {"  .send()", 4, "send", "send"},
-        {"f(1)", 2, "", ""},                                  {"", 0, "", ""},
-        {"a + b", 2, "", ""},                                 {"valid?(x)", 1, "valid?", "valid?"},
-        {"\xC3\xA9t\xC3\xA9 = 1", 2, "\xC3\xA9t\xC3\xA9", "\xC3\xA9t\xC3\xA9"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct word w = word_at(str_of(cases[i].line), cases[i].at);
-        char *scoped = strndup(cases[i].line + w.scope, w.end - w.scope);
-        assert_string_equal(scoped, cases[i].scoped);
-        assert_string_equal(word_last(scoped), cases[i].name);
-        assert_int_equal(w.end - w.begin, strlen(cases[i].name));
-        free(scoped);
-    }
-}
-
-static void whole_words(void **state)
-{
-    size_t at;
-    assert_true(word_in(&at, STR("resend send"), STR("send"), 0));
-    assert_int_equal(at, 7);
-    assert_false(word_in(&at, STR("resend sends _send"), STR("send"), 0));
-    assert_true(word_in(&at, STR("def valid?(x)"), STR("valid?"), 0));
-    assert_false(word_in(&at, STR(""), STR("a"), 0));
-    assert_false(word_in(&at, STR("a"), STR(""), 0));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_as_counted_slowly),
         cmocka_unit_test(past_the_end_and_inside),
-        cmocka_unit_test(names_at),
-        cmocka_unit_test(whole_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "lsp/document.h"
+#include "base/document.h"
 
 #include "base/mem.h"
 #include "base/uri.h"
@@ -133,7 +133,7 @@ void document_close(struct documents *all, const char *uri)
             drop(all, d);
             all->n--;
             free(d->uri);
-    free(d->language);
+            free(d->language);
             free(d->path);
             free(d);
             return;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "lsp/document.h"
+#include "base/document.h"
 #include "text.h"
 
 #define URI "file:///w/a%20b.c"

@@ -1,8 +1,8 @@
 /* The client's open documents: their text as it stands in the editor, kept in step by incremental changes. */
-#ifndef CODEASK_LSP_DOCUMENT_H
-#define CODEASK_LSP_DOCUMENT_H
+#ifndef CODEASK_BASE_DOCUMENT_H
+#define CODEASK_BASE_DOCUMENT_H
 
-#include "lsp/position.h"
+#include "base/position.h"
 
 #include <jansson.h>
 

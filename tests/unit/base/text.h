@@ -1,9 +1,9 @@
 /* Random texts of all kinds of characters and line ends, and a slow reading of positions in them to hold the fast one against: the text as
  * a list of characters, each counted by itself. */
-#ifndef CODEASK_TESTS_LSP_TEXT_H
-#define CODEASK_TESTS_LSP_TEXT_H
+#ifndef CODEASK_TESTS_BASE_TEXT_H
+#define CODEASK_TESTS_BASE_TEXT_H
 
-#include "lsp/position.h"
+#include "base/position.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* Positions of the protocol: a line and a column in code units of the agreed encoding, both from 0. Lines end at "\n", "\r\n" or "\r". */
-#ifndef CODEASK_LSP_POSITION_H
-#define CODEASK_LSP_POSITION_H
+#ifndef CODEASK_BASE_POSITION_H
+#define CODEASK_BASE_POSITION_H
 
 #include "base/buf.h"
 
