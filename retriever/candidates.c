@@ -118,7 +118,9 @@ static void choose(struct choice *c, struct early e)
 }
 
 /* All that may hold what was quoted. Their texts are read from the best on, until enough hold it: `"with"` stands in most files, and
- * reading all of them took a quarter of a second. */
+ * reading all of them took a quarter of a second. A round reads what is missing if all of it holds, but not so few that its threads
+ * are not worth starting. */
+#define ROUND_LEAST 32
 struct quoting {
     struct early *e;
     size_t n, cap;
@@ -132,7 +134,8 @@ static int choose_holders(struct choice *c, struct quoting *l, struct exact_quot
     if (l->n)
         qsort(l->e, l->n, sizeof *l->e, early_order);
     for (size_t at = 0, n; at < l->n && c->n < RANK_FILES && !rc; at += n) {
-        n = l->n - at < RANK_FILES ? l->n - at : RANK_FILES;
+        n = RANK_FILES - c->n > ROUND_LEAST ? RANK_FILES - c->n : ROUND_LEAST;
+        n = l->n - at < n ? l->n - at : n;
         for (size_t i = 0; i < n; i++)
             gid[i] = l->e[at + i].gid;
         rc = exact_quoted_look(holds, quoted, gid, n, err);

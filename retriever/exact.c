@@ -22,8 +22,7 @@ struct find {
     struct arena *arena;
     struct plan *plan;
     struct scan scan;
-    struct pattern *pattern[EXACT_QUOTES + 1];
-    size_t npatterns;
+    struct pattern *show; /* whose matches are listed, or NULL */
     struct scan_job *job;
     size_t njobs, cap;
 };
@@ -38,15 +37,8 @@ static int place_order(const void *a, const void *b)
     return x->file < y->file ? -1 : x->file > y->file;
 }
 
-static int add_pattern(struct find *f, struct str text, bool literal, struct err *e)
-{
-    int rc = pattern_new(&f->pattern[f->npatterns], text, literal, e);
-    f->npatterns += !rc;
-    return rc;
-}
-
 /* One line with any of the pieces is a match. */
-static int add_any(struct find *f, const struct str *literal, size_t n, struct err *e)
+static int show_any(struct find *f, const struct str *literal, size_t n, struct err *e)
 {
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < n; i++) {
@@ -58,39 +50,33 @@ static int add_any(struct find *f, const struct str *literal, size_t n, struct e
             buf_addc(&b, (char)c);
         }
     }
-    int rc = add_pattern(f, (struct str){b.data, b.len}, false, e);
+    int rc = pattern_new(&f->show, (struct str){b.data, b.len}, false, e);
     buf_release(&b);
     return rc;
 }
 
+/* literal: used as long as f. */
 static int prepare(struct find *f, const struct str *literal, size_t n, bool show, struct err *e)
 {
     int rc = 0;
-    n = n < EXACT_QUOTES ? n : EXACT_QUOTES;
-    if (!n) {
+    n = n < SCAN_MUST ? n : SCAN_MUST;
+    if (show && !n) {
         struct str text = str_of(f->q->text);
-        if ((rc = add_pattern(f, text, false, e)) != 0)
+        if ((rc = pattern_new(&f->show, text, false, e)) != 0)
             return rc;
         f->plan = plan_regex(text, f->arena);
+    } else if (show) {
+        rc = n > 1 ? show_any(f, literal, n, e) : pattern_new(&f->show, literal[0], true, e);
     }
-    for (size_t i = 0; i < n && !rc; i++) {
+    for (size_t i = 0; i < n; i++)
         f->plan = plan_and(f->plan, plan_literal(literal[i], f->arena), f->arena);
-        rc = add_pattern(f, literal[i], true, e);
-    }
-    if (!rc && show && n > 1)
-        rc = add_any(f, literal, n, e);
-    f->scan = (struct scan){.stop = f->q->stop};
-    if (!rc && show)
-        f->scan.show = f->pattern[f->npatterns - 1];
-    f->scan.must = f->pattern;
-    f->scan.nmust = show ? n > 1 ? n : 0 : n;
+    f->scan = (struct scan){.stop = f->q->stop, .show = f->show, .must = literal, .nmust = show && n == 1 ? 0 : n};
     return rc;
 }
 
 static void release(struct find *f)
 {
-    for (size_t i = 0; i < f->npatterns; i++)
-        pattern_free(f->pattern[i]);
+    pattern_free(f->show);
     for (size_t i = 0; i < f->njobs; i++)
         scan_job_release(&f->job[i]);
     free(f->job);

@@ -7,7 +7,6 @@
 #include "retriever/retriever.h"
 #include "retriever/universe.h"
 
-#define EXACT_QUOTES 16      /* quoted pieces of a question */
 #define EXACT_GIVEN_UP 8     /* contents in which an expression may backtrack too much before it is refused */
 
 struct exact_match {

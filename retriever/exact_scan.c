@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* memrchr */
+#define _GNU_SOURCE /* memrchr, memmem */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "retriever/exact_scan.h"
 
@@ -182,24 +182,50 @@ static int list(struct scan_job *j, struct hand *h, const struct pattern *p, str
     return 0;
 }
 
+/* Whether all of must stand in a text that may still grow; seen: [nmust] how far each was looked for, SIZE_MAX where it was found. */
+static bool has_all(const struct scan *s, struct str text, size_t *seen)
+{
+    bool all = true;
+    for (size_t i = 0; i < s->nmust; i++) {
+        if (seen[i] == SIZE_MAX)
+            continue;
+        bool here = memmem(text.p + seen[i], text.n - seen[i], s->must[i].p, s->must[i].n) != NULL;
+        size_t reached = text.n >= s->must[i].n ? text.n - s->must[i].n + 1 : 0;
+        seen[i] = here ? SIZE_MAX : reached > seen[i] ? reached : seen[i];
+        all &= here;
+    }
+    return all;
+}
+
+static struct str text_of(const struct hand *h)
+{
+    return (struct str){h->text.data ? h->text.data : "", h->text.len};
+}
+
+/* A file that holds a common word mostly does so near its top, and unpacking is most of what looking costs. */
+static void scan_for(const struct scan *s, struct scan_job *j, struct hand *h)
+{
+    struct err e;
+    size_t seen[SCAN_MUST] = {0};
+    j->code = unpacker_begin(h->unpacker, j->packed, &e);
+    while (!j->code && !j->n && unpacker_more(h->unpacker)) {
+        j->code = unpacker_piece(h->unpacker, &h->text, &e);
+        j->n = !j->code && has_all(s, text_of(h), seen);
+    }
+}
+
 static void scan_one(const struct scan *s, struct scan_job *j, struct hand *h)
 {
     struct err e;
-    size_t span[2];
+    size_t seen[SCAN_MUST] = {0};
     buf_clear(&h->text);
-    if ((j->code = unpacker_text(h->unpacker, j->packed, &h->text, &e)) != 0)
+    if (!s->show) {
+        scan_for(s, j, h);
         return;
-    struct str text = {h->text.data ? h->text.data : "", h->text.len};
-    for (size_t i = 0; i < s->nmust; i++) {
-        int rc = next_match(span, h, s->must[i], text.p, text.n, 0);
-        j->code = rc < 0 ? rc : 0;
-        if (rc <= 0)
-            return;
     }
-    if (s->show)
-        j->code = list(j, h, s->show, text, s->limit);
-    else
-        j->n = 1;
+    j->code = unpacker_text(h->unpacker, j->packed, &h->text, &e);
+    if (!j->code && has_all(s, text_of(h), seen))
+        j->code = list(j, h, s->show, text_of(h), s->limit);
 }
 
 struct work {

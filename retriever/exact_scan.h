@@ -10,6 +10,7 @@
 #define SCAN_STEPS 1000000     /* PCRE2's steps for one call: a pattern that backtracks without end is refused, not run */
 #define SCAN_SNIPPET 1000      /* bytes of matched lines that are shown; a longer line gives what stands around the match */
 #define SCAN_THREADS 16
+#define SCAN_MUST 16           /* quoted pieces of a question */
 
 struct pattern;
 /* literal: the text itself, without meaning. ERR_USAGE with the place of what is wrong. */
@@ -34,12 +35,12 @@ struct scan_job {
 
 struct scan {
     struct pattern *show;      /* whose matches are listed; NULL: none are */
-    struct pattern *const *must; /* all have to be there */
+    const struct str *must;    /* all have to be there, byte by byte */
     size_t nmust;
     uint32_t limit;            /* matches of one content */
     const volatile bool *stop;
 };
-/* With nothing to show, a job that has all of must gets n = 1. */
+/* With nothing to show, a job that has all of must gets n = 1, and is unpacked no further than where the last of them stands. */
 void scan_run(const struct scan *s, struct scan_job *job, size_t n);
 void scan_job_release(struct scan_job *j);
 

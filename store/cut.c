@@ -7,8 +7,11 @@
  * of 4 bytes, and so each value lies on 4, which is what a record without words needs. */
 #include "store/unsaved_inside.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void cut_key_bytes(uint8_t out[CUT_KEY_BYTES], const struct cut_key *k)
 {
@@ -101,19 +104,67 @@ int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e)
     return unpack(t->zstd, packed, out) ? 0 : err_set(e, ERR_CORRUPT, "%s is damaged (text %u)", t->s->index.path, cut);
 }
 
+struct unpacker {
+    ZSTD_DCtx *zstd;
+    ZSTD_inBuffer in;
+    size_t left; /* bytes of the content that did not come yet */
+};
+
 struct unpacker *unpacker_new(void)
 {
-    return (struct unpacker *)ZSTD_createDCtx();
+    struct unpacker *u = mem_zero(1, sizeof *u);
+    u->zstd = ZSTD_createDCtx();
+    return u;
 }
 
 void unpacker_free(struct unpacker *u)
 {
-    ZSTD_freeDCtx((ZSTD_DCtx *)u);
+    if (u)
+        ZSTD_freeDCtx(u->zstd);
+    free(u);
+}
+
+static int damaged(struct err *e)
+{
+    return err_set(e, ERR_CORRUPT, "a text of the index is damaged");
 }
 
 int unpacker_text(struct unpacker *u, struct str packed, struct buf *out, struct err *e)
 {
-    return unpack((ZSTD_DCtx *)u, packed, out) ? 0 : err_set(e, ERR_CORRUPT, "a text of the index is damaged");
+    ZSTD_DCtx_reset(u->zstd, ZSTD_reset_session_only); /* pieces that nobody asked for any more */
+    return unpack(u->zstd, packed, out) ? 0 : damaged(e);
+}
+
+int unpacker_begin(struct unpacker *u, struct str packed, struct err *e)
+{
+    uint32_t raw;
+    if (packed.n < sizeof raw)
+        return damaged(e);
+    memcpy(&raw, packed.p, sizeof raw);
+    ZSTD_DCtx_reset(u->zstd, ZSTD_reset_session_only);
+    u->in = (ZSTD_inBuffer){packed.p + sizeof raw, packed.n - sizeof raw, 0};
+    u->left = raw;
+    return 0;
+}
+
+bool unpacker_more(const struct unpacker *u)
+{
+    return u->left > 0;
+}
+
+int unpacker_piece(struct unpacker *u, struct buf *out, struct err *e)
+{
+    size_t most = u->left < UNPACKER_PIECE ? u->left : UNPACKER_PIECE;
+    ZSTD_outBuffer piece = {buf_room(out, most), most, 0};
+    while (piece.pos < most) {
+        size_t before = piece.pos, rc = ZSTD_decompressStream(u->zstd, &piece, &u->in);
+        if (ZSTD_isError(rc) || (piece.pos == before && u->in.pos == u->in.size))
+            return damaged(e);
+    }
+    out->len += most;
+    out->data[out->len] = 0;
+    u->left -= most;
+    return 0;
 }
 
 int cuts_each(struct txn *t, int (*each)(void *arg, uint32_t cut), void *arg, struct err *e)

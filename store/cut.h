@@ -27,6 +27,12 @@ struct unpacker;
 struct unpacker *unpacker_new(void);
 void unpacker_free(struct unpacker *u); /* accepts NULL */
 int unpacker_text(struct unpacker *u, struct str packed, struct buf *out, struct err *e);
+/* The same piece by piece, for who may have seen enough before the end: packed is used until the last one. */
+int unpacker_begin(struct unpacker *u, struct str packed, struct err *e);
+bool unpacker_more(const struct unpacker *u);
+/* Appends the next piece, at most UNPACKER_PIECE bytes, while there are more. */
+#define UNPACKER_PIECE ((size_t)16 << 10)
+int unpacker_piece(struct unpacker *u, struct buf *out, struct err *e);
 
 /* Every cut with its id, ascending; for the sweep. Stops on non-zero, which it returns. */
 int cuts_each(struct txn *t, int (*each)(void *arg, uint32_t cut), void *arg, struct err *e);

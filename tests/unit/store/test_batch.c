@@ -381,6 +381,52 @@ static void a_batch_with_nothing_to_find(void **state)
     store_close(s);
 }
 
+/* Piece by piece a text is the same, also after another one was left in the middle; one that is not whole says so. */
+static void in_pieces(void **state)
+{
+    struct store *s;
+    struct buf got = BUF_INIT;
+    struct unpacker *u = unpacker_new();
+    struct str packed;
+    struct txn *t;
+    make_cuts(14);
+    for (size_t i = 0; i < 3; i++) /* of many pieces, of just as many, of a bit more */
+        for (buf_clear(&made[i].text); made[i].text.len < 9 * UNPACKER_PIECE;)
+            buf_addf(&made[i].text, "%zu ", made[i].text.len * 2654435761u);
+    made[1].text.len = 8 * UNPACKER_PIECE;
+    made[2].text.len = 8 * UNPACKER_PIECE + 1;
+    OK(store_open(&s, home, NULL, e));
+    put(s, 0, NCUTS);
+    OK(store_read(&t, s, e));
+    for (size_t i = 0; i < NCUTS; i++) {
+        OK(cut_packed(t, made[0].id, &packed, e));
+        OK(unpacker_begin(u, packed, e));
+        buf_clear(&got);
+        OK(unpacker_piece(u, &got, e));
+        assert_int_equal(got.len, UNPACKER_PIECE);
+        OK(cut_packed(t, made[i].id, &packed, e));
+        buf_clear(&got);
+        OK(unpacker_text(u, packed, &got, e));
+        assert_int_equal(got.len, made[i].text.len);
+        OK(unpacker_begin(u, packed, e));
+        for (buf_clear(&got); unpacker_more(u);)
+            OK(unpacker_piece(u, &got, e));
+        assert_int_equal(got.len, made[i].text.len);
+        if (got.len)
+            assert_memory_equal(got.data, made[i].text.data, got.len);
+    }
+    OK(cut_packed(t, made[0].id, &packed, e));
+    int rc = unpacker_begin(u, (struct str){packed.p, packed.n / 2}, NULL);
+    for (buf_clear(&got); !rc && unpacker_more(u);)
+        rc = unpacker_piece(u, &got, NULL);
+    assert_int_equal(rc, ERR_CORRUPT);
+    assert_int_equal(unpacker_begin(u, (struct str){packed.p, 3}, NULL), ERR_CORRUPT);
+    txn_end(t);
+    unpacker_free(u);
+    buf_release(&got);
+    store_close(s);
+}
+
 static int count_rows(void *arg, const struct quarantine_row *q)
 {
     assert_string_equal(q->key.language, "c");
@@ -441,7 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_HOME(one_batch),  IN_A_HOME(many_batches_and_merges), IN_A_HOME(the_same_twice), IN_A_HOME(a_batch_with_nothing_to_find),
-        IN_A_HOME(quarantine), cmocka_unit_test(folding),
+        IN_A_HOME(in_pieces),  IN_A_HOME(quarantine),              cmocka_unit_test(folding),
     };
     return cmocka_run_group_tests(tests, NULL, release);
 }
