@@ -130,8 +130,9 @@ static int note(struct job *j, const char *name, int64_t ns, struct err *e)
     }
     r->ns = ns;
     int64_t wall = clock_wall_ns() - (clock_ns() - ns);
-    bool store = wall - r->stored_ns >= STORE_RECONCILED_NS || r->stored_ns > wall;
-    r->stored_ns = store ? wall : r->stored_ns;
+    bool store = !j->noted && (wall - r->stored_ns >= STORE_RECONCILED_NS || r->stored_ns > wall);
+    r->stored_ns = store || j->noted ? wall : r->stored_ns;
+    j->noted = false;
     pthread_mutex_unlock(&x->seen);
     if (!store)
         return 0;
@@ -197,6 +198,7 @@ static int drop_ref(struct job *j, const char *name, struct err *e)
 static int run_ref(struct job *j, const char *ref, struct git_target *to, uint32_t *view, struct err *e)
 {
     int64_t begun = clock_ns();
+    j->looked_ns = clock_wall_ns();
     *view = VIEW_NONE;
     int rc = repo_target(to, j->git, ref, e);
     j->progress = (struct index_progress){.stage = "walking"};

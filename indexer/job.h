@@ -53,6 +53,8 @@ struct job {
     void *arg;
     struct index_progress progress;
     bool tidy;               /* a view was made: older ones may be in excess */
+    int64_t looked_ns;       /* wall clock, before the run looked at what HEAD or a ref names */
+    bool noted;              /* the row of the ref that the run is at was written with it */
 };
 
 /* ground.c: notes what the run has walked. Takes the bytes of both. */
@@ -80,6 +82,9 @@ struct change {
 };
 /* Adds rows to a view that no ref points at yet. */
 int view_fill(struct store *s, uint32_t view, const struct change *c, size_t n, struct err *e);
+/* A new view with all its rows, published under ref: sets head->id and ref->view. One transaction where the rows are few, for each waits
+ * for the disk; else until the last one its tree is zero, so that nobody takes it for whole. */
+int view_write(struct store *s, struct view_head *head, struct ref_row *ref, const struct change *c, size_t n, struct err *e);
 /* The last step: sets head (its rows aside) and ref, drops or puts the last few rows, bumps; all in one transaction. */
 int view_publish(struct store *s, const struct view_head *head, const struct ref_row *ref, const struct change *c, size_t n, struct err *e);
 int view_make(struct store *s, const struct view_head *head, uint32_t *id, struct err *e);

@@ -2,7 +2,6 @@
  * cannot prove is read once, and its stat data is kept in a row of the overlay, so that it is not read again. */
 #include "indexer/job.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -253,7 +252,7 @@ static int write_rows(struct overlay *o, const struct git_target *head, uint32_t
     struct changes c = {0};
     struct items none = {0};
     struct ref_row ref = {.repo = o->j->repo->id, .name = STR("worktree"), .commit = head->commit,
-                          .oid_len = head->unborn ? 0 : GIT_ID_BYTES, .reconciled_ns = clock_wall_ns()};
+                          .oid_len = head->unborn ? 0 : GIT_ID_BYTES, .reconciled_ns = o->j->looked_ns};
     o->head.base = base;
     o->head.repo = o->j->repo->id;
     o->head.kind = VIEW_OVERLAY;
@@ -266,19 +265,14 @@ static int write_rows(struct overlay *o, const struct git_target *head, uint32_t
         c.n = 0;
         items_merge(&none, &o->rows, row_changed, &c);
         o->j->tidy = true;
-        rc = view_make(s, &o->head, &o->head.id, e);
-        size_t last = c.n < CHANGES_AT_ONCE ? c.n : 0;
-        if (!rc)
-            rc = view_fill(s, o->head.id, c.v, c.n - last, e);
-        ref.view = o->head.id;
-        if (!rc)
-            rc = view_publish(s, &o->head, &ref, c.v + (c.n - last), last, e);
+        rc = view_write(s, &o->head, &ref, c.v, c.n, e);
         if (!rc && before)
             rc = view_drop_all(s, before, e);
     } else {
         o->head.id = ref.view = o->view;
         rc = view_publish(s, &o->head, &ref, c.v, c.n, e);
     }
+    o->j->noted = !rc;
 out:
     free(c.v);
     return rc;

@@ -2,7 +2,6 @@
  * that is small. */
 #include "indexer/job.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "indexer/tree.h"
 
@@ -159,16 +158,11 @@ static int write_view(struct job *j, const struct git_target *to, const struct v
     size_t n;
     int rc = settle(c, &n, &head, j, base, rows, e);
     j->tidy = true;
-    if (!rc) /* until it is published its tree is zero: nobody takes it for whole */
-        rc = view_make(j->x->store, &head, &head.id, e);
-    size_t last = n < CHANGES_AT_ONCE ? n : 0;
+    head.tree = to->tree;
     if (!rc)
-        rc = view_fill(j->x->store, head.id, c, n - last, e);
-    if (!rc) {
-        head.tree = to->tree;
-        to_new.view = *view = head.id;
-        rc = view_publish(j->x->store, &head, &to_new, c + (n - last), last, e);
-    }
+        rc = view_write(j->x->store, &head, &to_new, c, n, e);
+    *view = rc ? *view : head.id;
+    j->noted = !rc;
     free(c);
     return rc;
 }
@@ -212,7 +206,7 @@ int treeview_bring(struct job *j, const struct git_target *to, uint32_t *view, s
     if (rc)
         return rc;
     struct ref_row ref = {.repo = j->repo->id, .name = str_of(to->name), .commit = to->commit, .oid_len = GIT_ID_BYTES,
-                          .view = k.same.id, .reconciled_ns = clock_wall_ns()};
+                          .view = k.same.id, .reconciled_ns = j->looked_ns};
     *view = k.same.id;
     if (!k.same.id)
         return build(j, to, &k, &ref, view, e);

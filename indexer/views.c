@@ -50,14 +50,10 @@ int view_fill(struct store *s, uint32_t view, const struct change *c, size_t n, 
     return rc;
 }
 
-int view_publish(struct store *s, const struct view_head *head, const struct ref_row *ref, const struct change *c, size_t n, struct err *e)
+static int publish(struct txn *t, const struct view_head *head, const struct ref_row *ref, const struct change *c, size_t n, struct err *e)
 {
-    struct txn *t = NULL;
     struct view_head now;
-    int rc = store_write(&t, s, e);
-    if (rc)
-        return rc;
-    rc = put_rows(t, head->id, c, n, e);
+    int rc = put_rows(t, head->id, c, n, e);
     if (!rc)
         rc = view_get(t, head->id, &now, e);
     if (!rc) {
@@ -70,7 +66,32 @@ int view_publish(struct store *s, const struct view_head *head, const struct ref
         rc = ref_put(t, ref, e);
     if (!rc)
         txn_bump(t);
-    return end(t, rc, e);
+    return rc;
+}
+
+int view_publish(struct store *s, const struct view_head *head, const struct ref_row *ref, const struct change *c, size_t n, struct err *e)
+{
+    struct txn *t = NULL;
+    int rc = store_write(&t, s, e);
+    return rc ? rc : end(t, publish(t, head, ref, c, n, e), e);
+}
+
+int view_write(struct store *s, struct view_head *head, struct ref_row *ref, const struct change *c, size_t n, struct err *e)
+{
+    struct view_head made = *head;
+    struct txn *t = NULL;
+    made.tree = (struct oid){0};
+    int rc = store_write(&t, s, e);
+    if (rc)
+        return rc;
+    rc = view_new(t, &made, &head->id, e);
+    ref->view = head->id;
+    if (!rc && n < CHANGES_AT_ONCE)
+        return end(t, publish(t, head, ref, c, n, e), e);
+    rc = end(t, rc, e);
+    if (!rc)
+        rc = view_fill(s, head->id, c, n, e);
+    return rc ? rc : view_publish(s, head, ref, NULL, 0, e);
 }
 
 int view_drop_all(struct store *s, uint32_t view, struct err *e)
