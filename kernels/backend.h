@@ -78,6 +78,7 @@ struct rows {
  * owned by the device. */
 struct weight;
 struct team;
+struct backward_ops;
 
 /* Where weight() reads from. */
 struct weight_source {
@@ -194,6 +195,7 @@ struct backend {
     void (*pool)(void *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
                                            /* y: fp32 [sequences, hidden], unit length; an empty sequence gives zeros */
     DECODE_OPS /* decode.h */
+    const struct backward_ops *backward; /* gradients, backward.h; NULL: nothing is trained on this backend */
     int (*sync)(void *q, struct err *e);   /* waits; the queue's first error, which it clears */
 };
 

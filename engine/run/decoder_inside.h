@@ -15,6 +15,7 @@ struct decoder {
     int store_of[LAYERS_MAX];
     uint32_t place_of[LAYERS_MAX];
     uint32_t alive;           /* sequences */
+    struct pass_adapt adapt;  /* the pass's, while there is one */
 };
 
 struct sequence {

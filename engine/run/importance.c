@@ -55,14 +55,19 @@ static void add_rows(struct seen *s, uint32_t expert, const struct mat *x, uint3
 }
 
 /* The CPU's queue has done what came before, and device memory is host memory. */
-static void saw(void *arg, const struct linear *w, const struct mat *x, const uint32_t *groups, const struct rows *r)
+static void saw(void *arg, const struct pass_op *op)
 {
+    const struct linear *w = op->w;
+    const struct mat *x = &op->x;
+    const uint32_t *groups = op->groups;
+    if (op->kind != OP_LINEAR)
+        return;
     for (int i = 0; i < w->sources; i++) {
         struct seen *s = seen_of(arg, w->source[i]->name, w->experts, w->k);
         for (uint32_t e = 0; e < w->experts && groups; e++)
             add_rows(s, e, x, groups[e], groups[e + 1]);
         if (!groups)
-            add_rows(s, 0, x, 0, r->used[0]);
+            add_rows(s, 0, x, 0, op->r->used[0]);
     }
 }
 

@@ -19,6 +19,31 @@ static struct mat view(const struct mat *m, uint32_t first, uint32_t n)
     return v;
 }
 
+static void tell(const struct pass *p, const struct pass_op *op)
+{
+    if (p->watch)
+        p->watch->saw(p->watch->arg, op);
+}
+
+static void norm(struct pass *p, struct mat *y, const struct mat *x, const struct norm *n, const struct rows *r)
+{
+    tell(p, &(struct pass_op){.kind = OP_NORM, .y = *y, .x = *x, .norm = *n, .r = r});
+    ops(p)->norm(p->queue, y, NULL, x, n, r);
+}
+
+static void glu(struct pass *p, struct mat *y, const struct mat *gate, const struct mat *up, const struct glu *how, const struct rows *r)
+{
+    tell(p, &(struct pass_op){.kind = OP_GLU, .y = *y, .x = *gate, .x2 = *up, .glu = *how, .r = r});
+    ops(p)->glu(p->queue, y, gate, up, how, r);
+}
+
+/* h += t. */
+static void add(struct pass *p)
+{
+    tell(p, &(struct pass_op){.kind = OP_ADD, .y = p->h, .x = p->t, .r = &p->rows});
+    ops(p)->add(p->queue, &p->h, &p->t, NULL, &p->rows);
+}
+
 /* x as the type that a product with weights of that kind reads; made at most once for neighbours of one type. */
 static struct mat operand_of(struct pass *p, const struct mat *x, enum type type, const struct rows *r)
 {
@@ -39,17 +64,18 @@ static void apply(struct pass *p, struct mat *y, const struct mat *x, const stru
 {
     struct mat operand = {.type = TYPE_COUNT}, in = *x;
     in.cols = w->k;
-    if (p->watch)
-        p->watch->saw(p->watch->arg, w, &in, groups, r);
+    tell(p, &(struct pass_op){.kind = OP_LINEAR, .y = view(y, 0, w->n), .x = in, .w = w, .groups = groups, .r = r});
     for (int i = 0; i < w->parts; i++) {
         const struct linear_part *part = &w->part[i];
-        enum type type = ops(p)->operand(p->w->device, part->held, p->now);
+        enum type type = p->plain ? TYPE_F32 : ops(p)->operand(p->w->device, part->held, p->now);
         if (type != operand.type)
             operand = operand_of(p, &in, type, r);
         struct mat to = view(y, part->first, part->n), add = residual ? view(residual, part->first, part->n) : to;
         struct matmul how = {.bias = part->bias, .residual = residual ? &add : NULL, .groups = groups};
         ops(p)->matmul(p->queue, &to, &operand, part->w, &how, r);
     }
+    if (p->adapt)
+        p->adapt->add(p->adapt->arg, y, &in, w, r);
 }
 
 static struct rope rope_of(const struct pass *p, uint32_t layer)
@@ -87,10 +113,13 @@ static void attention(struct pass *p, const struct decoder_layer *y, uint32_t la
     struct attend how = pass_attend_of(p, layer);
     struct mat mix = view(&p->mix, 0, k->heads * k->v_dim), gates = view(&p->qkv, q + kv, mix.cols);
     apply(p, &p->qkv, &p->x, &y->qkv, NULL, NULL, &p->rows);
+    struct mat row = view(&p->qkv, 0, q + kv);
+    tell(p, &(struct pass_op){.kind = OP_PREPARE, .y = row, .x = row, .prepare = prepare, .r = &p->rows});
     ops(p)->prepare(p->queue, &p->qkv, &prepare, cache_of(p, layer), pages, &p->rows);
+    tell(p, &(struct pass_op){.kind = OP_ATTEND, .y = mix, .x = row, .attend = how, .cache = cache_of(p, layer), .r = &p->rows});
     ops(p)->attend(p->queue, &mix, &p->qkv, &how, cache_of(p, layer), pages, &p->rows);
     if (k->gated)
-        ops(p)->glu(p->queue, &mix, &gates, &mix, &(struct glu){.kind = GLU_SIGMOID}, &p->rows);
+        glu(p, &mix, &gates, &mix, &(struct glu){.kind = GLU_SIGMOID}, &p->rows);
     apply(p, &p->t, &mix, &y->o, NULL, NULL, &p->rows);
 }
 
@@ -149,7 +178,7 @@ static void feed_forward(struct pass *p, const struct linear *gate_up, const str
     uint32_t wide = gate_up->n / 2;
     struct mat gate = view(&p->gate_up, 0, wide), up = view(&p->gate_up, wide, wide), mid = view(&p->mid, 0, wide);
     apply(p, &p->gate_up, &p->x, gate_up, NULL, NULL, &p->rows);
-    ops(p)->glu(p->queue, &mid, &gate, &up, &p->w->k.glu, &p->rows);
+    glu(p, &mid, &gate, &up, &p->w->k.glu, &p->rows);
     apply(p, &p->t, &mid, down, NULL, NULL, &p->rows);
 }
 
@@ -181,18 +210,18 @@ static void mixture(struct pass *p, const struct decoder_layer *y)
 static void add_normed(struct pass *p, const struct norm *post)
 {
     if (post->gain)
-        ops(p)->norm(p->queue, &p->t, NULL, &p->t, post, &p->rows);
-    ops(p)->add(p->queue, &p->h, &p->t, NULL, &p->rows);
+        norm(p, &p->t, &p->t, post, &p->rows);
+    add(p);
 }
 
-static void run_layer(struct pass *p, uint32_t layer)
+void pass_layer(struct pass *p, uint32_t layer)
 {
     const struct decoder_layer *y = &p->w->layer[layer];
     const struct layer_knobs *what = &p->w->k.layer[layer];
-    ops(p)->norm(p->queue, &p->x, NULL, &p->h, &y->norm, &p->rows);
+    norm(p, &p->x, &p->h, &y->norm, &p->rows);
     (what->mixer == MIX_DELTA ? delta : what->mixer == MIX_LATENT ? latent : attention)(p, y, layer);
     add_normed(p, &y->post_norm);
-    ops(p)->norm(p->queue, &p->x, NULL, &p->h, &y->ff_norm, &p->rows);
+    norm(p, &p->x, &p->h, &y->ff_norm, &p->rows);
     if (what->experts) {
         mixture(p, y); /* adds to h itself */
     } else {
@@ -256,13 +285,34 @@ static void put_rows(struct pass *p, const struct pass_part *part, uint32_t n)
     free(host);
 }
 
-void pass_run(struct pass *p, const struct pass_part *part, uint32_t n)
+void pass_begin(struct pass *p, const struct pass_part *part, uint32_t n)
 {
     put_rows(p, part, n);
     put_tables(p, part, n);
     ops(p)->embed_rows(p->queue, &p->h, p->w->embed.part[0].w, p->w->k.embedding_scale, &p->rows);
+}
+
+void pass_run(struct pass *p, const struct pass_part *part, uint32_t n)
+{
+    pass_begin(p, part, n);
     for (uint32_t i = 0; i < p->w->k.layers; i++)
-        run_layer(p, i);
+        pass_layer(p, i);
+}
+
+void pass_head(struct pass *p, const uint32_t *row, uint32_t n)
+{
+    float cap = p->w->k.logit_softcap;
+    put(p, p->wanted_used, (uint32_t[]){n, 1}, 2);
+    put(p, p->wanted_from, row, n);
+    p->wanted.max_rows = n;
+    tell(p, &(struct pass_op){.kind = OP_GATHER, .y = p->last, .x = p->h, .from = p->wanted_from, .r = &p->wanted});
+    ops(p)->gather(p->queue, &p->last, &p->h, p->wanted_from, p->wanted_used);
+    norm(p, &p->last, &p->last, &p->w->last_norm, &p->wanted);
+    apply(p, &p->logits, &p->last, &p->w->head, NULL, NULL, &p->wanted);
+    if (cap > 0) {
+        tell(p, &(struct pass_op){.kind = OP_SOFTCAP, .y = p->logits, .x = p->logits, .cap = cap, .r = &p->wanted});
+        ops(p)->softcap(p->queue, &p->logits, cap, &p->wanted);
+    }
 }
 
 int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e)
@@ -274,14 +324,7 @@ int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, str
     int rc = 0;
     for (uint32_t at = 0; at < n && !rc; at += PASS_LOGIT_ROWS) {
         uint32_t count = n - at < PASS_LOGIT_ROWS ? n - at : PASS_LOGIT_ROWS;
-        put(p, p->wanted_used, (uint32_t[]){count, 1}, 2);
-        put(p, p->wanted_from, row + at, count);
-        p->wanted.max_rows = count;
-        b->gather(p->queue, &p->last, &p->h, p->wanted_from, p->wanted_used);
-        b->norm(p->queue, &p->last, NULL, &p->last, &p->w->last_norm, &p->wanted);
-        apply(p, &p->logits, &p->last, &p->w->head, NULL, NULL, &p->wanted);
-        if (k->logit_softcap > 0)
-            b->softcap(p->queue, &p->logits, k->logit_softcap, &p->wanted);
+        pass_head(p, row + at, count);
         b->get(p->queue, host, p->logits.data, count * line);
         rc = b->sync(p->queue, e);
         for (uint32_t i = 0; i < count && !rc; i++)

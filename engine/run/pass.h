@@ -14,9 +14,32 @@ struct pass_table { /* of one store, on the device */
     uint32_t *from, *to;      /* fixed: [sequences] */
 };
 
-/* Who looks at what products read (importance.h); on the CPU alone, in one thread. x: fp32; groups: of experts, or NULL. */
+/* An op of a pass, told just before it is done. Mixtures, latent attention and the delta rule are not told of, their products are. */
+enum pass_op_kind { OP_GATHER, OP_NORM, OP_LINEAR, OP_PREPARE, OP_ATTEND, OP_GLU, OP_ADD, OP_SOFTCAP, OP_KINDS };
+struct pass_op {
+    enum pass_op_kind kind;
+    struct mat y, x, x2;          /* written, read; views of the pass's buffers, fp32. In place: y is x. OP_GLU: x gate, x2 up */
+    const struct linear *w;       /* OP_LINEAR */
+    const uint32_t *groups;       /* OP_LINEAR: rows of experts, or NULL */
+    struct norm norm;             /* by kind, from here on */
+    struct prepare prepare;
+    struct attend attend;
+    const struct cache *cache;    /* OP_ATTEND */
+    struct glu glu;
+    float cap;
+    const uint32_t *from;         /* OP_GATHER */
+    const struct rows *r;         /* the pass's, as it is now */
+};
+
+/* Who looks at the ops (importance.h, train/tape.h); on the CPU alone, in one thread. */
 struct pass_watch {
-    void (*saw)(void *arg, const struct linear *w, const struct mat *x, const uint32_t *groups, const struct rows *r);
+    void (*saw)(void *arg, const struct pass_op *op);
+    void *arg;
+};
+
+/* Who adds to products: y += what an adapter makes of x (train/lora.h). On the CPU alone. */
+struct pass_adapt {
+    void (*add)(void *arg, struct mat *y, const struct mat *x, const struct linear *w, const struct rows *r);
     void *arg;
 };
 
@@ -36,6 +59,9 @@ struct pass {
     struct mat operand[PASS_OPERANDS], slot_operand; /* rows of slot_operand: of any type */
     struct slots slots;
     const struct pass_watch *watch; /* borrowed; NULL: nobody */
+    const struct pass_adapt *adapt; /* borrowed; NULL: nobody */
+    bool plain;               /* products read fp32 whatever the weights: their gradients are then those of the values in the file */
+    size_t bytes;             /* of memory */
     uint32_t now;             /* rows of this step, which the operands' type follows */
 };
 
@@ -50,6 +76,11 @@ struct pass_part { /* of a step */
 };
 /* Hands a step's parts to the device and runs all layers; p->h holds the hidden states then. The caller syncs. */
 void pass_run(struct pass *p, const struct pass_part *part, uint32_t n);
+/* The same in pieces, for whoever keeps something between them: the parts and the embedding, then one layer after the other. */
+void pass_begin(struct pass *p, const struct pass_part *part, uint32_t n);
+void pass_layer(struct pass *p, uint32_t layer);
+/* p->logits of at most PASS_LOGIT_ROWS rows, which p->wanted counts. The caller syncs. */
+void pass_head(struct pass *p, const uint32_t *row, uint32_t n);
 /* How a layer attends. */
 struct attend pass_attend_of(const struct pass *p, uint32_t layer);
 /* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. */

@@ -131,6 +131,7 @@ int pass_open(struct pass *p, const struct decoder_weights *w, void *queue, uint
     p->max_rows = rows;
     p->max_sequences = sequences;
     lay(p, &measure);
+    p->bytes = measure.used;
     int rc = w->backend->memory(w->device, &p->memory, measure.used, e);
     if (rc)
         return rc;

@@ -1,6 +1,7 @@
 /* The CPU's row of the backend table: memory is the host's, ops run at once in the calling thread. */
 #include "base/mem.h"
 #include "kernels/cpu/attend_tile.h"
+#include "kernels/cpu/backward.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/decode.h"
 #include "kernels/cpu/held.h"
@@ -268,5 +269,6 @@ const struct backend backend_cpu = {
     .norm = cpu_norm,
     .pool = cpu_pool,
     CPU_DECODE_OPS,
+    .backward = &cpu_backward,
     .sync = cpu_sync,
 };

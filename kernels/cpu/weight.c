@@ -191,24 +191,29 @@ int cpu_weight(void *dev, struct weight **out, enum type type, const struct weig
     return 0;
 }
 
-void weight_row(const struct weight *w, uint32_t n, float *to)
+void weight_part(const struct weight *w, uint32_t n, uint32_t from, uint32_t count, float *to)
 {
     const struct held *h = held_of(w->type);
     const uint8_t *panel = weight_panels(w, 0, n / w->panel * w->panel);
-    uint32_t in = n % w->panel;
+    uint32_t in = n % w->panel, end = from + count;
     float block[QUANT_BLOCK];
-    for (uint32_t k = 0; h && k < w->k; k += QUANT_BLOCK) {
+    for (uint32_t k = from; h && k < end; k += QUANT_BLOCK) {
         held_values(h, panel, k / QUANT_BLOCK, in, block);
-        memcpy(to + k, block, (w->k - k < QUANT_BLOCK ? w->k - k : QUANT_BLOCK) * sizeof *to);
+        memcpy(to + (k - from), block, (end - k < QUANT_BLOCK ? end - k : QUANT_BLOCK) * sizeof *to);
     }
-    for (uint32_t k = 0; !h && k < w->k; k++)
+    for (uint32_t k = from; !h && k < end; k++)
         if (w->type == TYPE_BF16) {
-            to[k] = bf16_to(((const uint16_t *)panel)[(size_t)(k / 2) * (2 * PANEL) + 2 * in + k % 2]);
+            to[k - from] = bf16_to(((const uint16_t *)panel)[(size_t)(k / 2) * (2 * PANEL) + 2 * in + k % 2]);
         } else if (w->type == TYPE_F16) {
-            to[k] = f32_from_f16(((const uint16_t *)panel)[(size_t)k * PANEL + in]);
+            to[k - from] = f32_from_f16(((const uint16_t *)panel)[(size_t)k * PANEL + in]);
         } else {
-            to[k] = ((const float *)panel)[(size_t)k * w->panel + in];
+            to[k - from] = ((const float *)panel)[(size_t)k * w->panel + in];
         }
+}
+
+void weight_row(const struct weight *w, uint32_t n, float *to)
+{
+    weight_part(w, n, 0, w->k, to);
 }
 
 void cpu_weight_release(void *dev, struct weight *w)

@@ -18,5 +18,7 @@ static inline void *weight_panels(const struct weight *w, uint32_t expert, uint3
 }
 /* The values of output n of the first expert, before the scale of the whole matrix: to [k]. */
 void weight_row(const struct weight *w, uint32_t n, float *to);
+/* `count` of them from input `from` on, a multiple of QUANT_BLOCK. */
+void weight_part(const struct weight *w, uint32_t n, uint32_t from, uint32_t count, float *to);
 
 #endif

@@ -131,7 +131,8 @@ def rule(kind, name, shape):
     return wide / 2 ** math.ceil(math.log2(k) / 2), 0.0
 
 
-def build(name):
+def make(name):
+    """The model in double precision, its config, that config as its file has it, and its tensors' list."""
     encoder = name in ENCODERS
     kind, knobs = ENCODERS[name] if encoder else MODELS[name]
     config = transformers.AutoConfig.for_model(kind, **(knobs if encoder else {**BASE, **knobs}))
@@ -156,6 +157,12 @@ def build(name):
                                                                   experts_implementation="eager").eval()
         with open(os.path.join(folder, "config.json")) as f:
             written = json.load(f)
+    return model, config, written, tensors
+
+
+def build(name):
+    encoder = name in ENCODERS
+    model, config, written, tensors = make(name)
     out = []
     for s, n in enumerate(LENGTHS_OF.get(name, LENGTHS)):
         ids = ((numbers(f"tokens.{s}", n) + 1) / 2 * config.vocab_size).astype(numpy.int64)
