@@ -90,6 +90,42 @@ static void same_bytes(void **state)
     }
 }
 
+/* Held in Q8_0 as the file has it, against the same file decoded to fp32: the same function, whose gradient only sums elsewhere. */
+static void quantised_weights(void **state)
+{
+    static const char *const name[] = {"llama", "qwen3", "gemma2"};
+    for (size_t m = 0; m < sizeof name / sizeof *name; m++) {
+        struct tiny_train b[2];
+        struct tiny t;
+        struct model_file *file;
+        struct quantize_report report;
+        struct err e;
+        char out[80], path[120], where[120] = "";
+        double loss[2];
+        tiny_open(&t, name[m]);
+        snprintf(out, sizeof out, "%s-q8", t.folder);
+        if (model_quantize(&report, t.folder, out, &(struct quantize){.type = BLOCK_Q8_0, .threads = 1}, &e) || model_file_open(&file, out, &e))
+            fail_msg("%s", e.message);
+        assert_true(report.changed > 10);
+        for (int exact = 0; exact < 2; exact++) {
+            tiny_train_open(&b[exact], name[m], file, &(struct decoder_options){.exact = exact}, ACTIVATIONS_RECOMPUTE);
+            assert_int_equal(b[exact].d->w.layer[0].o.part[0].held, exact ? TYPE_F32 : TYPE_Q8);
+            gradient(&b[exact], &loss[exact]);
+        }
+        double worst = tiny_distance(b[0].l, b[0].l->gradient, b[1].l->gradient, where);
+        double moved = tiny_distance(b[0].l, b[0].l->gradient, b[0].want, path); /* quantised it is */
+        print_message("%s in Q8_0: %.1e (%s) of the same in fp32, %.1e of what it was\n", name[m], worst, where, moved);
+        if (!(worst <= TOLERANCE) || !(fabs(loss[0] - loss[1]) <= LOSS_TOLERANCE * loss[1]) || !(moved > 10 * worst))
+            fail_msg("%s: off by %g at %s, loss %g for %g", name[m], worst, where, loss[0], loss[1]);
+        tiny_train_close(&b[0]);
+        tiny_train_close(&b[1]);
+        model_file_close(file);
+        snprintf(path, sizeof path, "rm -rf %s", out);
+        assert_int_equal(system(path), 0);
+        tiny_close(&t);
+    }
+}
+
 static void refusals(void **state)
 {
     struct tiny_train b;
@@ -132,7 +168,7 @@ static void what_has_no_gradient_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parity), cmocka_unit_test(packs_add_up), cmocka_unit_test(same_bytes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parity), cmocka_unit_test(packs_add_up), cmocka_unit_test(same_bytes), cmocka_unit_test(quantised_weights),
                                        cmocka_unit_test(refusals), cmocka_unit_test(what_has_no_gradient_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
