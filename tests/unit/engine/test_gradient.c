@@ -109,7 +109,7 @@ static void quantised_weights(void **state)
         assert_true(report.changed > 10);
         for (int exact = 0; exact < 2; exact++) {
             tiny_train_open(&b[exact], name[m], file, &(struct decoder_options){.exact = exact}, ACTIVATIONS_RECOMPUTE);
-            assert_int_equal(b[exact].d->w.layer[0].o.part[0].held, exact ? TYPE_F32 : TYPE_Q8);
+            assert_int_equal(b[exact].d->w.layer[0].qkv.part[0].held, exact ? TYPE_F32 : TYPE_Q8);
             gradient(&b[exact], &loss[exact]);
         }
         double worst = tiny_distance(b[0].l, b[0].l->gradient, b[1].l->gradient, where);
