@@ -28,7 +28,7 @@ RANK, ALPHA = 2, 3.0
 LENGTHS = [2, 9, 31, 18]
 LEARN = [1, 4, 1, 17]  # the first token that is learned
 STEPS_OF, STEPS = "qwen2", 20
-OPTIONS = dict(lr=0.02, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+OPTIONS = dict(lr=0.002, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
 WARMUP, LEAST, CLIP = 4, 0.1, 0.5
 CHECK = 1e-6
 
