@@ -230,6 +230,9 @@ static int set_flag(struct command *c, const struct given *g, struct err *e)
         json_array_append_new(list, json_clean(g->value, strlen(g->value)));
         return 0;
     }
+    case FLAG_NUMBER:
+    case FLAG_OBJECTS:
+        return err_set(e, ERR_USAGE, "--%s is for programs", g->flag->name);
     }
     if (rc)
         return rc;

@@ -5,21 +5,6 @@
 
 #include <string.h>
 
-/* `path:3-9` (repo), as `read` takes it. */
-static void put_place(struct buf *out, json_t *row)
-{
-    struct buf place = BUF_INIT;
-    long long first = number_at(row, "start_line"), last = number_at(row, "end_line");
-    buf_addf(&place, "%s:%lld", text_at(row, "path"), first);
-    if (last > first)
-        buf_addf(&place, "-%lld", last);
-    md_code(out, (struct str){place.data, place.len});
-    buf_release(&place);
-    buf_adds(out, " (");
-    put_text_at(out, row, "repo");
-    buf_adds(out, json_is_null(json_object_get(row, "commit")) ? ", uncommitted)" : ")");
-}
-
 /* What the answer has to say about its own freshness. */
 static void put_state(struct buf *out, json_t *result)
 {
@@ -68,16 +53,8 @@ void mcp_show_hits(struct buf *out, json_t *result)
 
 void mcp_show_answer(struct buf *out, json_t *result)
 {
-    json_t *rows = json_object_get(result, "citations"), *row;
-    size_t i;
     buf_adds(out, text_at(result, "answer")); /* Markdown that was made inert where it was written */
-    if (json_array_size(rows))
-        buf_adds(out, "\n\nSources:\n");
-    json_array_foreach(rows, i, row) {
-        buf_addf(out, "[%lld] ", number_at(row, "n"));
-        put_place(out, row);
-        buf_addc(out, '\n');
-    }
+    put_sources(out, result);
     if (*text_at(result, "conversation"))
         buf_addf(out, "\nTo go on with this conversation: continue = \"%s\".\n", text_at(result, "conversation"));
     put_state(out, result);

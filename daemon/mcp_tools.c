@@ -1,6 +1,6 @@
 #include "daemon/mcp.h"
 
-#include "service/methods.h"
+#include "service/schema.h"
 
 #include <string.h>
 
@@ -45,75 +45,12 @@ const struct mcp_tool *mcp_tool_named(const char *name)
     return NULL;
 }
 
-/* Whether the words of a space-separated list hold that one; '-' and '_' are the same. */
-static bool among(const char *words, const char *word)
-{
-    for (const char *p = words; p && *p;) {
-        size_t n = strcspn(p, " "), i = 0;
-        while (i < n && word[i] && (p[i] == word[i] || (p[i] == '_' && word[i] == '-')))
-            i++;
-        if (i == n && !word[i])
-            return true;
-        p += n + (p[n] == ' ');
-    }
-    return false;
-}
-
-static json_t *type_of(const struct method_flag *f)
-{
-    switch (f->type) {
-    case FLAG_BOOL:
-        return json_pack("{ss, ss}", "type", "boolean", "description", f->help);
-    case FLAG_INT:
-        return json_pack("{ss, si, ss}", "type", "integer", "minimum", 1, "description", f->help);
-    case FLAG_STRINGS:
-        return json_pack("{ss, s{ss}, ss}", "type", "array", "items", "type", "string", "description", f->help);
-    case FLAG_DIR:
-        return json_pack("{ss, ss}", "type", "string", "description", "absolute path of a directory in the repository that is meant; default: where the client works");
-    case FLAG_STRING:
-    case FLAG_ID:
-        break;
-    }
-    return json_pack("{ss, ss}", "type", "string", "description", f->help);
-}
-
-/* What the method's row says of its arguments, as a JSON Schema. */
-static json_t *schema(const struct mcp_tool *t)
-{
-    const struct method *m = request_named(t->method);
-    json_t *properties = json_object(), *required = json_array();
-    for (const char *p = m->params; p && *p;) {
-        size_t n = strcspn(p, " "), bare = n > 3 && !memcmp(p + n - 3, "…", 3) ? n - 3 : n;
-        json_t *key = json_stringn(p, bare);
-        if (among(t->params, json_string_value(key))) {
-            json_object_set_new(properties, json_string_value(key), json_pack("{ss, ss}", "type", "string", "description", t->argument));
-            json_array_append(required, key);
-        }
-        json_decref(key);
-        p += n + (p[n] == ' ');
-    }
-    for (const struct method_flag *f = m->flags; f && f->name; f++) {
-        char name[64];
-        size_t n = 0;
-        for (; f->name[n] && n + 1 < sizeof name; n++)
-            name[n] = f->name[n] == '-' ? '_' : f->name[n];
-        name[n] = 0;
-        if (among(t->params, f->name))
-            json_object_set_new(properties, name, type_of(f));
-    }
-    json_t *out = json_pack("{ss, so, sb}", "type", "object", "properties", properties, "additionalProperties", 0);
-    if (json_array_size(required))
-        json_object_set(out, "required", required);
-    json_decref(required);
-    return out;
-}
-
 json_t *mcp_tools_json(void)
 {
     json_t *rows = json_array();
     for (const struct mcp_tool *t = mcp_tools; t->name; t++)
         json_array_append_new(rows, json_pack("{ss, ss, ss, so, s{ss, sb, sb, sb}}", "name", t->name, "title", t->title, "description", t->help,
-                                              "inputSchema", schema(t), "annotations", "title", t->title, "readOnlyHint", 1,
+                                              "inputSchema", method_schema(request_named(t->method), t->params, t->argument), "annotations", "title", t->title, "readOnlyHint", 1,
                                               "idempotentHint", 1, "openWorldHint", 0));
     return json_pack("{so}", "tools", rows);
 }

@@ -1,6 +1,6 @@
 /* The OpenAPI document, out of the rows of methods[] and of routes[]. */
 #include "daemon/api.h"
-#include "service/methods.h"
+#include "service/schema.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,43 +8,13 @@
 
 #define OPENAPI "3.1.0"
 
-static json_t *type_of(const struct method_flag *f)
-{
-    switch (f->type) {
-    case FLAG_BOOL:
-        return json_pack("{ss, ss}", "type", "boolean", "description", f->help);
-    case FLAG_INT:
-        return json_pack("{ss, si, ss}", "type", "integer", "minimum", 1, "description", f->help);
-    case FLAG_STRINGS:
-        return json_pack("{ss, s{ss}, ss}", "type", "array", "items", "type", "string", "description", f->help);
-    case FLAG_STRING:
-    case FLAG_DIR:
-    case FLAG_ID:
-        break;
-    }
-    return json_pack("{ss, ss}", "type", "string", "description", f->help);
-}
-
-/* What the row says of its arguments, as the schema of the body. Flags of the client alone are left out. */
+/* The schema of the body. */
 static json_t *schema(const struct method *m)
 {
-    json_t *properties = json_object();
-    for (const char *p = m->params; p && *p;) {
-        size_t n = strcspn(p, " "), bare = n > 3 && !memcmp(p + n - 3, "…", 3) ? n - 3 : n;
-        char name[64] = "";
-        memcpy(name, p, bare < sizeof name ? bare : 0);
-        json_object_set_new(properties, name, json_pack("{ss}", "type", "string"));
-        p += n + (p[n] == ' ');
-    }
-    for (const struct method_flag *f = m->flags; f && f->name; f++) {
-        char name[64] = "";
-        for (size_t n = 0; f->name[n] && n + 1 < sizeof name; n++)
-            name[n] = f->name[n] == '-' ? '_' : f->name[n];
-        if (strcmp(name, "json") && f->type != FLAG_DIR)
-            json_object_set_new(properties, name, type_of(f));
-    }
-    json_object_set_new(properties, "stream", json_pack("{ss, ss}", "type", "boolean", "description", "server-sent events: progress, part, then done or error"));
-    return json_pack("{ss, so, sb}", "type", "object", "properties", properties, "additionalProperties", 0);
+    json_t *o = method_schema(m, NULL, NULL);
+    json_object_set_new(json_object_get(o, "properties"), "stream",
+                        json_pack("{ss, ss}", "type", "boolean", "description", "server-sent events: progress, part, then done or error"));
+    return o;
 }
 
 static void add_method(json_t *paths, const struct method *m)

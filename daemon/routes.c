@@ -1,5 +1,6 @@
 /* What is answered over HTTP. To add something: its codec in a file of its own, and a row. The first row that fits is taken. */
 #include "daemon/api.h"
+#include "daemon/openai.h"
 #include "daemon/probes.h"
 
 #include <string.h>
@@ -9,6 +10,10 @@ const struct route routes[] = {
     {"/readyz", "GET", true, &ready_codec, "200 when requests are taken; 503 while the daemon ends"},
     {"/metrics", "GET", false, &metrics_codec, "figures for Prometheus, none of a repository"},
     {"/openapi.json", "GET", true, &openapi_codec, "this document"},
+    {OPENAI_MODELS, "GET", false, &openai_models_codec, "what may be named as a model (OpenAI's API)"},
+    {OPENAI_MODELS "/", "GET", false, &openai_models_codec, NULL},
+    {"/v1/embeddings", "POST", false, &openai_embeddings_codec, "vectors of texts (OpenAI's API)"},
+    {"/v1/chat/completions", "POST", false, &openai_chat_codec, "an answer with its sources, or what the model says (OpenAI's API)"},
     {API_PREFIX, "GET POST", false, &api_codec, NULL},
     {NULL},
 };

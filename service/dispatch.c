@@ -16,6 +16,8 @@ static const struct binding bindings[] = {
     {"paths", method_paths},
     {"page", method_page},
     {"tour", method_tour},
+    {"embed", method_embed},
+    {"complete", method_complete},
     {"index", method_index},
     {"feedback", method_feedback},
     {"status", method_status},

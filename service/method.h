@@ -14,6 +14,8 @@ int method_outline(struct request *rq, json_t **result, struct err *e);
 int method_page(struct request *rq, json_t **result, struct err *e);
 int method_paths(struct request *rq, json_t **result, struct err *e);
 int method_read(struct request *rq, json_t **result, struct err *e);
+int method_embed(struct request *rq, json_t **result, struct err *e);
+int method_complete(struct request *rq, json_t **result, struct err *e);
 int method_index(struct request *rq, json_t **result, struct err *e);
 int method_feedback(struct request *rq, json_t **result, struct err *e);
 int method_status(struct request *rq, json_t **result, struct err *e);

@@ -63,33 +63,17 @@ static bool writes(struct request *rq, const struct search_request *q)
     return chosen;
 }
 
-/* That model, where there is room for another answer: half of the workers may wait for models. NULL: the note says why. */
+/* That model. NULL: the note says why. */
 static struct embedder *generator(json_t *result, struct request *rq)
 {
-    struct service *s = rq->s;
     struct embedder *g = NULL;
     struct err e = {0};
-    if (models_generator(&g, s, &e)) {
+    int rc = writer_take(&g, rq, &e);
+    if (rc == ERR_BUSY)
+        note_add(result, "%s: the sources are quoted", e.message);
+    else if (rc)
         note_add(result, "no model writes: %s", e.message);
-        return NULL;
-    }
-    pthread_mutex_lock(&s->mu);
-    bool room = s->writing < (s->nworkers + 1) / 2;
-    s->writing += room;
-    pthread_mutex_unlock(&s->mu);
-    if (room)
-        return g;
-    models_drop(s, g);
-    note_add(result, "the model is writing other answers: the sources are quoted");
-    return NULL;
-}
-
-static void generator_done(struct request *rq, struct embedder *g)
-{
-    pthread_mutex_lock(&rq->s->mu);
-    rq->s->writing--;
-    pthread_mutex_unlock(&rq->s->mu);
-    models_drop(rq->s, g);
+    return g;
 }
 
 /* The extractive answer goes out before the model reads; before it is opened, too, which may take long. */
@@ -106,7 +90,7 @@ static int write_answer(struct writing_task *t, json_t *result, struct err *e)
         request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
     t->model = g->model;
     int rc = writing_do(result, t, e);
-    generator_done(rq, g);
+    writer_drop(rq, g);
     return rc;
 }
 

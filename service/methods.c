@@ -148,6 +148,24 @@ static const struct method_flag page_flags[] = {
     F_TIMEOUT,
     F_END,
 };
+static const struct method_flag embed_flags[] = {
+    {"text", 0, FLAG_STRINGS, "TEXT", "a text; at most 256"},
+    {"model", 0, FLAG_STRING, "NAME", "which model is meant: the one that is chosen, or there is none"},
+    {"question", 0, FLAG_BOOL, NULL, "as questions are embedded; else as what they find"},
+    F_TIMEOUT,
+    F_END,
+};
+static const struct method_flag complete_flags[] = {
+    {"messages", 0, FLAG_OBJECTS, "MESSAGE", "{\"role\": \"system\", \"user\" or \"assistant\", \"text\": …}"},
+    {"model", 0, FLAG_STRING, "NAME", "which model is meant: the one that is chosen, or there is none"},
+    {"max_tokens", 0, FLAG_INT, "N", "tokens of the answer (default: answer_tokens)"},
+    {"temperature", 0, FLAG_NUMBER, "T", "0: always the likeliest (default)"},
+    {"top_p", 0, FLAG_NUMBER, "P", "of the likeliest that make up P"},
+    {"seed", 0, FLAG_INT, "N", "the same text for the same request"},
+    {"stop", 0, FLAG_STRINGS, "TEXT", "the answer ends before it; at most 8"},
+    F_TIMEOUT,
+    F_END,
+};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
 #define QUERY_DETAIL                                                                                                   \
@@ -266,6 +284,9 @@ const struct method codec_methods[] = {
      unsaved_flags},
     {"paths", NULL, "", "which of many texts name a file", NULL, paths_flags},
     {"metrics", NULL, "", "figures of the daemon for a monitoring system", NULL, plain_flags, .access = ACCESS_METRICS},
+    {"embed", NULL, "", "vectors of texts, as the index holds them (base64 of 32-bit floats, little-endian)", NULL, embed_flags, .access = ACCESS_READ},
+    {"complete", NULL, "", "what the model that writes answers says to messages, without anything of the index", NULL, complete_flags,
+     .access = ACCESS_READ},
     {"page", NULL, "", "keep a text as a file that an editor shows", NULL, page_flags},
     {NULL},
 };

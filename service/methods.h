@@ -10,7 +10,8 @@
 #include <stddef.h>
 
 enum flag_type { FLAG_BOOL, FLAG_INT, FLAG_STRING, FLAG_STRINGS /* may be repeated */, FLAG_DIR, /* resolved by the client */
-    FLAG_ID /* of a conversation; it may be left out: an empty text */ };
+    FLAG_ID /* of a conversation; it may be left out: an empty text */,
+    FLAG_NUMBER, FLAG_OBJECTS /* a list, looked at by the method: both of codecs, never on the command line */ };
 
 /* What a request needs of who asks over the network. The owner, over the socket of the home, may do everything. */
 enum access {

@@ -293,6 +293,15 @@ void models_forget(struct service *s, const uint8_t content[20])
     prefix_folder_forget(s->models->prefixes, content);
 }
 
+int model_is_named(const struct request *rq, enum model_role role, struct err *e)
+{
+    const char *wanted = param_str(rq, "model");
+    char *name = models_name(rq->s, role);
+    int rc = !wanted || !strcmp(wanted, name) ? 0 : err_set(e, ERR_NOT_FOUND, "no model that does this is called %.100s", wanted);
+    free(name);
+    return rc;
+}
+
 static char *trouble_of(struct service *s, enum model_role role)
 {
     struct slot *x = &s->models->slot[role];

@@ -36,6 +36,8 @@ const char *models_role(enum model_role role); /* "embed", "answer", "rerank" */
 const char *models_state_name(enum model_role role); /* "embed_model", … */
 /* The name in use, "" for none. The caller frees it. */
 char *models_name(struct service *s, enum model_role role);
+/* Whether the request's `model`, where it names one, is the one of that role; ERR_NOT_FOUND. */
+int model_is_named(const struct request *rq, enum model_role role, struct err *e);
 /* Why there is no embedder; empty when there is one or it was not needed yet. The caller frees it. */
 char *models_trouble(struct service *s);
 /* What the answer model has kept of prompts that hold this content (NULL: of all) is forgotten, in memory and on disk, whether it is open

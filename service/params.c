@@ -60,8 +60,12 @@ static int check_one(const struct method *row, const char *key, json_t *v, struc
             if (json_integer_value(v) < 1 || json_integer_value(v) > (!strcmp(key, "limit") ? SEARCH_LIMIT_MAX : 1000000))
                 return wrong(e, key, !strcmp(key, "limit") ? "1 to 1000 is allowed" : "1 to 1000000 is allowed");
             return 0;
+        case FLAG_NUMBER:
+            return json_is_number(v) ? 0 : wrong(e, key, "a number is wanted");
         case FLAG_STRINGS:
             return check_strings(key, v, e);
+        case FLAG_OBJECTS:
+            return json_is_array(v) ? 0 : wrong(e, key, "a list is wanted");
         case FLAG_STRING:
         case FLAG_DIR:
         case FLAG_ID:

@@ -35,6 +35,31 @@ void note_add(json_t *result, const char *fmt, ...)
     buf_release(&b);
 }
 
+int writer_take(struct embedder **out, struct request *rq, struct err *e)
+{
+    struct service *s = rq->s;
+    int rc = models_generator(out, s, e);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&s->mu);
+    bool room = s->writing < (s->nworkers + 1) / 2;
+    s->writing += room;
+    pthread_mutex_unlock(&s->mu);
+    if (room)
+        return 0;
+    models_drop(s, *out);
+    *out = NULL;
+    return err_set(e, ERR_BUSY, "the model is writing other answers");
+}
+
+void writer_drop(struct request *rq, struct embedder *g)
+{
+    pthread_mutex_lock(&rq->s->mu);
+    rq->s->writing--;
+    pthread_mutex_unlock(&rq->s->mu);
+    models_drop(rq->s, g);
+}
+
 /* -- the prompt ---------------------------------------------------------------------------------------------------------------- */
 
 static int count_tokens(void *arg, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e)

@@ -66,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     static const char *const results[] = {
         "{\"metrics\":[{\"name\":\"a\",\"type\":\"counter\",\"help\":\"h\",\"values\":[{\"labels\":{\"m\":\"x\"},\"value\":1}]}],\"t\":[%s,%s,%s,%s,%s,%s]}",
         "{\"answer\":%s,\"citations\":[{\"n\":1,\"path\":%s,\"repo\":%s}],\"model\":%s,\"note\":%s,\"text\":%s}",
+        "{\"models\":[{\"role\":\"answer\",\"name\":%s}],\"vectors\":[%s,%s],\"repos\":[{\"repo\":%s}],\"delta\":%s,\"end\":%s}",
         "{\"results\":[{\"repo\":%s,\"path\":%s,\"start_line\":1,\"snippet\":%s}],\"repos\":[{\"repo\":%s,\"path\":%s}],\"x\":%s}",
     };
     struct session *c = calloc(1, sizeof *c);
@@ -77,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct http_request r = {.method = text[0], .path = text[1], .query = text[2], .accept = text[3], .body = p, .len = (size_t)(end - p)};
     const struct route *route = *r.path == '/' ? route_of(&r, &out) : NULL;
     void *self = route ? route->codec->open(c, &r, &out, never_full, NULL) : NULL;
-    char *json = filled(results[n % 3], bytes, n);
+    char *json = filled(results[n % 4], bytes, n);
     check(&out);
     if (c->nopen) {
         stand_in_event(c, 0, EVENT_PROGRESS, "{\"stage\":\"indexing\"}");

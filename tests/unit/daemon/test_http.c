@@ -119,6 +119,55 @@ static void streams_events_and_stops_when_full(void **state)
     done(&f);
 }
 
+static void a_chat_is_asked_out_of_the_index_or_of_the_model(void **state)
+{
+    static const struct {
+        const char *body, *asked, *params;
+    } t[] = {
+        {"{\"model\":\"codeask\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"q\"}]}", "ask",
+         "{\"query\":\"q\",\"all_repos\":true}"},
+        {"{\"model\":\"codeask/a/b\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"codeask\":{\"query\":\"x\",\"lang\":\"c\"}}", "ask",
+         "{\"query\":\"q\",\"lang\":\"c\",\"repo\":[\"a/b\"]}"},
+        {"{\"model\":\"codeaskx\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"seed\":-1,\"max_completion_tokens\":5}", "complete",
+         "{\"messages\":[{\"role\":\"user\",\"text\":\"q\"}],\"model\":\"codeaskx\",\"max_tokens\":5,\"seed\":551616}"},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct fixture f;
+        ask(&f, "POST", "/v1/chat/completions", "", NULL, t[i].body);
+        assert_int_equal(f.session.nopen, 1);
+        assert_string_equal(f.session.open[0].method, t[i].asked);
+        assert_string_equal(f.session.open[0].params, t[i].params);
+        assert_false(f.out.ready);
+        done(&f);
+    }
+}
+
+/* What was sent goes on, or is taken back by a sentence; a failure before the first word has its own status. */
+static void a_chat_streams(void **state)
+{
+    static const char body[] = "{\"model\":\"codeask\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"stream\":true}";
+    struct fixture f;
+    ask(&f, "POST", "/v1/chat/completions", "", NULL, body);
+    stand_in_event(&f.session, 0, EVENT_PART, "{\"delta\":\"a [1]\"}");
+    stand_in_event(&f.session, 0, EVENT_DONE, "{\"answer\":\"a [1]\",\"citations\":[{\"n\":1,\"repo\":\"r\",\"path\":\"p\",\"start_line\":1,\"end_line\":2}]}");
+    assert_true(f.out.ended);
+    assert_non_null(strstr(f.out.body.data, "\"delta\":{\"content\":\"a [1]\"}"));
+    assert_non_null(strstr(f.out.body.data, "\"delta\":{\"content\":\"\\n\\nSources:\\n[1] `p:1-2` (r)\\n\"}"));
+    assert_string_equal(f.out.body.data + f.out.body.len - 14, "data: [DONE]\n\n");
+    done(&f);
+    ask(&f, "POST", "/v1/chat/completions", "", NULL, body);
+    stand_in_event(&f.session, 0, EVENT_PART, "{\"delta\":\"wrong\"}");
+    stand_in_event(&f.session, 0, EVENT_DONE, "{\"answer\":\"right\",\"citations\":[]}");
+    assert_non_null(strstr(f.out.body.data, "does not hold"));
+    assert_non_null(strstr(f.out.body.data, "{\"content\":\"right\"}"));
+    done(&f);
+    ask(&f, "POST", "/v1/chat/completions", "", NULL, body);
+    stand_in_event(&f.session, 0, EVENT_FAIL, "{\"code\":\"busy\",\"message\":\"m\",\"hint\":\"\"}");
+    assert_int_equal(f.out.status, 429);
+    assert_string_equal(f.out.body.data, "{\"error\":{\"message\":\"m\",\"type\":\"rate_limit_error\",\"param\":null,\"code\":\"busy\"}}\n");
+    done(&f);
+}
+
 static void metrics_are_in_prometheus_format(void **state)
 {
     struct fixture f;
@@ -171,7 +220,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_query_string_is_typed_by_the_row), cmocka_unit_test(errors_have_their_status),
-        cmocka_unit_test(streams_events_and_stops_when_full), cmocka_unit_test(metrics_are_in_prometheus_format), cmocka_unit_test(the_gate),
+        cmocka_unit_test(streams_events_and_stops_when_full),
+        cmocka_unit_test(a_chat_is_asked_out_of_the_index_or_of_the_model), cmocka_unit_test(a_chat_streams), cmocka_unit_test(metrics_are_in_prometheus_format), cmocka_unit_test(the_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
