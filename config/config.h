@@ -61,6 +61,9 @@
       "HTTPS: with a certificate made in the home, or with the files below")                                           \
     X(tls_certificate, "tls_certificate", TEXT, "", 0, 1024, NULL, "PEM file of the certificate and what it is signed by")  \
     X(tls_key, "tls_key", TEXT, "", 0, 1024, NULL, "PEM file of its key, mode 0600")                                     \
+    X(audit, "audit", CHOICE, "yes", 0, 2, "no|yes|redacted",                                                              \
+      "audit.jsonl: who asked what, and what was given out; redacted: without the questions")                          \
+    X(audit_bytes, "audit_bytes", SIZE, "16M", 64 << 10, 1LL << 34, NULL, "of that file; then another is begun, and four are kept") \
     X(http_body_bytes, "http_body_bytes", SIZE, "4M", 1 << 10, 16 << 20, NULL, "a larger body of an HTTP request is refused") \
     X(http_head_seconds, "http_head_seconds", INT, "10", 1, 600, NULL, "the headers of an HTTP request may take so long")    \
     X(http_body_seconds, "http_body_seconds", INT, "30", 1, 3600, NULL, "its body may take so long")                        \

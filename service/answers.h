@@ -1,4 +1,4 @@
-/* The last answers, so that feedback can name one. In memory only: an answer that nobody judged leaves no trace. */
+/* The last answers, so that feedback can name one. In memory only: an answer that nobody judged leaves no trace but its row in audit.jsonl. */
 #ifndef CODEASK_SERVICE_ANSWERS_H
 #define CODEASK_SERVICE_ANSWERS_H
 

@@ -88,6 +88,10 @@ struct request {
     struct err wait_err;         /* code 0: reached; ERR_TIMEOUT: wait_until_ns passed */
     uint32_t waited[16];         /* repositories that it has waited for: it does not wait twice */
     unsigned nwaited;
+    struct {                    /* audit.h; the worker's */
+        json_t *repos, *chunks; /* NULL: none noted */
+        bool written;
+    } audit;
     bool history_waited;        /* for the commits of what it asks about */
     bool first_index;            /* waits for a repository's first index: it has no vectors yet */
 };
@@ -113,6 +117,7 @@ struct share {
 #define SERVICE_SHARES 256
 #define SHARE_SET 8
 
+struct audit;
 struct jobs;
 struct models;
 struct answers;
@@ -126,6 +131,7 @@ struct service {
     struct indexer *indexer;
     struct retriever *retriever;
     struct engine *engine;
+    struct audit *audit;
     struct jobs *jobs;
     struct models *models;
     struct answers *answers;

@@ -200,6 +200,8 @@ void request_free(struct request *rq)
     pthread_cond_destroy(&rq->room);
     arena_release(&rq->arena);
     json_decref(rq->params);
+    json_decref(rq->audit.repos);
+    json_decref(rq->audit.chunks);
     unsaved_drop(rq->unsaved);
     free(rq);
 }

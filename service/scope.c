@@ -1,3 +1,4 @@
+#include "service/audit.h"
 #include "service/unsaved.h"
 
 #include "base/clock.h"
@@ -288,6 +289,7 @@ int scope_open(struct scope *out, struct request *rq, struct err *e)
     }
     out->n = n;
     out->store = s->store;
+    audit_repos(rq, out->repo, n);
     unsaved_over(out, rq);
     return n ? 0 : rc;
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/answers.h"
+#include "service/audit.h"
 #include "service/conversations.h"
 #include "service/cutting_apart.h"
 #include "service/counts.h"
@@ -25,6 +26,12 @@ static void run_one(struct request *rq)
     size_t len = 0;
     char *json = NULL;
     int rc = rq->method->run(rq, &result, &e);
+    if (rc != RUN_PARKED) {
+        pthread_mutex_lock(&s->mu);
+        int outcome = rq->terminal ? rq->outcome : rc; /* it may have been canceled meanwhile */
+        pthread_mutex_unlock(&s->mu);
+        audit_request(rq, result, outcome);
+    }
     if (rc == 0)
         json = json_line(result ? result : json_object(), &len);
     if (rc == 0 && len > RPC_MESSAGE_MAX - 4096) {
@@ -166,6 +173,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->o = *o;
     s->started_ns = clock_ns();
     s->answers = answers_new();
+    s->audit = audit_new(o->paths, o->config);
     s->counts = counts_new();
     s->cutting = cutting_new();
     s->conversations = conversations_new(o->config);
@@ -233,6 +241,13 @@ void service_poll(struct service *s)
         pthread_mutex_lock(&s->mu);
         if (!over || rq->ready)
             continue;
+        if (!rq->audit.written) { /* it ended before it ran, or while it waited */
+            pthread_mutex_unlock(&s->mu);
+            audit_request(rq, NULL, rq->outcome);
+            pthread_mutex_lock(&s->mu);
+            if (rq->ready)
+                continue;
+        }
         if (rq->prev)
             rq->prev->next = rq->next;
         else
@@ -298,8 +313,10 @@ void service_close(struct service *s)
     while (s->requests) {
         struct request *rq = s->requests;
         s->requests = rq->next;
+        audit_request(rq, NULL, rq->outcome ? rq->outcome : ERR_STOPPING);
         request_free(rq);
     }
+    audit_free(s->audit);
     models_close(s->models);
     answers_free(s->answers);
     counts_free(s->counts);

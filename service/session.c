@@ -1,4 +1,5 @@
 /* Sessions: one asker over one transport. Called on the loop's thread. */
+#include "service/audit.h"
 #include "service/unsaved.h"
 
 #include "base/clock.h"
@@ -59,6 +60,7 @@ int session_submit(struct session *c, const char *method, const char *params, si
     const struct method *row = request_named(method);
     int rc = c->who.local || c->who.access & row->access ? params_check(row, object, e) : no_access(row, e);
     if (rc) {
+        audit_refused(s, &c->who, row, object, rc);
         json_decref(object);
         return rc;
     }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/generate.h"
 #include "retriever/cited.h"
+#include "service/audit.h"
 #include "service/permission.h"
 #include "service/rows.h"
 
@@ -346,6 +347,10 @@ int writing_do(json_t *result, const struct writing_task *t, struct err *e)
     if (!rc)
         rc = pack_turn(&t->conversation->pack, t->answer->source, t->answer->nsources, (struct str){question.data, question.len}, &b,
                        count_tokens, t->model, &packed, &why);
+    for (size_t i = 0; !rc && i < t->conversation->pack.nsources; i++) {
+        const struct answer_source *s = &t->conversation->pack.source[i].s;
+        audit_chunk(t->rq, &s->hit.oid, s->hit.oid_len, s->first, s->last);
+    }
     began = clock_ms();
     open_sources(&w, (uint32_t)json_array_size(json_object_get(result, "citations")) + 1);
     if (!rc) {

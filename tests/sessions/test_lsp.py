@@ -314,8 +314,11 @@ def test_unsaved_text_is_searched_and_cited(w):
     assert "marsupial" not in json.dumps(c.result("codeask/ask", {"query": "where is eucalyptus served to the bandicoot?"})["citations"]), "it was thrown away"
     assert c.end() == 0 and other.end() == 0
     w.run("stop")
+    asked = [json.loads(line) for line in (w.home / "audit.jsonl").read_text().splitlines()]
+    questions = [row.pop("query") for row in asked]
+    assert "eucalyptus" in json.dumps(questions) and "eucalyptus" not in json.dumps(asked), "only as it was asked"
     for path in w.home.rglob("*"):
-        assert not path.is_file() or path.parent.name == "pages" or b"eucalyptus" not in path.read_bytes(), path
+        assert not path.is_file() or path.parent.name == "pages" or path.name == "audit.jsonl" or b"eucalyptus" not in path.read_bytes(), path
 
 
 def test_random_edits_as_a_fresh_index(w):
