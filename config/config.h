@@ -61,6 +61,9 @@
       "HTTPS: with a certificate made in the home, or with the files below")                                           \
     X(tls_certificate, "tls_certificate", TEXT, "", 0, 1024, NULL, "PEM file of the certificate and what it is signed by")  \
     X(tls_key, "tls_key", TEXT, "", 0, 1024, NULL, "PEM file of its key, mode 0600")                                     \
+    X(user_rate, "user_rate", INT, "3000", 0, 10000000, NULL, "requests that a user of the server may make in a minute; 0: any number") \
+    X(user_burst, "user_burst", INT, "600", 1, 10000000, NULL, "of them at once")                                           \
+    X(user_open, "user_open", INT, "256", 1, 1024, NULL, "requests of a user that may wait or run")                         \
     X(audit, "audit", CHOICE, "yes", 0, 2, "no|yes|redacted",                                                              \
       "audit.jsonl: who asked what, and what was given out; redacted: without the questions")                          \
     X(audit_bytes, "audit_bytes", SIZE, "16M", 64 << 10, 1LL << 34, NULL, "of that file; then another is begun, and four are kept") \

@@ -261,10 +261,12 @@ static int write_head(struct exchange *x)
     unsigned char *from = x->h->piece + LWS_PRE, *p = from, *end = x->h->piece + sizeof x->h->piece - 1;
     x->chunked = !r->ended && !x->old;
     x->last |= !r->ended && x->old;
+    char retry[16];
+    snprintf(retry, sizeof retry, "%u", x->session ? session_retry_after(x->session) : 1);
     bool good = !lws_add_http_header_status(x->wsi, (unsigned)r->status, &p, end) && add(x->wsi, "content-type:", r->type, &p, end) &&
                 add(x->wsi, "cache-control:", "no-store", &p, end) && add(x->wsi, "x-content-type-options:", "nosniff", &p, end) &&
                 (!r->extra_name || add(x->wsi, r->extra_name, r->extra_value, &p, end)) &&
-                (!x->last || add(x->wsi, "connection:", "close", &p, end)) &&
+                (r->status != 429 || add(x->wsi, "retry-after:", retry, &p, end)) && (!x->last || add(x->wsi, "connection:", "close", &p, end)) &&
                 (!x->chunked || add(x->wsi, "transfer-encoding:", "chunked", &p, end)) &&
                 (!r->ended || !lws_add_http_header_content_length(x->wsi, r->body.len, &p, end)) &&
                 !lws_finalize_http_header(x->wsi, &p, end);

@@ -61,6 +61,7 @@ struct request {
     const struct method *row;
     json_t *params;             /* the worker's */
     struct caller who;          /* its session's, which may be gone before it */
+    struct asker *asker;        /* [mu] askers.h */
     struct arena arena;         /* the worker's; lives as long as the request */
     struct unsaved *unsaved;    /* the worker's: what lies over the views of its scope; NULL */
     int64_t submitted_ns, deadline_ns /* 0: none */;
@@ -100,6 +101,7 @@ struct session {
     struct service *s;
     struct caller who;
     struct session *next;
+    unsigned retry_s;             /* session_retry_after */
     struct unsaved_file *unsaved; /* [mu] unsaved.h */
 };
 
@@ -117,6 +119,7 @@ struct share {
 #define SERVICE_SHARES 256
 #define SHARE_SET 8
 
+struct asker;
 struct audit;
 struct jobs;
 struct models;
@@ -148,7 +151,8 @@ struct service {
     bool draining, closing, stop_asked;
     struct share shares[SERVICE_SHARES]; /* sets of SHARE_SET neighbours, by view */
     bool hint_came;                      /* since the clock's thread last looked */
-    uint64_t next_id;
+    uint64_t next_id, turn;
+    struct asker *askers;
     struct session *sessions;
     struct request *requests;
     struct tally tally[METHODS_MAX];

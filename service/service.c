@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/answers.h"
+#include "service/askers.h"
 #include "service/audit.h"
 #include "service/conversations.h"
 #include "service/cutting_apart.h"
@@ -39,6 +40,7 @@ static void run_one(struct request *rq)
         err_hint(&e, "ask for less with --limit");
     }
     pthread_mutex_lock(&s->mu);
+    rq->asker->running--;
     if (rc == RUN_PARKED && !rq->terminal) {
         if (rq->resumed)
             request_queue_locked(rq);
@@ -66,10 +68,7 @@ static void *worker_main(void *arg)
             pthread_cond_wait(&s->work, &s->mu);
         if (s->closing)
             break;
-        struct request *rq = s->queue_first;
-        s->queue_first = rq->queue_next;
-        if (!s->queue_first)
-            s->queue_last = &s->queue_first;
+        struct request *rq = askers_next_locked(s);
         rq->state = REQUEST_RUNNING;
         pthread_mutex_unlock(&s->mu);
         run_one(rq);
@@ -255,6 +254,7 @@ void service_poll(struct service *s)
         if (rq->next)
             rq->next->prev = rq->prev;
         s->nrequests--;
+        asker_leave_locked(s, rq->asker);
         metrics_count_locked(s, rq);
         request_free(rq);
     }
@@ -316,6 +316,7 @@ void service_close(struct service *s)
         audit_request(rq, NULL, rq->outcome ? rq->outcome : ERR_STOPPING);
         request_free(rq);
     }
+    askers_free(s);
     audit_free(s->audit);
     models_close(s->models);
     answers_free(s->answers);

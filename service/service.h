@@ -87,6 +87,8 @@ int session_open(struct session **out, struct service *s, const struct caller *w
 /* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */
 int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
                    struct err *e);
+/* After ERR_BUSY: seconds until it is worth another try, at least 1. */
+unsigned session_retry_after(struct session *c);
 bool session_ready(struct session *c);               /* false: the daemon is ending, nothing more is taken */
 void session_cancel(struct session *c, uint64_t id); /* EVENT_FAIL "canceled" follows, unless it had ended */
 void session_resume(struct session *c, uint64_t id);

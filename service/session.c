@@ -1,4 +1,5 @@
 /* Sessions: one asker over one transport. Called on the loop's thread. */
+#include "service/askers.h"
 #include "service/audit.h"
 #include "service/unsaved.h"
 
@@ -33,6 +34,11 @@ static int no_access(const struct method *row, struct err *e)
     return err_set(e, ERR_DENIED, "the token's scope does not hold %.80s", row->name);
 }
 
+unsigned session_retry_after(struct session *c)
+{
+    return c->retry_s ? c->retry_s : 1;
+}
+
 bool session_ready(struct session *c)
 {
     pthread_mutex_lock(&c->s->mu);
@@ -41,23 +47,18 @@ bool session_ready(struct session *c)
     return ready;
 }
 
-int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
-                   struct err *e)
+/* For an asker who may ask. */
+static int submit(struct session *c, struct asker *asker, const struct binding *b, const char *params, size_t len, struct sink sink, uint64_t *id,
+                  struct err *e)
 {
     struct service *s = c->s;
-    const struct binding *b = binding_named(method);
-    if (!b) {
-        err_set(e, ERR_UNSUPPORTED, "no method %.80s", method);
-        err_hint(e, "this daemon is version %s", CODEASK_VERSION);
-        return ERR_UNSUPPORTED;
-    }
     json_error_t why;
     json_t *object = json_loadb(params, len, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(object)) {
         json_decref(object);
         return err_set(e, ERR_USAGE, "params: %s", object ? "not an object" : why.text);
     }
-    const struct method *row = request_named(method);
+    const struct method *row = request_named(b->name);
     int rc = c->who.local || c->who.access & row->access ? params_check(row, object, e) : no_access(row, e);
     if (rc) {
         audit_refused(s, &c->who, row, object, rc);
@@ -71,6 +72,7 @@ int session_submit(struct session *c, const char *method, const char *params, si
     rq->params = object;
     rq->session = c;
     rq->who = c->who;
+    rq->asker = asker;
     rq->sink = sink;
     rq->last = &rq->first;
     rq->submitted_ns = clock_ns();
@@ -99,6 +101,31 @@ int session_submit(struct session *c, const char *method, const char *params, si
     pthread_mutex_unlock(&s->mu);
     if (rc)
         request_free(rq);
+    return rc;
+}
+
+int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
+                   struct err *e)
+{
+    struct service *s = c->s;
+    const struct binding *b = binding_named(method);
+    if (!b) {
+        err_set(e, ERR_UNSUPPORTED, "no method %.80s", method);
+        err_hint(e, "this daemon is version %s", CODEASK_VERSION);
+        return ERR_UNSUPPORTED;
+    }
+    struct asker *asker = NULL;
+    pthread_mutex_lock(&s->mu);
+    int rc = asker_enter_locked(&asker, s, &c->who, clock_ns(), &c->retry_s, e);
+    pthread_mutex_unlock(&s->mu);
+    if (rc)
+        return rc;
+    rc = submit(c, asker, b, params, len, sink, id, e);
+    if (rc) {
+        pthread_mutex_lock(&s->mu);
+        asker_leave_locked(s, asker);
+        pthread_mutex_unlock(&s->mu);
+    }
     return rc;
 }
 

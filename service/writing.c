@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/generate.h"
 #include "retriever/cited.h"
+#include "service/askers.h"
 #include "service/audit.h"
 #include "service/permission.h"
 #include "service/rows.h"
@@ -43,8 +44,10 @@ int writer_take(struct embedder **out, struct request *rq, struct err *e)
     if (rc)
         return rc;
     pthread_mutex_lock(&s->mu);
-    bool room = s->writing < (s->nworkers + 1) / 2;
+    unsigned most = (s->nworkers + 1) / 2;
+    bool room = s->writing < most && (rq->who.local || rq->asker->writing < (most + 1) / 2);
     s->writing += room;
+    rq->asker->writing += room;
     pthread_mutex_unlock(&s->mu);
     if (room)
         return 0;
@@ -57,6 +60,7 @@ void writer_drop(struct request *rq, struct embedder *g)
 {
     pthread_mutex_lock(&rq->s->mu);
     rq->s->writing--;
+    rq->asker->writing--;
     pthread_mutex_unlock(&rq->s->mu);
     models_drop(rq->s, g);
 }

@@ -55,7 +55,7 @@ class Home:
         r = w.run("access", "grant", "alice", "courier")
         assert r.returncode == 0 and r.stdout == "alice may read courier\n", r
         w.run("stop")
-        self.server = Server(w)
+        self.server = Server(w, "embed = no\nuser_rate = 0\n")
         self.home, self.env = w.home, dict(w.env)
 
     def ask(self, user, path, body, **headers):
