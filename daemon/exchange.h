@@ -16,6 +16,7 @@ struct http_request {       /* borrowed for the call; texts are NUL-terminated a
     size_t len;
     /* headers; NULL where there is none */
     const char *host, *origin, *authorization, *content_type, *accept, *forwarded /* any that a proxy adds */;
+    const char *mcp_version, *mcp_method; /* MCP-Protocol-Version, Mcp-Method */
 };
 
 struct http_reply {
@@ -33,6 +34,7 @@ struct http_codec {
     void *(*open)(struct session *c, const struct http_request *r, struct http_reply *out, bool (*full)(void *arg), void *arg);
     void (*drained)(void *self);
     void (*close)(void *self);
+    void (*polled)(void *self); /* after the session's events of one service_poll; NULL: it has nothing to do then */
 };
 
 /* routes.c */

@@ -39,7 +39,7 @@ struct exchange {
     const struct http_codec *codec;
     void *self;
     struct http_request request;
-    char *owned[8];             /* its texts */
+    char *owned[12];            /* its texts */
     unsigned nowned;
     struct buf in;
     struct http_reply reply;
@@ -118,6 +118,18 @@ static char *header(struct exchange *x, enum lws_token_indexes token)
         return NULL;
     char *text = mem_alloc((size_t)n + 1);
     if (lws_hdr_copy(x->wsi, text, n + 1, token) < 0)
+        *text = 0;
+    return own(x, text);
+}
+
+/* The same of one that the library has no name for; name: "mcp-method:". */
+static char *other_header(struct exchange *x, const char *name)
+{
+    int n = lws_hdr_custom_length(x->wsi, name, (int)strlen(name));
+    if (n <= 0)
+        return NULL;
+    char *text = mem_alloc((size_t)n + 1);
+    if (lws_hdr_custom_copy(x->wsi, text, n + 1, name, (int)strlen(name)) < 0)
         *text = 0;
     return own(x, text);
 }
@@ -208,6 +220,8 @@ static int request_begin(struct slot *slot, struct http_server *h, struct lws *w
     x->request.authorization = header(x, WSI_TOKEN_HTTP_AUTHORIZATION);
     x->request.content_type = header(x, WSI_TOKEN_HTTP_CONTENT_TYPE);
     x->request.accept = header(x, WSI_TOKEN_HTTP_ACCEPT);
+    x->request.mcp_version = other_header(x, "mcp-protocol-version:");
+    x->request.mcp_method = other_header(x, "mcp-method:");
     char version[16] = "";
     lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_HTTP);
     x->old = !strcmp(version, "HTTP/1.0");
@@ -334,9 +348,12 @@ static int on_writable(struct slot *slot)
 
 void http_flush(struct http_server *h)
 {
-    for (struct exchange *x = h ? h->first : NULL; x; x = x->next)
+    for (struct exchange *x = h ? h->first : NULL; x; x = x->next) {
+        if (x->self && x->codec->polled)
+            x->codec->polled(x->self);
         if (wants_to_write(x))
             lws_callback_on_writable(x->wsi);
+    }
 }
 
 bool http_pending(const struct http_server *h)

@@ -61,6 +61,7 @@ struct mcp {
     unsigned ncalls;
     int revision;     /* that initialize agreed on; -1: none */
     char *dir;        /* absolute; NULL: not known */
+    bool remote;      /* no directory of the client's is known: all repositories are meant */
     bool dir_given;   /* by the user: the client's roots do not matter */
     bool has_roots;
 };
@@ -215,12 +216,21 @@ static void tool_failed(struct call *c, int code, const char *message, const cha
     say(c->mcp, &c->reply, said, NO_TTL);
 }
 
-static bool takes_dir(const struct mcp_tool *t)
+static bool takes(const struct mcp_tool *t, const char *flag)
 {
     for (const struct method_flag *f = request_named(t->method)->flags; f && f->name; f++)
-        if (f->type == FLAG_DIR)
+        if (!strcmp(f->name, flag))
             return true;
     return false;
+}
+
+/* Where the question names no place, the client's. */
+static void add_scope(json_t *arguments, const struct mcp *x, const struct mcp_tool *t)
+{
+    if (takes(t, "dir") && x->dir && !json_object_get(arguments, "dir"))
+        json_object_set_new(arguments, "dir", json_string(x->dir));
+    else if (takes(t, "all-repos") && x->remote && !json_object_get(arguments, "dir") && !json_object_get(arguments, "repo"))
+        json_object_set_new(arguments, "all_repos", json_true());
 }
 
 static void tools_call(struct mcp *x, struct reply r, json_t *params)
@@ -234,8 +244,7 @@ static void tools_call(struct mcp *x, struct reply r, json_t *params)
         return;
     }
     json_t *arguments = given ? json_copy(given) : json_object();
-    if (takes_dir(t) && x->dir && !json_object_get(arguments, "dir"))
-        json_object_set_new(arguments, "dir", json_string(x->dir));
+    add_scope(arguments, x, t);
     struct call *c = call_new(x, r, params);
     c->tool = t;
     c->done = tool_done;
@@ -519,6 +528,23 @@ static void *mcp_open(struct session *c, struct buf *out, bool (*full)(void *arg
     struct mcp *x = mem_zero(1, sizeof *x);
     *x = (struct mcp){.session = c, .out = out, .full = full, .full_arg = arg, .revision = -1};
     return x;
+}
+
+bool mcp_remote(void *self, const char *revision)
+{
+    struct mcp *x = self;
+    x->remote = true;
+    for (int i = 0; i < REVISIONS; i++)
+        if (!strcmp(revision, revisions[i])) {
+            x->revision = i < MODERN ? i : -1; /* from then on each request names its own */
+            return true;
+        }
+    return false;
+}
+
+bool mcp_waits(const void *self)
+{
+    return ((const struct mcp *)self)->calls != NULL;
 }
 
 static int mcp_feed(void *self, const char *bytes, size_t len)

@@ -18,6 +18,17 @@
 
 extern const struct protocol mcp_protocol;
 
+/* mcp_http.c: the same over HTTP, a message a POST, without a session: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
+ * and 2026-07-28. No stream is kept open for the server's own messages (GET is 405), and a request ends with its connection. */
+#define MCP_PATH "/mcp"
+struct http_codec;
+extern const struct http_codec mcp_http_codec;
+
+/* For one message of a client that agreed on that revision before; without a directory of its own, so that questions are about all
+ * repositories. False: there is no such revision. */
+bool mcp_remote(void *self, const char *revision);
+bool mcp_waits(const void *self); /* a request is open */
+
 /* mcp_tools.c */
 struct mcp_tool {
     const char *name, *title, *method;

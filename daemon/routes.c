@@ -1,5 +1,6 @@
 /* What is answered over HTTP. To add something: its codec in a file of its own, and a row. The first row that fits is taken. */
 #include "daemon/api.h"
+#include "daemon/mcp.h"
 #include "daemon/openai.h"
 #include "daemon/probes.h"
 
@@ -10,6 +11,7 @@ const struct route routes[] = {
     {"/readyz", "GET", true, &ready_codec, "200 when requests are taken; 503 while the daemon ends"},
     {"/metrics", "GET", false, &metrics_codec, "figures for Prometheus, none of a repository"},
     {"/openapi.json", "GET", true, &openapi_codec, "this document"},
+    {MCP_PATH, "POST", false, &mcp_http_codec, "the Model Context Protocol over streamable HTTP"},
     {OPENAI_MODELS, "GET", false, &openai_models_codec, "what may be named as a model (OpenAI's API)"},
     {OPENAI_MODELS "/", "GET", false, &openai_models_codec, NULL},
     {"/v1/embeddings", "POST", false, &openai_embeddings_codec, "vectors of texts (OpenAI's API)"},
