@@ -11,10 +11,21 @@
     (apply #'eglot (append (eglot--guess-contact) '(t)))))
 
 (defun codeask-ask (question)
-  "Ask QUESTION about the repository around this file, and show the answer."
+  "Ask QUESTION about the repository around this file.
+The answer comes into a buffer of its own; RET on one of its sources opens that."
   (interactive "sAsk codeask: ")
-  (let ((buffer (get-buffer-create "*codeask*")) (inhibit-read-only t))
-    (with-current-buffer buffer (erase-buffer))
-    (call-process "@CODEASK@" nil (list buffer nil) nil "ask" "--" question)
-    (with-current-buffer buffer (goto-char (point-min)) (special-mode))
+  (require 'compile)
+  (let* ((here (expand-file-name default-directory))
+         (root (or (locate-dominating-file here ".git") here))
+         (buffer (get-buffer-create "*codeask*"))
+         (before (get-buffer-process buffer)))
+    (when before (delete-process before))
+    (with-current-buffer buffer
+      (let ((inhibit-read-only t)) (erase-buffer))
+      (special-mode)
+      (setq default-directory (file-name-as-directory (expand-file-name root)))
+      (setq-local compilation-error-regexp-alist '(("^\\[[0-9]+\\] \\(.+?\\):\\([0-9]+\\)" 1 2)))
+      (compilation-minor-mode 1)
+      (make-process :name "codeask" :buffer buffer :connection-type 'pipe :noquery t :sentinel #'ignore
+                    :command (list "@CODEASK@" "ask" "-C" here "--" question)))
     (display-buffer buffer)))

@@ -24,6 +24,23 @@ local function look_beside(buffer)
   end
 end
 
+-- Answers are pages, in a window of their own; Enter on a line with a source opens that in the window before.
+local function follow()
+  local path, line = vim.api.nvim_get_current_line():match("%(file://([^)#]+)#L(%d+)%)")
+  if not path then return end
+  vim.cmd("wincmd p")
+  vim.cmd("edit +" .. line .. " " .. vim.fn.fnameescape(vim.uri_to_fname("file://" .. path)))
+end
+
+local function show_document(_, params)
+  vim.cmd("botright split " .. vim.fn.fnameescape(vim.uri_to_fname(params.uri)))
+  vim.bo.readonly = true
+  vim.keymap.set("n", "<CR>", follow, { buffer = true, desc = "Open the source of this line" })
+  return { success = true }
+end
+local capabilities = vim.lsp.protocol.make_client_capabilities()
+capabilities.window.showDocument = { support = true } -- Neovim 0.7 has none of its own
+
 local function start(buffer)
   local file = vim.api.nvim_buf_get_name(buffer)
   if file == "" or vim.bo[buffer].buftype ~= "" then return end
@@ -32,7 +49,8 @@ local function start(buffer)
   if git == "" then return end
   local root = vim.fn.fnamemodify(git, ":p")
   root = vim.fn.fnamemodify(root, root:sub(-1) == "/" and ":h:h" or ":h")
-  local config = { name = "codeask", cmd = { "@CODEASK@", "lsp" }, root_dir = root, init_options = { beside = vim.tbl_keys(beside) } }
+  local config = { name = "codeask", cmd = { "@CODEASK@", "lsp" }, root_dir = root, init_options = { beside = vim.tbl_keys(beside) },
+    capabilities = capabilities, handlers = { ["window/showDocument"] = show_document } }
   if vim.lsp.start then
     client_id[root] = vim.lsp.start(config, { bufnr = buffer })
   else -- 0.7
@@ -57,10 +75,8 @@ vim.api.nvim_create_user_command("CodeaskAsk", function(call)
   local client = id and vim.lsp.get_client_by_id(id)
   if not client then vim.notify("codeask serves no file that is open", vim.log.levels.WARN) return end
   local params = { command = "codeask.ask", arguments = { { query = call.args, uri = vim.uri_from_bufnr(0) } } }
-  client.request("workspace/executeCommand", params, function(err, result)
-    if err then vim.notify(err.message, vim.log.levels.ERROR) return end
-    if vim.lsp.handlers["window/showDocument"] then return end -- it is shown already
-    vim.cmd("botright split " .. vim.fn.fnameescape(vim.uri_to_fname(result.uri)))
-    vim.bo.readonly = true
+  vim.notify("codeask: looking …")
+  client.request("workspace/executeCommand", params, function(err)
+    if err then vim.notify(err.message, vim.log.levels.ERROR) end
   end, 0)
 end, { nargs = "+", desc = "Ask codeask about this repository" })

@@ -128,7 +128,7 @@ static void shown(struct call *c, json_t *result)
     struct lsp *x = c->lsp;
     const char *path = json_string_value(json_object_get(result, "path"));
     json_t *uri = path ? uri_json(path) : NULL;
-    if (uri && client_can(x, "window.showDocument")) {
+    if (uri && client_can(x, "window.showDocument.support")) {
         say_request(x, "show", "window/showDocument", json_pack("{sO, sb, sb}", "uri", uri, "external", 0, "takeFocus", 1));
     } else if (path) {
         struct buf text = BUF_INIT;

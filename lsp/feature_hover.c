@@ -20,13 +20,37 @@ enum { STEP_NEAR, STEP_EVERYWHERE };
 
 static void ask_name(struct call *c, bool everywhere);
 
+static size_t indent_of(struct str line)
+{
+    size_t n = 0;
+    while (n < line.n && (line.p[n] == ' ' || line.p[n] == '\t'))
+        n++;
+    return n;
+}
+
+/* A comment without the indentation that all its lines but the first have: that one begins where the definition does. */
+static void put_comment(struct buf *out, struct str doc)
+{
+    size_t least = SIZE_MAX;
+    for (int pass = 0; pass < 2; pass++)
+        for (const char *at = doc.p; at && at < doc.p + doc.n;) {
+            bool first = at == doc.p;
+            struct str line = first_line((struct str){at, doc.n - (size_t)(at - doc.p)}, &at);
+            size_t in = indent_of(line), cut = first ? 0 : in < least ? in : least;
+            if (!pass && !first && in < line.n && in < least)
+                least = in;
+            if (pass) {
+                buf_add(out, line.p + cut, line.n - cut);
+                buf_addc(out, '\n');
+            }
+        }
+}
+
 static void put_definition(struct buf *out, json_t *row)
 {
     struct buf code = BUF_INIT;
     struct str doc = text_head(text_at(row, "doc"), DOC_BYTES), signature = str_of(text_at(row, "signature"));
-    buf_add(&code, doc.p, doc.n);
-    if (doc.n && doc.p[doc.n - 1] != '\n')
-        buf_addc(&code, '\n');
+    put_comment(&code, doc);
     if (!signature.n)
         signature = str_of(text_at(row, "symbol"));
     buf_add(&code, signature.p, signature.n);

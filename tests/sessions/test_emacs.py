@@ -37,7 +37,16 @@ SCRIPT = '''
            (jsonrpc-request server :textDocument/documentSymbol (list :textDocument (eglot--TextDocumentIdentifier))))))))
 (set-buffer-modified-p nil)
 (codeask-ask "where is the retry policy?")
-(keep 'buffer (with-current-buffer "*codeask*" (buffer-string)))
+(with-current-buffer "*codeask*"
+  (while (process-live-p (get-buffer-process (current-buffer))) (accept-process-output nil 0.05))
+  (keep 'buffer (buffer-string))
+  (goto-char (point-min))
+  (re-search-forward "^\\\\[1\\\\] .*$")
+  (keep 'source (match-string 0))
+  (set-window-buffer (selected-window) (current-buffer))
+  (beginning-of-line)
+  (compile-goto-error))
+(keep 'followed (list (file-truename (buffer-file-name (window-buffer))) (with-current-buffer (window-buffer) (line-number-at-pos))))
 (with-temp-buffer ; a mode that eglot has no server for
   (setq buffer-file-name (concat ROOT "/lib/build.awk"))
   (awk-mode)
@@ -60,6 +69,8 @@ def test_emacs(w):
     assert got["explained"].startswith("# Explain send_with_retry\n"), got["explained"]
     assert "RetryPolicy" in got["asked"], got["asked"]
     assert "RetryPolicy" in got["buffer"], got["buffer"]
+    path, at = got["followed"]
+    assert got["source"].startswith(f"[1] {pathlib.Path(path).relative_to(repo.resolve())}:{at}"), (got["source"], got["followed"])
     assert got["fallback"] == [CODEASK, "lsp"], got["fallback"]
     assert "numbat" in got["symbols"] and "ConnectionPool" in got["symbols"], got["symbols"]
 

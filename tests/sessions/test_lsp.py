@@ -9,6 +9,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import CODEASK, SOURCES, main, write  # noqa: E402
 from lsp_client import Lsp  # noqa: E402
+from test_feedback import kept  # noqa: E402
 
 
 def start(w, cwd):
@@ -47,6 +48,8 @@ def test_names(w):
     assert "```python\n" in text and "def send_with_retry(request, policy)" in text and f"]({retry.as_uri()}#L{line + 1})" in text, text
     text = until(lambda: c.result("textDocument/hover", at)["contents"]["value"], lambda t: "Last change" in t)
     assert "first" in text.split("Last change")[1], text
+    text = c.result("textDocument/hover", c.at(retry, "def delay", 6))["contents"]["value"]
+    assert text.startswith('```python\n"""Seconds to wait') and "\ndef delay(self, attempt)" in text, text
     assert c.result("textDocument/hover", c.at(pool, "return")) is None
     assert c.result("textDocument/definition", {"textDocument": {"uri": pool.as_uri()}, "position": {"line": 10 ** 6, "character": 10 ** 12}}) is None
     assert c.end() == 0
@@ -100,6 +103,47 @@ def test_workspace_symbols(w):
     meant = c.result("workspace/symbol", {"query": "how long to wait before a failed request is repeated"})
     assert "courier/src/retry.py" in json.dumps(meant), meant
     assert c.result("workspace/symbol", {"query": ""}) == []
+    assert c.end() == 0
+
+
+def test_implementations(w):
+    repo = w.repo(files={"base.py": "class Vehicle:\n    pass\n\n\nclass Tram(Vehicle):\n    pass\n",
+                         "more.py": "from base import Vehicle\n\n\nclass Ferry(Vehicle):\n    pass\n"})
+    c = start(w, repo)
+    c.begin(repo)
+    c.open(repo / "base.py")
+    found = c.result("textDocument/implementation", c.at(repo / "base.py", "Vehicle"))
+    assert [(pathlib.Path(f["uri"]).name, f["range"]["start"]) for f in found] == [("base.py", {"line": 4, "character": 6}), ("more.py", {"line": 3, "character": 6})], found
+    assert c.end() == 0
+
+
+PROVIDERS = {"definition": ["definition", "declaration"], "implementation": ["implementation"], "references": ["references"], "hover": ["hover"],
+             "symbols": ["documentSymbol"], "workspaceSymbols": ["workspaceSymbol"], "calls": ["callHierarchy"], "folding": ["foldingRange"],
+             "links": ["documentLink"], "lens": ["codeLens"], "actions": ["codeAction"], "commands": ["executeCommand"]}
+
+
+def test_each_feature_has_a_setting(w):
+    """What is switched off is not offered, and answers with nothing when it is asked all the same. Completion is never offered."""
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    pool = repo / "src/pool.py"
+    offered = set()
+    for setting, providers in [(None, []), *PROVIDERS.items()]:
+        c = start(w, repo)
+        told = {k.removesuffix("Provider") for k in c.begin(repo, initializationOptions={setting: False} if setting else {}) if k.endswith("Provider")}
+        offered = offered or told
+        assert "completion" not in told and offered - told == set(providers), (setting, offered - told)
+        c.open(pool)
+        if setting in ("definition", "implementation", "references", "hover"):
+            assert c.result(f"textDocument/{setting}", c.at(pool, "send_with_retry(request", 3, context={"includeDeclaration": True})) is None
+        elif setting in ("symbols", "folding", "links", "lens"):
+            method = {"symbols": "documentSymbol", "folding": "foldingRange", "links": "documentLink", "lens": "codeLens"}[setting]
+            assert c.result(f"textDocument/{method}", {"textDocument": {"uri": pool.as_uri()}}) == []
+        assert c.end() == 0
+    assert offered == {p for providers in PROVIDERS.values() for p in providers}, offered
+    c = start(w, repo)
+    c.begin(repo, initializationOptions={"ask": False})
+    assert c.result("codeask/ask", {"query": "where is the retry policy?"}) is None
     assert c.end() == 0
 
 
@@ -172,7 +216,7 @@ def test_commands(w):
     assert "The last answer was good" in again, again
     run(c, "good")
     run(c, "bad", uri=retry.as_uri(), line=16)
-    assert w.json("status")  # feedback lies in state.mdb; its own test looks into it
+    assert w.json("status")["feedback"] == 2
     free = c.result("workspace/executeCommand", {"command": "codeask.ask", "arguments": ["where is the retry policy?"]})
     assert "RetryPolicy" in free["markdown"] and free["id"], free
     for bad in ({"command": "codeask.format"}, {"command": "codeask.ask"}, {"command": "codeask.why", "arguments": [7]}, {}):
@@ -182,6 +226,32 @@ def test_commands(w):
     assert len(list((w.home / "pages").iterdir())) == 20
     begun = [m["params"]["value"]["kind"] for m in c.heard if m.get("method") == "$/progress" and m["params"]["token"] == "t-tour"]
     assert begun.count("begin") == begun.count("end") == 25, begun
+    assert c.end() == 0
+    w.run("stop")
+    good, bad = kept(w)
+    assert good["verdict"] == "good" and bad["verdict"] == "bad" and good["question"] == bad["question"], (good, bad)
+    assert good["expected"] is None and (bad["expected"]["path"], bad["expected"]["start_line"]) == ("src/retry.py", 17), bad
+
+
+def test_a_comment_is_set_against_its_margin(w):
+    repo = w.repo(files={"a.py": 'class A:\n    def f(self):\n        """One.\n\n        Two:\n            three\n        """\n        return 1\n'})
+    c = start(w, repo)
+    c.begin(repo)
+    c.open(repo / "a.py")
+    text = c.result("textDocument/hover", c.at(repo / "a.py", "f(self)"))["contents"]["value"]
+    assert text.startswith('```python\n"""One.\n\nTwo:\n    three\n"""\ndef f(self)'), text
+    assert c.end() == 0
+
+
+def test_a_client_that_shows_no_pages(w):
+    """It says so, as Neovim 0.7 does: then a message tells where the page is."""
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    c = start(w, repo)
+    c.begin(repo, {"window": {"showDocument": {"support": False}}})
+    got = run(c, "ask", query="where is the retry policy?", uri=(repo / "src/pool.py").as_uri())
+    told = [m for m in c.heard if m["method"].startswith("window/")]
+    assert [m["method"] for m in told] == ["window/showMessage"] and got["uri"].removeprefix("file://") in told[0]["params"]["message"], told
     assert c.end() == 0
 
 

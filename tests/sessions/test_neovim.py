@@ -94,6 +94,9 @@ all("python", "textDocument/definition", vim.lsp.util.make_position_params(0, "u
 vim.cmd("CodeaskAsk where is the retry policy?")
 vim.wait(20000, function() return vim.fn.expand("%:p"):find("/pages/") ~= nil end, 20)
 out.page = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+vim.fn.search("(file://")
+vim.api.nvim_feedkeys(vim.api.nvim_replace_termcodes("<CR>", true, false, true), "xt", false)
+out.followed = { vim.fn.expand("%:p"), vim.fn.line("."), #vim.api.nvim_list_wins() }
 out.messages = vim.fn.execute("messages")
 '''
 
@@ -119,6 +122,8 @@ def test_beside_clangd(w):
     assert "tokens.c" in json.dumps(got["meant"]["codeask"]), "by meaning nobody else answers"
     assert got["lens"]["codeask"], "who calls it, and its last change"
     assert got["python"]["codeask"][0]["uri"].endswith("src/retry.py"), got["python"]
+    source = next(line for line in got["page"] if "(file://" in line)
+    assert f"({pathlib.Path(got['followed'][0]).as_uri()}#L{got['followed'][1]})" in source and got["followed"][2] == 2, (got["followed"], source)
     assert got["page"][0].startswith("# ") and any("RetryPolicy" in line for line in got["page"]), (got["page"], got["messages"])
 
 
