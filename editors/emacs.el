@@ -10,6 +10,13 @@
   (let ((eglot-server-programs (list (cons major-mode '("@CODEASK@" "lsp")))))
     (apply #'eglot (append (eglot--guess-contact) '(t)))))
 
+(defun codeask--insert (process text)
+  "Put TEXT of PROCESS at the end of its buffer; the reader stays where he is."
+  (when (buffer-live-p (process-buffer process))
+    (with-current-buffer (process-buffer process)
+      (let ((inhibit-read-only t))
+        (save-excursion (goto-char (point-max)) (insert text))))))
+
 (defun codeask-ask (question)
   "Ask QUESTION about the repository around this file.
 The answer comes into a buffer of its own; RET on one of its sources opens that."
@@ -27,5 +34,6 @@ The answer comes into a buffer of its own; RET on one of its sources opens that.
       (setq-local compilation-error-regexp-alist '(("^\\[[0-9]+\\] \\(.+?\\):\\([0-9]+\\)" 1 2)))
       (compilation-minor-mode 1)
       (make-process :name "codeask" :buffer buffer :connection-type 'pipe :noquery t :sentinel #'ignore
-                    :command (list "@CODEASK@" "ask" "-C" here "--" question)))
+                    :filter #'codeask--insert :command (list "@CODEASK@" "ask" "-C" here "--" question)))
+    (message "codeask: looking …")
     (display-buffer buffer)))

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SNIPPET_LINES 8    /* of a definition, in which its name is looked for: attributes and a return type may stand before it */
-#define MOVED_LINES 400    /* how far away from where the index has it a name is looked for in a buffer that was edited */
+#define MOVED_LINES 400    /* how far away from where the index has it a name is looked for in a buffer */
 
 /* -- names ------------------------------------------------------------------------------------------------------------------- */
 
@@ -141,7 +141,7 @@ json_t *row_range(struct lsp *x, const char *path, json_t *row, const char *name
     const char *snippet = json_string_value(json_object_get(row, "snippet"));
     const struct document *d = document_at(&x->docs, path);
     struct str word = str_of(name);
-    uint32_t lines = last - first < SNIPPET_LINES ? (uint32_t)(last >= first ? last - first + 1 : 1) : SNIPPET_LINES;
+    uint32_t lines = last < first ? 1 : last - first < MOVED_LINES ? (uint32_t)(last - first + 1) : MOVED_LINES;
     json_t *range = !word.n ? NULL : d ? in_document(x, d, line, lines, word) : snippet ? in_snippet(x, snippet, line, word) : NULL;
     return range ? range : range_json((struct position){line, 0}, (struct position){line, 0});
 }

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import sys
 import time
 
@@ -391,6 +392,12 @@ def test_unsaved_text_is_searched_and_cited(w):
         assert not path.is_file() or path.parent.name == "pages" or path.name == "audit.jsonl" or b"eucalyptus" not in path.read_bytes(), path
 
 
+def position_of(text, index, encoding):
+    rows = re.split("\r\n|\r|\n", text[:index])
+    units = {"utf-8": len(rows[-1].encode()), "utf-16": len(rows[-1].encode("utf-16-le")) // 2, "utf-32": len(rows[-1])}
+    return {"line": len(rows) - 1, "character": units[encoding]}
+
+
 def test_random_edits_as_a_fresh_index(w):
     """Answers about unsaved text are those that the index gives once the same text is saved: places of names, callees, what a search over words
     finds, and what an answer cites."""
@@ -427,31 +434,32 @@ def test_random_edits_as_a_fresh_index(w):
 
     seen = {}
     for number in range(rounds):
-        encoding = {"general": {"positionEncodings": [rng.choice(["utf-8", "utf-16", "utf-32"])]}}
+        how = rng.choice(["utf-8", "utf-16", "utf-32"])
+        encoding = {"general": {"positionEncodings": [how]}}
         c = start(w, repo)
         c.begin(repo, encoding)
         c.open(at)
         text = m.read_bytes().decode()
         c.open(m, text)
         for version in range(edits):
-            lines = text.count("\n")
-            a, b = sorted(rng.randrange(lines + 1) for _ in range(2))
-            b = min(b, a + rng.randrange(4))
+            a = rng.randrange(len(text) + 1)
+            b = min(len(text), a + rng.choice([0, 0, 1, 5, 40]))
+            a, b = (i + (text[i - 1:i + 1] == "\r\n") for i in (a, b))  # no position is between the two
             put = piece() if rng.random() < 0.8 else ""
             c.note("textDocument/didChange", {"textDocument": {"uri": m.as_uri(), "version": version}, "contentChanges": [
-                {"range": {"start": {"line": a, "character": 0}, "end": {"line": b, "character": 0}}, "text": put}]})
-            rows = text.split("\n")
-            text = "\n".join(rows[:a]) + ("\n" if a else "") + put + "\n".join(rows[b:])
+                {"range": {"start": position_of(text, a, how), "end": position_of(text, b, how)}, "text": put}]})
+            text = text[:a] + put + text[b:]
         unsaved = answers(c)
         m.write_bytes(text.encode())
         w.json("index", cwd=repo)
         fresh = start(w, repo)
         fresh.begin(repo, encoding)
         fresh.open(at)
+        fresh.open(m, text)  # a place is looked for in the text where there is one
         saved = until(lambda: answers(fresh), lambda got: got == unsaved, 5)
         for key in saved:
             seen[key[1]] = seen.get(key[1], 0) + len(saved[key])
-            assert saved[key] == unsaved[key], (f"CODEASK_TEST_SEED={seed}", number, key, saved[key] ^ unsaved[key])
+            assert saved[key] == unsaved[key], (f"CODEASK_TEST_SEED={seed}", number, key, saved[key] - unsaved[key], unsaved[key] - saved[key], text)
         assert c.end() == 0 and fresh.end() == 0
     assert len(seen) == 5 and all(seen.values()), seen
 
