@@ -103,8 +103,9 @@ static int send_line(struct client *c, const char *text, struct err *e)
     return 0;
 }
 
-/* Reads the daemon's greeting and sends ours. */
-static int greet(struct client *c, const char *mine, const char *wanted, int *protocol, struct err *e)
+/* Reads the daemon's greeting and sends ours. makes_room: it is an older one that a client had started, and is to be told to stop: then
+ * no other protocol is asked of it. */
+static int greet(struct client *c, const char *mine, enum meeting how, const char *wanted, int *protocol, bool *makes_room, struct err *e)
 {
     char *line, text[160];
     int rc = next_line(&line, c, clock_ns() + GREETING_MS * 1000000LL, NULL, e);
@@ -123,6 +124,8 @@ static int greet(struct client *c, const char *mine, const char *wanted, int *pr
     json_decref(o);
     if (rc)
         return rc;
+    *makes_room = how == MEET_START && c->autostarted && build_compare(c->build, mine) < 0;
+    wanted = *makes_room ? NULL : wanted;
     snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"%s%s%s}\n", *protocol < PROTOCOL_VERSION ? *protocol : PROTOCOL_VERSION, mine,
              wanted ? ",\"protocol\":\"" : "", wanted ? wanted : "", wanted ? "\"" : "");
     return send_line(c, text, e);
@@ -204,11 +207,11 @@ static int two_versions(struct client *c, const char *mine, struct err *e)
 static int meet(struct client *c, const struct paths *p, const char *mine, enum meeting how, const char *wanted, struct err *e)
 {
     int protocol = 0;
+    bool makes_room = false;
     int rc = dial(c, p, e);
-    if (rc || (rc = greet(c, mine, wanted, &protocol, e)))
+    if (rc || (rc = greet(c, mine, how, wanted, &protocol, &makes_room, e)))
         return rc;
-    bool older = build_compare(c->build, mine) < 0;
-    if (older && c->autostarted && how == MEET_START)
+    if (makes_room)
         return (rc = replace(c, e)) ? rc : 1;
     bool spoken = protocol >= PROTOCOL_VERSION - 1 && protocol <= PROTOCOL_VERSION + 1; /* a newer daemon speaks ours */
     return spoken || (how == MEET_STOP && protocol < PROTOCOL_VERSION) ? 0 : two_versions(c, mine, e);

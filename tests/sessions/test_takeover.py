@@ -17,8 +17,8 @@ VERSIONS = BUILD / "versions"
 
 
 class Mcp:
-    def __init__(self, w, repo):
-        self.process = subprocess.Popen([CODEASK, "mcp"], cwd=repo, env=w.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, w, repo, program=CODEASK):
+        self.process = subprocess.Popen([program, "mcp"], cwd=repo, env=w.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         w.processes.append(self.process)
         self.send(INITIALIZE)
         assert self.answer()["result"]["protocolVersion"] == "2025-06-18"
@@ -137,8 +137,37 @@ def test_another_version_takes_over(w):
     c.end()
 
 
-def start(w, repo):
-    c = Lsp([CODEASK, "lsp"], repo, w.env)
+def test_a_newer_carrier_takes_over(w):
+    """After an upgrade the editor or the agent may be the first that is started anew; those that run go on."""
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    agent, editor = Mcp(w, repo), start(w, repo)
+    editor.begin(repo)
+    editor.open(repo / "src/pool.py")
+    at = editor.at(repo / "src/pool.py", "send_with_retry(request", 3)
+    pid = w.pid()
+    new = Mcp(w, repo, VERSIONS / "2" / "codeask")
+    new.ask(1)
+    new.found(1)
+    assert w.pid() != pid
+    agent.ask(1)
+    agent.found(1)
+    assert editor.result("textDocument/definition", at)[0]["uri"].endswith("src/retry.py")
+    assert subprocess.run([VERSIONS / "2" / "codeask", "stop"], env=w.env).returncode == 0
+    w.json("index", cwd=repo)  # this build's daemon again
+    pid = w.pid()
+    other = start(w, repo, VERSIONS / "2" / "codeask")
+    other.begin(repo)
+    other.open(repo / "src/pool.py")
+    assert other.result("textDocument/definition", at)[0]["uri"].endswith("src/retry.py")
+    assert w.pid() != pid
+    new.end()
+    agent.end()
+    assert other.end() == 0 and editor.end() == 0
+
+
+def start(w, repo, program=CODEASK):
+    c = Lsp([program, "lsp"], repo, w.env)
     w.processes.append(c.process)
     return c
 
