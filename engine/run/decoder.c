@@ -192,6 +192,7 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
     d->pass.place_of = d->place_of;
     if (!rc)
         rc = pass_open(&d->pass, &d->w, d->queue, d->o.max_rows, d->o.max_sequences, e);
+    d->span = mem_zero(d->o.max_sequences, sizeof *d->span);
 out:
     if (rc)
         decoder_free(d);
@@ -215,6 +216,7 @@ void decoder_free(struct decoder *d)
         states_close(&d->store[i]);
     d->w.backend->queue_close(d->queue);
     decoder_weights_release(&d->w);
+    free(d->span);
     free(d);
 }
 

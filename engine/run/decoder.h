@@ -59,6 +59,11 @@ int sequence_new(struct sequence **out, struct decoder *d, struct err *e);
 void sequence_free(struct sequence *s); /* accepts NULL */
 /* A copy that shares every whole page; ERR_BUSY as above, or where no page is free for a half-filled one. */
 int sequence_fork(struct sequence **out, const struct sequence *from, struct err *e);
+/* What is added to the model's products for this sequence's rows (train/lora.h: lora.adapt; NULL: nothing), from its first token on; forks
+ * have it too. Sequences with several adapters, and with none, share steps over the same weights. Borrowed. ERR_USAGE: it has read
+ * already. Who stores a sequence's bytes keys them by the adapter. */
+struct pass_adapt;
+int sequence_adapt(struct sequence *s, const struct pass_adapt *adapt, struct err *e);
 uint32_t sequence_length(const struct sequence *s);
 const uint32_t *sequence_tokens(const struct sequence *s); /* [length], borrowed until the next step or roll back */
 /* Forgets the last n tokens; the next step goes on from there. Where a layer cannot go back so far (a recurrent state, a window

@@ -15,7 +15,12 @@ struct decoder {
     int store_of[LAYERS_MAX];
     uint32_t place_of[LAYERS_MAX];
     uint32_t alive;           /* sequences */
-    struct pass_adapt adapt;  /* the pass's, while there is one */
+    struct adapt_span {       /* of the step: rows of sequences with one adapter, or none */
+        const struct pass_adapt *adapt;
+        uint32_t first, n;
+    } *span;                  /* [max_sequences] */
+    uint32_t spans;
+    struct pass_adapt adapt;  /* the pass's, where a span has one */
 };
 
 struct sequence {
@@ -24,6 +29,7 @@ struct sequence {
     uint32_t length, cap;
     uint32_t state; /* tokens that the stores remember, ≤ length: what a roll back could not keep is read again */
     struct held held[STORES_MAX];
+    const struct pass_adapt *adapt; /* borrowed; NULL: none */
 };
 
 /* decoder_new with knobs that a test has altered; tweak may be NULL. */

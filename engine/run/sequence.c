@@ -52,6 +52,7 @@ int sequence_fork(struct sequence **out, const struct sequence *from, struct err
         return rc;
     set_tokens(s, from->token, from->length);
     s->state = from->state;
+    s->adapt = from->adapt;
     for (int i = 0; i < s->d->stores && !rc; i++)
         rc = s->d->store[i].kind->fork(&s->d->store[i], &s->held[i], &from->held[i], e);
     if (rc)
@@ -59,6 +60,14 @@ int sequence_fork(struct sequence **out, const struct sequence *from, struct err
     else
         *out = s;
     return rc;
+}
+
+int sequence_adapt(struct sequence *s, const struct pass_adapt *adapt, struct err *e)
+{
+    if (s->length)
+        return err_set(e, ERR_USAGE, "a sequence of %u tokens was read without that adapter", s->length);
+    s->adapt = adapt;
+    return 0;
 }
 
 uint32_t sequence_length(const struct sequence *s)

@@ -67,6 +67,43 @@ static void settle(struct decoder *d, struct sequence *s, uint32_t n)
         d->store[i].kind->settle(&d->store[i], &s->held[i], s->state);
 }
 
+/* y and x: rows of all spans, one after the other. */
+static void add_spans(void *arg, struct mat *y, const struct mat *x, const struct linear *w, const struct rows *r)
+{
+    const struct decoder *d = arg;
+    if (r != &d->pass.rows) /* of some rows alone: logits, experts */
+        return;
+    for (uint32_t i = 0; i < d->spans; i++) {
+        const struct adapt_span *s = &d->span[i];
+        uint32_t used[2] = {s->n, 1};
+        struct rows some = {.used = used, .max_rows = s->n, .max_sequences = 1, .longest = s->n};
+        struct mat to = *y, from = *x;
+        to.data = (float *)y->data + (size_t)s->first * y->stride;
+        from.data = (float *)x->data + (size_t)s->first * x->stride;
+        if (s->adapt)
+            s->adapt->add(s->adapt->arg, &to, &from, w, &some);
+    }
+}
+
+/* The sequence's rows are the next of the step. */
+static void span(struct decoder *d, const struct sequence *s, uint32_t n)
+{
+    struct adapt_span *last = d->spans ? &d->span[d->spans - 1] : NULL;
+    if (last && last->adapt == s->adapt)
+        last->n += n;
+    else
+        d->span[d->spans++] = (struct adapt_span){s->adapt, last ? last->first + last->n : 0, n};
+    if (s->adapt)
+        d->pass.adapt = &d->adapt;
+}
+
+static void begin_spans(struct decoder *d)
+{
+    d->spans = 0;
+    d->adapt = (struct pass_adapt){add_spans, d};
+    d->pass.adapt = NULL;
+}
+
 /* Reads again what a roll back could not keep. In small steps where it is little, so that the same bytes come out. */
 #define AGAIN_EXACT 64
 static int catch_up(struct decoder *d, struct sequence *s, struct err *e)
@@ -77,6 +114,8 @@ static int catch_up(struct decoder *d, struct sequence *s, struct err *e)
         uint32_t most = left <= AGAIN_EXACT && exact < d->o.max_rows ? exact : d->o.max_rows;
         uint32_t n = left < most ? left : most;
         make_room(d, s, n);
+        begin_spans(d);
+        span(d, s, n);
         struct pass_part p = {s->token + s->state, n, s->state, s->held};
         pass_run(&d->pass, &p, 1);
         rc = d->w.backend->sync(d->queue, e);
@@ -112,10 +151,12 @@ static int run(struct decoder *d, const struct step_part *part, size_t n, struct
     int rc = 0;
     for (size_t i = 0; i < n && !rc; i++)
         rc = catch_up(d, part[i].s, e);
+    begin_spans(d);
     for (size_t i = 0; i < n && !rc; i++) {
         struct sequence *s = part[i].s;
         make_room(d, s, part[i].n);
         parts[i] = (struct pass_part){part[i].token, part[i].n, s->state, s->held};
+        span(d, s, part[i].n);
     }
     if (!rc)
         pass_run(&d->pass, parts, (uint32_t)n);

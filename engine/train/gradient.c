@@ -37,7 +37,9 @@ int gradient_new(struct gradient **out, struct decoder *d, struct lora *l, enum 
     g->policy = policy;
     size_t inputs = policy == ACTIVATIONS_RECOMPUTE ? d->w.k.layers * input_floats(g) : 0;
     g->bytes = inputs * sizeof *g->input + PASS_LOGIT_ROWS * (sizeof *g->loss + sizeof *g->target);
-    int rc = tape_open(&g->tape, &d->pass, l, e);
+    int rc = lora_learn(l, e);
+    if (!rc)
+        rc = tape_open(&g->tape, &d->pass, l, e);
     if (!rc)
         rc = d->w.backend->memory(d->w.device, &g->memory, g->bytes, e);
     if (rc) {
@@ -105,7 +107,7 @@ static void begin(struct gradient *g, const struct example *x, size_t n)
         g->part[i] = (struct pass_part){.token = x[i].token, .n = x[i].n - 1, .held = held};
     }
     d->pass.plain = true;
-    lora_apply(d, g->l);
+    d->pass.adapt = &g->l->adapt;
     pass_begin(&d->pass, g->part, (uint32_t)n);
 }
 
@@ -114,7 +116,7 @@ static void end(struct gradient *g, size_t n)
     struct decoder *d = g->d;
     d->pass.plain = false;
     d->pass.watch = NULL;
-    lora_apply(d, NULL);
+    d->pass.adapt = NULL;
     for (size_t i = 0; i < n; i++)
         for (int s = 0; s < d->stores; s++)
             d->store[s].kind->clear(&d->store[s], &g->held[i * (size_t)d->stores + (size_t)s]);

@@ -73,31 +73,46 @@ static void place_parts(struct lora *l)
         }
 }
 
+static size_t low_floats(const struct lora *l)
+{
+    return (size_t)l->d->o.max_rows * l->o.rank;
+}
+
+static void add(void *arg, struct mat *y, const struct mat *x, const struct linear *w, const struct rows *r);
+
 int lora_new(struct lora **out, struct decoder *d, const struct lora_options *o, struct err *e)
 {
     int rc = check(d, o, e);
     if (rc)
         return rc;
     struct lora *l = mem_zero(1, sizeof *l);
-    size_t low = (size_t)d->o.max_rows * o->rank;
     l->o = *o;
+    l->adapt = (struct pass_adapt){add, l};
     l->d = d;
     l->scale = o->rslora ? o->alpha / sqrtf((float)o->rank) : o->alpha / (float)o->rank;
     place_parts(l);
     if (l->parts == 0)
         rc = err_set(e, ERR_USAGE, "the model has none of those targets");
     else
-        rc = d->w.backend->memory(d->w.device, &l->memory, (2 * l->count + 2 * low) * sizeof(float), e);
+        rc = d->w.backend->memory(d->w.device, &l->memory, (l->count + low_floats(l)) * sizeof(float), e);
     if (rc) {
         lora_free(l);
         return rc;
     }
     l->value = l->memory;
-    l->gradient = l->value + l->count;
-    l->low = l->gradient + l->count;
-    l->dlow = l->low + low;
+    l->low = l->value + l->count;
     *out = l;
     return 0;
+}
+
+int lora_learn(struct lora *l, struct err *e)
+{
+    int rc = l->learning ? 0 : l->d->w.backend->memory(l->d->w.device, &l->learning, (l->count + low_floats(l)) * sizeof(float), e);
+    if (!rc) {
+        l->gradient = l->learning;
+        l->dlow = l->gradient + l->count;
+    }
+    return rc;
 }
 
 void lora_free(struct lora *l)
@@ -105,6 +120,7 @@ void lora_free(struct lora *l)
     if (l == NULL)
         return;
     l->d->w.backend->release(l->d->w.device, l->memory);
+    l->d->w.backend->release(l->d->w.device, l->learning);
     free(l->part);
     free(l);
 }
@@ -112,6 +128,29 @@ void lora_free(struct lora *l)
 void lora_name(char out[96], const struct lora_part *p)
 {
     snprintf(out, 96, "model.layers.%u.%s", p->layer, targets[p->target].module);
+}
+
+const char *lora_module(enum lora_target target)
+{
+    return strchr(targets[target].module, '.') + 1;
+}
+
+#define LAYERS_PREFIX "model.layers."
+bool lora_named(uint32_t *layer, enum lora_target *target, const char *name, size_t len)
+{
+    size_t at = strlen(LAYERS_PREFIX);
+    if (len <= at || memcmp(name, LAYERS_PREFIX, at) != 0)
+        return false;
+    for (*layer = 0; at < len && name[at] >= '0' && name[at] <= '9' && *layer < LAYERS_MAX; at++)
+        *layer = 10 * *layer + (uint32_t)(name[at] - '0');
+    if (at == strlen(LAYERS_PREFIX) || at == len || name[at++] != '.')
+        return false;
+    for (int t = 0; t < LORA_TARGET_COUNT; t++)
+        if (strlen(targets[t].module) == len - at && memcmp(targets[t].module, name + at, len - at) == 0) {
+            *target = (enum lora_target)t;
+            return true;
+        }
+    return false;
 }
 
 void lora_draw(struct lora *l, uint64_t seed)
@@ -160,12 +199,6 @@ static void add(void *arg, struct mat *y, const struct mat *x, const struct line
         struct mat low = lower(l, p, x, r), b = plain(l->value + p->b, p->n, l->o.rank), to = columns(y, p->first, p->n);
         l->d->w.backend->backward->product(l->d->queue, &to, &low, &b, l->scale, r);
     }
-}
-
-void lora_apply(struct decoder *d, struct lora *l)
-{
-    d->adapt = (struct pass_adapt){add, l};
-    d->pass.adapt = l ? &d->adapt : NULL;
 }
 
 bool lora_has(const struct lora *l, const struct linear *w)

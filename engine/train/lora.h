@@ -11,9 +11,7 @@
 #define CODEASK_ENGINE_TRAIN_LORA_H
 
 #include "engine/run/decoder.h"
-
-struct pass_adapt;
-struct tape;
+#include "engine/run/pass.h"
 
 /* X(symbol, module in PEFT's names, member of struct decoder_layer, how the model has it: in one piece or fused) */
 #define LORA_TARGETS(X)                                                                                                \
@@ -40,7 +38,7 @@ struct lora_part {
     uint32_t layer;
     uint32_t n, k;      /* outputs, inputs */
     size_t a, b;        /* where A [rank, k] and B [n, rank] begin in value and gradient */
-    const void *linear; /* struct linear of the pass, and which of its columns is the first */
+    const struct linear *linear; /* of the pass, and which of its columns is the first */
     uint32_t first;
 };
 
@@ -49,26 +47,29 @@ struct lora {
     float scale;        /* α/rank or α/√rank */
     struct lora_part *part;
     size_t parts, count; /* count: floats of value and of gradient */
-    float *value, *gradient;
+    float *value, *gradient; /* gradient NULL: it does not learn */
     struct decoder *d;   /* borrowed */
-    void *memory;
+    void *memory, *learning;
     float *low, *dlow;   /* [max_rows, rank] scratch */
+    struct pass_adapt adapt; /* what a pass adds (run/pass.h), or the rows of a sequence (sequence_adapt) */
 };
 
 /* A and B are 0. ERR_UNSUPPORTED names what has no gradient yet: mixtures, latent attention, recurrent layers, gated attention, the
  * backend. ERR_USAGE: a rank or α out of bounds, or no such target. The decoder must outlive it. */
 int lora_new(struct lora **out, struct decoder *d, const struct lora_options *o, struct err *e);
-void lora_free(struct lora *l); /* accepts NULL */
+void lora_free(struct lora *l); /* accepts NULL; no sequence may have it */
+/* Makes room for gradients, which are 0. */
+int lora_learn(struct lora *l, struct err *e);
 
 /* A: uniform in ±1/√k as PEFT draws it (kaiming_uniform_ with a = √5), from (seed, name, index) alone; B: 0. */
 void lora_draw(struct lora *l, uint64_t seed);
-/* "model.layers.0.self_attn.q_proj": the module in the names of the model's family. */
+/* "model.layers.0.self_attn.q_proj", and back: the target of such a name; false: it is none. */
 void lora_name(char out[96], const struct lora_part *p);
+bool lora_named(uint32_t *layer, enum lora_target *target, const char *name, size_t len);
+/* "q_proj": the target as PEFT's target_modules lists it. */
+const char *lora_module(enum lora_target target);
 
-/* What the decoder's pass adds from now on: l's products, or none (NULL). Sequences that have read without it know nothing of it. */
-void lora_apply(struct decoder *d, struct lora *l);
 /* gradient += of the product's adapters, dx += what comes through them; x, dy: fp32 views as the tape has them (tape.h). */
-struct linear;
 void lora_back(struct lora *l, struct mat *dx, const struct mat *dy, const struct mat *x, const struct linear *w, const struct rows *r);
 bool lora_has(const struct lora *l, const struct linear *w);
 

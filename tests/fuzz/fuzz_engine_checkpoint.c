@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hash128 h = hash128(data, size);
     uint8_t *whole = malloc(size + sizeof h);
-    memcpy(whole, data, size);
+    if (size)
+        memcpy(whole, data, size);
     memcpy(whole + size, &h, sizeof h);
     read_one(data, size);
     read_one(whole, size + sizeof h);

@@ -106,7 +106,7 @@ static inline void tiny_train_close(struct tiny_train *b)
 }
 
 /* The worst ||got - want|| / ||want|| of the tensors of a flat array, and whose it is. */
-static double tiny_distance(const struct lora *l, const float *got, const float *want, char name[120])
+static inline double tiny_distance(const struct lora *l, const float *got, const float *want, char name[120])
 {
     double worst = 0;
     for (size_t i = 0; i < l->parts; i++)
