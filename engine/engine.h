@@ -29,6 +29,8 @@ struct engine_options {
     const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon", "neon-f32"; NULL: the best */
     size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
     const char *draft;      /* path of a small model that drafts for those that write (generate/drafter.h); NULL or "": none */
+    const char *adapter;    /* folder of an adapter that those that write have on (train/peft.h); NULL or "": none. One that does not fit
+                             * is told in the log and left out */
     const char *prefix_folder; /* where prompts that were read are kept (generate/prefix_disk.h); NULL or "": in memory alone */
     uint64_t prefix_bytes;  /* of that folder */
     bool exact;             /* engine_open: fp32 weights and operands, the reference of tests and benchmarks */
@@ -48,6 +50,7 @@ struct model_info {
     float prompt_rate;      /* tokens of a prompt read in a second, as measured when it was opened; 0: not known */
     float prompt_slope;     /* seconds that a token takes longer for each token before it: attention */
     char draft[64];         /* of one that writes: the model that drafts for it; empty: none */
+    char adapter[64];       /* of one that writes: the adapter that it has on; empty: none */
     uint32_t max_tokens;    /* a longer text is cut there */
     uint64_t bytes;         /* resident weights */
     char provider[64];      /* "cpu avx512-vnni", "cuda NVIDIA GB10" … */

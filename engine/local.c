@@ -20,7 +20,7 @@ struct local {
     int threads;
     bool exact;
     size_t max_memory;
-    char *prefix_folder, *draft;
+    char *prefix_folder, *draft, *adapter;
     uint64_t prefix_bytes;
     char instead[104];     /* why it is not a better backend that computes; empty: it is the best */
     pthread_mutex_t lock;  /* guards spare */
@@ -44,6 +44,7 @@ int local_open_with(void **self, const struct backend *b, const struct engine_op
     en->exact = o && o->exact;
     en->max_memory = o ? o->max_memory : 0;
     en->draft = o && o->draft ? mem_str(o->draft) : NULL;
+    en->adapter = o && o->adapter ? mem_str(o->adapter) : NULL;
     en->prefix_folder = o && o->prefix_folder ? mem_str(o->prefix_folder) : NULL;
     en->prefix_bytes = o ? o->prefix_bytes : 0;
     en->backend = b;
@@ -66,6 +67,7 @@ int local_open_with(void **self, const struct backend *b, const struct engine_op
     pthread_mutex_destroy(&en->lock);
     free(en->prefix_folder);
     free(en->draft);
+    free(en->adapter);
     free(en);
     return rc;
 }
@@ -86,6 +88,7 @@ static void close_local(void *self)
     pthread_mutex_destroy(&en->lock);
     free(en->prefix_folder);
     free(en->draft);
+    free(en->adapter);
     free(en);
 }
 
@@ -175,7 +178,7 @@ static int open_on(struct local_model *m, const struct backend *b, void *device,
     struct model_config c;
     struct err why = {0};
     struct generator_options o = {.threads = m->en->threads, .exact = m->en->exact, .provider = b->info(device)->provider,
-                                  .draft = m->en->draft, .prefix_folder = m->en->prefix_folder, .prefix_bytes = m->en->prefix_bytes};
+                                  .draft = m->en->draft, .adapter = m->en->adapter, .prefix_folder = m->en->prefix_folder, .prefix_bytes = m->en->prefix_bytes};
     int rc = check_size(m->en, NULL, path, e);
     if (!rc)
         rc = model_file_open(&f, path, e);

@@ -53,6 +53,18 @@ static char *prefixes_of(const struct service *s)
     return buf_take(&b);
 }
 
+/* The folder of an adapter: a path as it is, a name in the home. */
+static char *adapter_of(const struct service *s, const char *name)
+{
+    struct buf b = BUF_INIT;
+    if (!*name)
+        return NULL;
+    if (strchr(name, '/'))
+        return mem_str(name);
+    buf_addf(&b, "%s/adapters/%s", s->o.paths->home, name);
+    return buf_take(&b);
+}
+
 int models_open(struct models **out, struct service *s, struct err *e)
 {
     struct models *m = mem_zero(1, sizeof *m);
@@ -64,12 +76,13 @@ int models_open(struct models **out, struct service *s, struct err *e)
     m->prefixes = prefixes_of(s);
     if (!c->prefix_bytes)
         prefix_folder_forget(m->prefixes, NULL);
-    char *draft = NULL;
+    char *draft = NULL, *adapter = adapter_of(s, c->answer_adapter);
     struct err why = {0};
     if (*c->draft_model && model_find(&draft, s->o.paths, c->draft_model, &why))
         log_err(LOG_WARN, "draft_model", &why);
     struct engine_options o = {
         .draft = draft,
+        .adapter = adapter,
         .prefix_folder = m->prefixes,
         .prefix_bytes = c->prefix_bytes,
         .threads = (int)(c->engine_threads ? c->engine_threads : c->index_threads),
@@ -78,6 +91,7 @@ int models_open(struct models **out, struct service *s, struct err *e)
     };
     int rc = engine_spawn(&s->engine, *c->engine_program ? c->engine_program : s->o.program, &o, e);
     free(draft);
+    free(adapter);
     return rc;
 }
 
@@ -333,6 +347,8 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
                                               (json_int_t)i->bytes, "sha256", hash));
         if (*i->draft)
             json_object_set_new(row, "draft", json_cstr(i->draft));
+        if (*i->adapter)
+            json_object_set_new(row, "adapter", json_cstr(i->adapter));
         if (i->scores)
             json_object_set_new(row, "reranks", json_true());
         if (i->context)

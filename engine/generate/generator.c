@@ -10,6 +10,7 @@
 #include "engine/generate/prefix_disk.h"
 #include "engine/generate/schedule.h"
 #include "engine/generate/writer.h"
+#include "engine/train/peft.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct generator {
     struct schedule *schedule;
     struct prefix_disk *disk;    /* NULL: none */
     struct drafter *drafter;     /* NULL: none */
+    struct lora *adapter;        /* NULL: none */
     struct sampler *sampler;
     struct decoder_info info;
     pthread_mutex_t lock;        /* guards vocab */
@@ -287,21 +289,29 @@ static int probe(struct generator *g, struct model_info *info, struct err *e)
     return 0;
 }
 
-/* Everything that decides what a state's bytes mean. The window decides the rotation's scaling (longrope), the rest of it the file;
- * adapters have their place here. */
+/* Everything that decides what a state's bytes mean. The window decides the rotation's scaling (longrope), the rest of it the file. */
 static void open_disk(struct generator *g, const struct generator_options *o, const struct decoder_options *d, const uint8_t hash[32])
 {
     struct buf b = BUF_INIT;
     struct err why = {0};
+    const struct lora *l = g->adapter;
+    struct hash128 adapter = l ? hash128(l->value, l->count * sizeof *l->value) : (struct hash128){0};
     if (!o->prefix_folder || !*o->prefix_folder || !o->prefix_bytes)
         return;
     buf_add(&b, hash, 32);
-    buf_addf(&b, "adapter none, kv %d, exact %d, window %u, family %s, %s, build %s", (int)d->kv, d->exact, g->info.context, g->info.family,
+    buf_addf(&b, "adapter %d %016llx%016llx by %a, kv %d, exact %d, window %u, family %s, %s, build %s", l != NULL,
+             (unsigned long long)adapter.hi, (unsigned long long)adapter.lo, l ? (double)l->scale : 0, (int)d->kv, d->exact, g->info.context, g->info.family,
              o->provider ? o->provider : "", CODEASK_VERSION);
     struct hash128 key = hash128(b.data, b.len);
     if (prefix_disk_new(&g->disk, o->prefix_folder, o->prefix_bytes, (const uint8_t *)&key, &why))
         log_err(LOG_WARN, "prefixes are kept in memory only", &why);
     buf_release(&b);
+}
+
+static const char *last_name(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    return name ? name + 1 : path;
 }
 
 static void open_drafter(struct generator *g, const struct backend *b, void *device, const struct generator_options *o,
@@ -314,8 +324,20 @@ static void open_drafter(struct generator *g, const struct backend *b, void *dev
         log_err(LOG_WARN, "draft model", &why);
         return;
     }
-    const char *name = strrchr(o->draft, '/');
-    snprintf(info->draft, sizeof info->draft, "%s", name ? name + 1 : o->draft);
+    snprintf(info->draft, sizeof info->draft, "%s", last_name(o->draft));
+}
+
+static void open_adapter(struct generator *g, const char *path, const struct generator_options *o, struct model_info *info)
+{
+    struct peft_base base = {.name = last_name(path)};
+    struct err why = {0};
+    if (!o->adapter || !*o->adapter)
+        return;
+    memcpy(base.hash, info->hash, sizeof base.hash);
+    if (peft_read(&g->adapter, g->decoder, o->adapter, &base, &why))
+        log_err(LOG_WARN, "the answer model writes without its adapter", &why);
+    else
+        snprintf(info->adapter, sizeof info->adapter, "%s", last_name(o->adapter));
 }
 
 int generator_open(struct generator **out, const struct backend *b, void *device, const char *path,
@@ -347,9 +369,12 @@ int generator_open(struct generator **out, const struct backend *b, void *device
     if (!rc)
         open_drafter(g, b, device, o, info);
     if (!rc)
+        open_adapter(g, path, o, info);
+    if (!rc)
         open_disk(g, o, &d, info->hash);
     if (!rc)
-        rc = schedule_open(&g->schedule, g->decoder, &(struct schedule_options){.disk = g->disk}, e);
+        rc = schedule_open(&g->schedule, g->decoder,
+                           &(struct schedule_options){.disk = g->disk, .adapt = g->adapter ? &g->adapter->adapt : NULL}, e);
     if (rc) {
         generator_close(g);
         return rc;
@@ -371,6 +396,7 @@ void generator_close(struct generator *g)
     drafter_close(g->drafter);
     sampler_free(g->sampler);
     grammar_vocab_free(g->vocab);
+    lora_free(g->adapter);
     decoder_free(g->decoder);
     conversation_close(g->conversation);
     tokenizer_close(g->tokenizer);

@@ -12,6 +12,7 @@ struct generator_options {
     uint32_t context; /* 0: the model's own */
     const char *provider;      /* what computes, as it says: states are no other's */
     const char *draft;         /* drafter.h: the small model's path; NULL or "": none. One that does not fit is told and left out */
+    const char *adapter;       /* train/peft.h: the folder; NULL or "": none. One that does not fit is told and left out */
     const char *prefix_folder; /* prefix_disk.h; NULL: prefixes stay in memory */
     uint64_t prefix_bytes;
 };

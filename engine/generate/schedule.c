@@ -111,6 +111,12 @@ static void preempt(struct schedule *s)
     youngest->parked = true;
 }
 
+static int new_sequence(struct schedule *s, struct sequence **out)
+{
+    int rc = sequence_new(out, s->d, NULL);
+    return rc ? rc : sequence_adapt(*out, s->o.adapt, NULL);
+}
+
 /* In the place of r's sequence (NULL: none) the kept one on the disk, where that shares more with it. */
 static void look_on_disk(struct schedule *s, struct run *r, const char *scope)
 {
@@ -121,7 +127,7 @@ static void look_on_disk(struct schedule *s, struct run *r, const char *scope)
     r->looked = true;
     if (prefix_disk_common(s->o.disk, r->token, r->n, scope) < have + PREFIX_LEAST)
         return;
-    while (sequence_new(&fresh, s->d, NULL))
+    while (new_sequence(s, &fresh))
         if (!prefix_evict(s->kept))
             return;
     int rc;
@@ -147,7 +153,7 @@ static void admit(struct schedule *s)
         const char *scope = r->t.from->scope ? r->t.from->scope : "";
         r->seq = prefix_take(s->kept, r->token, r->n, scope);
         look_on_disk(s, r, scope);
-        while (!r->seq && sequence_new(&r->seq, s->d, NULL) && prefix_evict(s->kept))
+        while (!r->seq && new_sequence(s, &r->seq) && prefix_evict(s->kept))
             ;
         if (!r->seq)
             return;

@@ -15,6 +15,7 @@
 
 #define SCHEDULE_DRAFTS 15 /* of one task and step: with the token before them the rows of the CPU's exact steps */
 
+struct pass_adapt;
 struct prefix_disk;
 struct schedule_options { /* zero: the defaults */
     uint32_t exact_rows; /* of a writing step; 0: the decoder's exact_rows */
@@ -23,6 +24,7 @@ struct schedule_options { /* zero: the defaults */
     uint32_t waiting;    /* requests that may wait; 0: 64 */
     uint32_t kept;       /* prefixes kept; 0: half of the decoder's sequences */
     bool keep_nothing;
+    const struct pass_adapt *adapt; /* what every sequence has on (decoder.h: sequence_adapt); NULL: nothing */
     struct prefix_disk *disk; /* prefix_disk.h: the schedule's thread calls it until the close; NULL: none */
 };
 

@@ -373,6 +373,7 @@ int engine_client_open(void **self, const char *program, const struct engine_opt
         snprintf(c->hello.prefix_folder, sizeof c->hello.prefix_folder, "%s", o->prefix_folder ? o->prefix_folder : "");
         c->hello.prefix_bytes = o->prefix_bytes;
         snprintf(c->hello.draft, sizeof c->hello.draft, "%s", o->draft ? o->draft : "");
+        snprintf(c->hello.adapter, sizeof c->hello.adapter, "%s", o->adapter ? o->adapter : "");
     }
     *self = c;
     return 0;

@@ -33,6 +33,7 @@ int frame_get_hello(struct frame_hello *out, const struct frame *f, struct err *
     wire_text(&c, out->prefix_folder, sizeof out->prefix_folder);
     out->prefix_bytes = wire_int(&c, 8);
     wire_text(&c, out->draft, sizeof out->draft);
+    wire_text(&c, out->adapter, sizeof out->adapter);
     if (out->threads > 4096)
         c.bad = true;
     return wire_done(&c, "HELLO", e);
@@ -116,6 +117,7 @@ int frame_get_opened(struct model_info *out, const struct frame *f, struct err *
     out->bytes = wire_int(&c, 8);
     wire_text(&c, out->provider, sizeof out->provider);
     wire_text(&c, out->draft, sizeof out->draft);
+    wire_text(&c, out->adapter, sizeof out->adapter);
     if (out->dim > 65536 || scores > 1 || (!out->dim && !out->context && !scores) || !(out->prompt_rate >= 0) ||
         !(out->prompt_slope >= 0))
         c.bad = true;
@@ -163,6 +165,7 @@ void frame_put_hello(struct buf *b, uint64_t id, const struct frame_hello *h)
     wire_put_text(b, h->prefix_folder);
     wire_put_int(b, h->prefix_bytes, 8);
     wire_put_text(b, h->draft);
+    wire_put_text(b, h->adapter);
     wire_end(b, at);
 }
 
@@ -238,6 +241,7 @@ void frame_put_opened(struct buf *b, uint64_t id, const struct model_info *info)
     wire_put_int(b, info->bytes, 8);
     wire_put_text(b, info->provider);
     wire_put_text(b, info->draft);
+    wire_put_text(b, info->adapter);
     wire_end(b, at);
 }
 

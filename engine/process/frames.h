@@ -2,7 +2,7 @@
  *
  *   frame     u32 bytes of the payload (≤ FRAME_MAX), u16 kind, u16 zero, u64 id, payload
  *   id        chosen by the asker; the one answer to a request carries it
- *   HELLO     text build, u32 threads, u64 max_memory, text backend, text isa, text prefix_folder, u64 prefix_bytes, text draft → READY | FAIL
+ *   HELLO     text build, u32 threads, u64 max_memory, text backend, text isa, text prefix_folder, u64 prefix_bytes, text draft, text adapter → READY | FAIL
  *   OPEN      u32 model (chosen by the asker), text path                       → OPENED | FAIL
  *   EMBED     u32 model, u8 embed_kind, u8 priority, u16 zero, u32 n, u32 bytes[n], the texts → VECTORS | FAIL
  *   RERANK    as EMBED, kind and priority 0; the first text is the question   → VECTORS of one column a document | FAIL
@@ -11,7 +11,7 @@
  *   GENERATE, COUNT, FORGET, PIECE, GENERATED, COUNTS: frames_generate.h
  *   READY     text provider
  *   OPENED    text name, text family, hash[32], u32 dim, u8 scores, u32 max_tokens, u32 context, f32 prompt_rate,
- *             f32 prompt_slope, u64 bytes, text provider, text draft
+ *             f32 prompt_slope, u64 bytes, text provider, text draft, text adapter
  *   VECTORS   u32 n, u32 dim, u32 used[n], f32 [n, dim]
  *   FAIL      i32 code, text message, text hint
  * text: u32 bytes, bytes without NUL */
@@ -46,7 +46,7 @@ struct frame_hello {
     char build[64], backend[16], isa[16];
     uint32_t threads;
     uint64_t max_memory, prefix_bytes;
-    char prefix_folder[4096], draft[4096];
+    char prefix_folder[4096], draft[4096], adapter[4096];
 };
 struct frame_open {
     uint32_t model;

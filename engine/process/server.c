@@ -386,7 +386,7 @@ static int hello(struct server *s, const struct frame *f, struct err *e)
         return rc;
     struct engine_options o = {.threads = (int)h.threads, .backend = h.backend[0] ? h.backend : NULL,
                                .isa = h.isa[0] ? h.isa : NULL, .max_memory = h.max_memory, .prefix_folder = h.prefix_folder,
-                               .prefix_bytes = h.prefix_bytes, .draft = h.draft};
+                               .prefix_bytes = h.prefix_bytes, .draft = h.draft, .adapter = h.adapter};
     rc = engine_open(&s->engine, &o, e);
     if (rc)
         return rc;

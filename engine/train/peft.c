@@ -160,13 +160,13 @@ static bool empty(const json_t *o, const char *key)
 
 static int read_config(struct lora_options *out, const char *folder, struct str bytes, struct err *e)
 {
+    static const char *const beyond[] = {"use_qalora", "use_bdlora", "alora_invocation_tokens", "layer_replication", "target_parameters"};
     json_t *o = NULL;
     int64_t rank = 0;
     const char *what = NULL;
     int rc = read_json(&o, folder, CONFIG, bytes, e);
     if (rc)
         goto out;
-    static const char *const beyond[] = {"use_qalora", "use_bdlora", "alora_invocation_tokens", "layer_replication", "target_parameters"};
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++)
         if (json_yes(o, beyond[i], false) || (!empty(o, beyond[i]) && !json_is_boolean(json_object_get(o, beyond[i]))))
             what = "of that kind";

@@ -3,6 +3,7 @@
 #include "tiny_writer.h"
 
 #include "engine/generate.h"
+#include "engine/train/peft.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 
 static char folder[64];
 static const char *drafts;   /* the path of a model that drafts; NULL: none */
+static const char *adapter;  /* the folder of an adapter; NULL: none */
 static const char *prefixes; /* the folder of kept ones; NULL: none is kept on disk */
 static struct err e;
 
@@ -57,7 +59,7 @@ static struct model *m;
 
 static void start(bool spawned)
 {
-    const struct engine_options two = {.threads = 2, .draft = drafts, .prefix_folder = prefixes, .prefix_bytes = prefixes ? 64 << 20 : 0};
+    const struct engine_options two = {.threads = 2, .draft = drafts, .adapter = adapter, .prefix_folder = prefixes, .prefix_bytes = prefixes ? 64 << 20 : 0};
     assert_int_equal(spawned ? engine_spawn(&en, "/proc/self/exe", &two, &e) : engine_open(&en, &two, &e), 0);
     if (model_open(&m, en, folder, &e))
         fail_msg("%s", e.message);
@@ -373,6 +375,75 @@ static int end(void **state)
     return 0;
 }
 
+/* An adapter over the model's file, in to: with B as it is drawn, or 0. */
+static void make_adapter(const char *to, float b, uint8_t other)
+{
+    struct model_file *f;
+    struct decoder *d;
+    struct lora *l;
+    struct peft_base base = {.name = "tiny"};
+    void *dev;
+    assert_int_equal(model_file_open(&f, folder, &e), 0);
+    assert_int_equal(model_file_hash(f, base.hash, &e), 0);
+    base.hash[0] ^= other;
+    assert_int_equal(backend_cpu.open(&dev, &(struct device_options){0}, &e), 0);
+    assert_int_equal(decoder_new(&d, f, &backend_cpu, dev, &(struct decoder_options){.context = 64}, &e), 0);
+    assert_int_equal(lora_new(&l, d, &(struct lora_options){.rank = 4, .alpha = 8}, &e), 0);
+    lora_draw(l, 5);
+    for (size_t i = 0; i < l->parts; i++)
+        for (size_t j = 0; j < (size_t)4 * l->part[i].n; j++)
+            l->value[l->part[i].b + j] = b * (float)tiny_number(i, j);
+    if (peft_write(to, l, &base, &e))
+        fail_msg("%s", e.message);
+    lora_free(l);
+    decoder_free(d);
+    backend_cpu.close(dev);
+    model_file_close(f);
+}
+
+/* In process and through the engine process: one that adds nothing changes nothing, one that does writes something else, one of
+ * another base is left out. A kept prefix is none of another adapter's. */
+static void with_an_adapter(void **state)
+{
+    static const struct {
+        float b;
+        uint8_t other;
+        const char *name; /* what the model says that it has on */
+        bool changes;
+    } cases[] = {{0, 0, "NAME", false}, {.5f, 0, "NAME", true}, {.5f, 1, "", false}};
+    struct said plain = {0}, s = {0};
+    struct gen_result r;
+    char to[] = "/tmp/codeask-adapter-XXXXXX", kept[] = "/tmp/codeask-kept-XXXXXX", command[100];
+    const struct gen_options o = {.max_tokens = 40};
+    assert_non_null(mkdtemp(to));
+    assert_non_null(mkdtemp(kept));
+    prefixes = kept;
+    start(false);
+    assert_int_equal(ask(m, &plain, &r, "where is the parser of the configuration?", &o), 0);
+    assert_string_equal(model_info(m)->adapter, "");
+    finish();
+    adapter = to;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int spawned = 0; spawned < 2; spawned++) {
+            make_adapter(to, cases[i].b, cases[i].other);
+            start(spawned);
+            assert_string_equal(model_info(m)->adapter, cases[i].name[0] ? to + strlen("/tmp/") : "");
+            for (int again = 0; again < 2; again++) { /* the second time over the prefix that is kept */
+                if (ask(m, &s, &r, "where is the parser of the configuration?", &o))
+                    fail_msg("%s", e.message);
+                bool same = s.text.len == plain.text.len && memcmp(s.text.data, plain.text.data, s.text.len) == 0;
+                if (same == cases[i].changes)
+                    fail_msg("case %zu: \"%s\", without it \"%s\"", i, s.text.data, plain.text.data);
+            }
+            finish();
+        }
+    adapter = prefixes = NULL;
+    snprintf(command, sizeof command, "rm -rf %s %s", to, kept);
+    assert_int_equal(system(command), 0);
+    buf_release(&plain.text);
+    buf_release(&s.text);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--engine"))
@@ -388,6 +459,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(after_a_restart),
         cmocka_unit_test(behind_a_header),
         cmocka_unit_test(drafted),
+        cmocka_unit_test(with_an_adapter),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

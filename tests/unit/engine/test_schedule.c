@@ -72,6 +72,11 @@ int sequence_fork(struct sequence **out, const struct sequence *from, struct err
     return 0;
 }
 
+int sequence_adapt(struct sequence *s, const struct pass_adapt *adapt, struct err *e)
+{
+    return s->n || adapt ? err_set(e, ERR_USAGE, "no adapters here") : 0;
+}
+
 uint32_t sequence_length(const struct sequence *s) { return s->n; }
 const uint32_t *sequence_tokens(const struct sequence *s) { return s->token; }
 
