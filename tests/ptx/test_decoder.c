@@ -109,8 +109,8 @@ static struct decoder *open_decoder(const struct model_file *file, const struct 
 static void architectures_like_transformers(void **state)
 {
     static const char *const models[] = {"llama", "llama_linear", "mistral", "smollm3", "qwen2", "qwen3", "qwen3moe", "qwen3next",
-                                         "qwen3next_even", "gptoss", "glm4moe", "deepseek2", "deepseek2_lite", "gemma2", "gemma3", "phi3",
-                                         "phi3_short"};
+                                         "qwen3next_even", "gptoss", "glm4moe", "deepseek2", "deepseek2_lite", "deepseek3", "gemma2",
+                                         "gemma3", "phi3", "phi3_short"};
     int failed = 0;
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         struct tiny t;
