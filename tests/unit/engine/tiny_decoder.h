@@ -69,32 +69,55 @@ static float *tiny_draw(const json_t *t, size_t *n)
     return x;
 }
 
+/* A safetensors file that is being written. */
+struct tiny_file {
+    struct buf head, data;
+};
+
+static inline void tiny_add(struct tiny_file *f, const char *name, const char *type, const size_t *shape, size_t rank, const void *bytes,
+                            size_t n)
+{
+    size_t from = f->data.len;
+    buf_addf(&f->head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", f->head.len ? "," : "{", name, type);
+    for (size_t d = 0; d < rank; d++)
+        buf_addf(&f->head, "%s%zu", d ? "," : "", shape[d]);
+    buf_add(&f->data, bytes, n);
+    buf_addf(&f->head, "],\"data_offsets\":[%zu,%zu]}", from, f->data.len);
+}
+
+static inline void tiny_add_drawn(struct tiny_file *f, const json_t *t)
+{
+    const json_t *list = json_array_get(t, 1);
+    size_t shape[4], rank = json_array_size(list), n;
+    assert_in_range(rank, 0, 4);
+    for (size_t d = 0; d < rank; d++)
+        shape[d] = (size_t)json_integer_value(json_array_get(list, d));
+    float *x = tiny_draw(t, &n);
+    tiny_add(f, json_string_value(json_array_get(t, 0)), "F32", shape, rank, x, n * sizeof *x);
+    free(x);
+}
+
+static inline void tiny_end(struct tiny_file *f, const char *folder)
+{
+    struct buf all = BUF_INIT;
+    buf_addf(&f->head, "}");
+    uint64_t size = f->head.len;
+    buf_add(&all, (const char *)&size, sizeof size);
+    buf_add(&all, f->head.data, f->head.len);
+    buf_add(&all, f->data.data, f->data.len);
+    tiny_write(folder, "model.safetensors", all.data, all.len);
+    buf_release(&f->head);
+    buf_release(&f->data);
+    buf_release(&all);
+}
+
 /* model.safetensors with every tensor of the list. */
 static void tiny_weights(const char *folder, const json_t *tensors)
 {
-    struct buf head = BUF_INIT, data = BUF_INIT, all = BUF_INIT;
-    buf_addf(&head, "{");
-    for (size_t i = 0; i < json_array_size(tensors); i++) {
-        const json_t *t = json_array_get(tensors, i), *shape = json_array_get(t, 1);
-        const char *name = json_string_value(json_array_get(t, 0));
-        size_t n, from = data.len;
-        buf_addf(&head, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? "," : "", name);
-        for (size_t d = 0; d < json_array_size(shape); d++)
-            buf_addf(&head, "%s%zu", d ? "," : "", (size_t)json_integer_value(json_array_get(shape, d)));
-        float *x = tiny_draw(t, &n);
-        buf_add(&data, (const char *)x, n * sizeof *x);
-        free(x);
-        buf_addf(&head, "],\"data_offsets\":[%zu,%zu]}", from, data.len);
-    }
-    buf_addf(&head, "}");
-    uint64_t size = head.len;
-    buf_add(&all, (const char *)&size, sizeof size);
-    buf_add(&all, head.data, head.len);
-    buf_add(&all, data.data, data.len);
-    tiny_write(folder, "model.safetensors", all.data, all.len);
-    buf_release(&head);
-    buf_release(&data);
-    buf_release(&all);
+    struct tiny_file f = {BUF_INIT, BUF_INIT};
+    for (size_t i = 0; i < json_array_size(tensors); i++)
+        tiny_add_drawn(&f, json_array_get(tensors, i));
+    tiny_end(&f, folder);
 }
 
 static inline void tiny_open(struct tiny *t, const char *name)
