@@ -1,5 +1,5 @@
 """`codeask editor install|uninstall`: every editor's configuration, in a home that has one already, checked against the fields that the
-editors' published schemas have."""
+editors read."""
 import json
 import os
 import re
@@ -9,10 +9,10 @@ import tomllib
 
 from lib import CODEASK, main
 
-# the schema's fields, as published: KDE/kate addons/lspclient (lspclientservermanager.cpp), zed-industries/zed context_servers,
+# the fields that are read: KDE/kate addons/lspclient (lspclientservermanager.cpp), zed-industries/zed context_servers,
 # sublimelsp/LSP sublime-package.json (ClientConfig), helix-editor/helix (LanguageServerConfiguration, LanguageConfiguration)
 KATE = {"command": list, "rootIndicationFileNames": list, "highlightingModeRegex": str, "initializationOptions": dict, "settings": dict, "url": str}
-ZED = {"source": str, "command": str, "args": list, "env": dict}
+ZED = {"source": str, "enabled": bool, "command": str, "args": list, "env": dict, "timeout": int}
 SUBLIME = {"enabled": bool, "command": list, "selector": str, "initializationOptions": dict, "settings": dict, "disabled_capabilities": dict}
 HELIX_SERVER = {"command": str, "args": list, "config": dict, "timeout": int, "environment": dict}
 HELIX_LANGUAGE = {"name": str, "language-servers": list}
