@@ -225,6 +225,11 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
         buf_release(&name);
         if (rc)
             return rc;
+        if (!rq->who.local) { /* what is indexed is the owner's choice */
+            err_set(e, ERR_NOT_FOUND, "%s: this branch is not indexed", repo->name);
+            err_hint(e, "who runs the server can index it: codeask index --branch");
+            return ERR_NOT_FOUND;
+        }
     }
     bool anew = false, changing = !ref && jobs_changing(s, repo->id, &anew);
     bool stale = !missing && (changing || view_stale(seen));

@@ -48,7 +48,7 @@ class Home:
         w.env["CODEASK_HOME"] = str(w.home)
         w.config("embed = no\n")
         for repo in repos:
-            assert w.run("index", cwd=repo).returncode == 0
+            assert w.run("index", cwd=repo).returncode == 0 and w.run("index", "--branch", "main", cwd=repo).returncode == 0
         self.token = {u: w.run("token", "create", u).stdout.strip() for u in ("alice", "bob")}
         for u in self.token:
             assert re.fullmatch(r"codeask_[0-9a-f]{16}_[0-9a-f]{64}", self.token[u]), self.token
