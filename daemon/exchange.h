@@ -16,7 +16,7 @@ struct http_request {       /* borrowed for the call; texts are NUL-terminated a
     size_t len;
     /* headers; NULL where there is none */
     const char *host, *origin, *authorization, *content_type, *accept, *forwarded /* any that a proxy adds */;
-    const char *mcp_version, *mcp_method; /* MCP-Protocol-Version, Mcp-Method */
+    const char *mcp_version, *mcp_method, *mcp_name; /* MCP-Protocol-Version, Mcp-Method, Mcp-Name */
 };
 
 struct http_reply {

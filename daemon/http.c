@@ -222,6 +222,7 @@ static int request_begin(struct slot *slot, struct http_server *h, struct lws *w
     x->request.accept = header(x, WSI_TOKEN_HTTP_ACCEPT);
     x->request.mcp_version = other_header(x, "mcp-protocol-version:");
     x->request.mcp_method = other_header(x, "mcp-method:");
+    x->request.mcp_name = other_header(x, "mcp-name:");
     char version[16] = "";
     lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_HTTP);
     x->old = !strcmp(version, "HTTP/1.0");

@@ -101,10 +101,18 @@ static void http_close(void *self)
     free(x);
 }
 
-/* What a header says of the body is what proxies go by: it may say nothing else. */
-static bool header_differs(const char *header, json_t *value)
+/* A header's value that is no plain ASCII comes as =?base64?…?=: who it names is not looked at here. */
+static bool differs(const char *header, json_t *value)
 {
-    return header && json_is_string(value) && strcmp(header, json_string_value(value));
+    return header && json_is_string(value) && strncmp(header, "=?base64?", 9) && strcmp(header, json_string_value(value));
+}
+
+/* What headers say of the body is what proxies go by: they may say nothing else. */
+static bool headers_differ(const struct http_request *r, json_t *m, json_t *version)
+{
+    json_t *params = json_object_get(m, "params"), *name = json_object_get(params, "name");
+    return differs(r->mcp_version, version) || differs(r->mcp_method, json_object_get(m, "method")) ||
+           differs(r->mcp_name, name ? name : json_object_get(params, "uri"));
 }
 
 static void *http_open(struct session *session, const struct http_request *r, struct http_reply *out, bool (*full)(void *arg), void *arg)
@@ -120,7 +128,7 @@ static void *http_open(struct session *session, const struct http_request *r, st
     bool known = mcp_remote(x->mcp, r->mcp_version ? r->mcp_version : FIRST_REVISION);
     if (!json_is_object(m) && !json_is_array(m)) {
         refuse(out, RPC_PARSE_ERROR, m ? "an object is wanted" : why.text);
-    } else if (header_differs(r->mcp_version, version) || header_differs(r->mcp_method, json_object_get(m, "method"))) {
+    } else if (headers_differ(r, m, version)) {
         refuse(out, HEADER_MISMATCH, "a header says something else than the body");
     } else if (!known && !version) {
         refuse(out, RPC_INVALID_REQUEST, "MCP-Protocol-Version: no such revision");

@@ -66,6 +66,7 @@ def test_by_hand(w):
     for body, headers, status, code in [(message("nothing", 1, **modern), new, 404, -32601), (message("tools/call", 1, name="nothing", **modern), new, 400, -32602),
                                         (message("tools/list", 1, **modern), {**new, "Mcp-Method": "tools/call"}, 400, -32020),
                                         (message("tools/list", 1, **modern), {**new, "MCP-Protocol-Version": "2025-11-25"}, 400, -32020),
+                                        (message("tools/call", 1, name="read", **modern), {**new, "Mcp-Name": "search"}, 400, -32020),
                                         (message("tools/list", 1), {**bearer, "MCP-Protocol-Version": "1999-01-01"}, 400, -32600),
                                         (message("nothing", 1), bearer, 200, -32601), ("text", bearer, 400, -32700), (3, bearer, 400, -32700)]:
         got = s.ask("POST", "/mcp", body, headers)
