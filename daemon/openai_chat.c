@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define SEED_MOST 1000000 /* as `complete` takes them */
+#define EARLIER_MOST 16   /* questions of a conversation that are looked back at */
 
 struct chat {
     struct session *session;
@@ -233,6 +234,19 @@ static json_t *messages_of(json_t *body, struct http_reply *out)
     return NULL;
 }
 
+/* The questions before the last, newest last: what the assistant is said to have said is no source, and is left out. */
+static json_t *earlier_of(json_t *messages)
+{
+    json_t *list = json_array(), *m;
+    size_t i;
+    json_array_foreach(messages, i, m)
+        if (i + 1 < json_array_size(messages) && !strcmp(text_at(m, "role"), "user"))
+            json_array_append(list, json_object_get(m, "text"));
+    while (json_array_size(list) > EARLIER_MOST)
+        json_array_remove(list, 0);
+    return list;
+}
+
 /* The parameters of `ask`; NULL: the reply is complete. */
 static json_t *question(json_t *body, json_t *messages, const char *model, struct http_reply *out)
 {
@@ -247,6 +261,8 @@ static json_t *question(json_t *body, json_t *messages, const char *model, struc
     }
     json_t *params = given ? json_copy(given) : json_object();
     json_object_set(params, "query", json_object_get(last, "text"));
+    if (!json_object_get(params, "continue"))
+        json_object_set_new(params, "earlier", earlier_of(messages));
     if (model[sizeof OPENAI_RETRIEVAL - 1])
         json_object_set_new(params, "repo", json_pack("[s]", model + sizeof OPENAI_RETRIEVAL));
     if (!json_object_get(params, "repo") && !json_object_get(params, "dir"))

@@ -100,6 +100,17 @@ static json_t *first_result(const struct scope *sc, const struct answer *a, cons
                      json_cstr(a->markdown ? a->markdown : ""), "citations", citations(sc, a), "model");
 }
 
+/* The question as it is searched: with the words of earlier ones where it points back, of this conversation or of those that a client tells. */
+static const char *searched_as(struct request *rq, const char *asked, const char *before)
+{
+    json_t *told = json_object_get(rq->params, "earlier"), *one;
+    size_t i;
+    if (!before)
+        json_array_foreach(told, i, one)
+            before = follow_question(json_string_value(one), before, &rq->arena);
+    return follow_question(asked, before, &rq->arena);
+}
+
 int method_ask(struct request *rq, json_t **result, struct err *e)
 {
     struct scope sc;
@@ -117,7 +128,7 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
         (rc = query_params(&q, &m, rq, &sc, e)))
         goto out;
     const char *asked = q.text;
-    q.text = follow_question(asked, talk->searched, &rq->arena);
+    q.text = searched_as(rq, asked, talk->searched);
     bool written = writes(rq, &q);
     if ((rc = answer_compose(&a, rq->s->retriever, &q, written, scope_source, &sc, &rq->arena, e)))
         goto out;

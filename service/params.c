@@ -74,6 +74,8 @@ static int check_one(const struct method *row, const char *key, json_t *v, struc
     }
     if (!strcmp(key, "roots")) /* of codecs: answer_stamp says where the repositories lie */
         return json_is_boolean(v) ? 0 : wrong(e, key, "true or false is wanted");
+    if (!strcmp(key, "earlier") && !strcmp(row->name, "ask")) /* of codecs whose clients keep conversations themselves */
+        return check_strings(key, v, e);
     if (positional(row, key) || !strcmp(key, "dir"))
         return json_is_string(v) ? 0 : wrong(e, key, "a text is wanted");
     if (!strcmp(key, "context") && positional(row, "query")) {

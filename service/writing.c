@@ -19,6 +19,7 @@
 #define RATE_UNKNOWN 200       /* tokens a second, where the engine has not measured: a model of 1.5 billion weights on two cores */
 #define PASTED_BYTES 6000      /* of what was pasted with a question, its end: a log ends with what went wrong */
 #define QUESTION_BYTES 8000
+#define EARLIER_BYTES 1000     /* of the question before, where a client tells it */
 #define REFUSAL "The sources do not say"
 
 void note_add(json_t *result, const char *fmt, ...)
@@ -87,6 +88,16 @@ static struct pack_budget budget_of(const struct config *c, const struct model_i
 static void put_question(struct buf *out, const struct request *rq, const struct search_request *q)
 {
     const char *text = param_str(rq, "query");
+    json_t *earlier = json_object_get(rq->params, "earlier");
+    const char *before = json_string_value(json_array_get(earlier, json_array_size(earlier) - 1));
+    if (before) {
+        json_t *said = text_masked(before);
+        size_t k = json_string_length(said);
+        buf_adds(out, "The question before was: ");
+        buf_add(out, json_string_value(said), k < EARLIER_BYTES ? k : EARLIER_BYTES);
+        buf_adds(out, "\n\nNow: ");
+        json_decref(said);
+    }
     json_t *masked = text_masked(text ? text : "What is this about, and where does it come from?");
     size_t n = json_string_length(masked);
     buf_add(out, json_string_value(masked), n < QUESTION_BYTES ? n : QUESTION_BYTES);

@@ -81,6 +81,14 @@ def test_retrieval(w):
     again = s.ask("POST", "/v1/chat/completions", chat("and who calls it?", codeask={"continue": talk}), who["alice"])[1]
     assert again["codeask"]["conversation"] == talk
     assert s.ask("POST", "/v1/chat/completions", chat("and?", codeask={"continue": talk}))[0] == 404
+    # a client that keeps the conversation itself: the questions before are looked back at, what the assistant is said to have said is not read
+    body = chat("and who calls it?")
+    alone = s.ask("POST", "/v1/chat/completions", body, who["alice"])[1]
+    body["messages"] = [{"role": "user", "content": "what does send_with_retry do?"}, {"role": "assistant", "content": "It opens the bandicoot [1]."}] + body["messages"]
+    back = s.ask("POST", "/v1/chat/completions", body, who["alice"])[1]
+    prompt = json.dumps(told.prompt(told.prompts())["messages"])
+    assert "The question before was: what does send_with_retry do?" in prompt and "bandicoot" not in prompt and "send_with_retry(request, RetryPolicy())" in prompt, prompt
+    assert back["codeask"]["conversation"] != alone["codeask"]["conversation"]
     # what was sent and does not hold is said to be so
     told.script("say The wait is long [77].\n")
     status, raw, _ = s.ask("POST", "/v1/chat/completions", chat(QUESTION, stream=True), who["alice"])

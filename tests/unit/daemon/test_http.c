@@ -125,9 +125,11 @@ static void a_chat_is_asked_out_of_the_index_or_of_the_model(void **state)
         const char *body, *asked, *params;
     } t[] = {
         {"{\"model\":\"codeask\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"q\"}]}", "ask",
-         "{\"query\":\"q\",\"all_repos\":true}"},
+         "{\"query\":\"q\",\"earlier\":[],\"all_repos\":true}"},
+        {"{\"model\":\"codeask\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},{\"role\":\"user\",\"content\":\"q\"}],"
+         "\"codeask\":{\"dir\":\"/\"}}", "ask", "{\"dir\":\"/\",\"query\":\"q\",\"earlier\":[\"a\"]}"},
         {"{\"model\":\"codeask/a/b\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"codeask\":{\"query\":\"x\",\"lang\":\"c\"}}", "ask",
-         "{\"query\":\"q\",\"lang\":\"c\",\"repo\":[\"a/b\"]}"},
+         "{\"query\":\"q\",\"lang\":\"c\",\"earlier\":[],\"repo\":[\"a/b\"]}"},
         {"{\"model\":\"codeaskx\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"seed\":-1,\"max_completion_tokens\":5}", "complete",
          "{\"messages\":[{\"role\":\"user\",\"text\":\"q\"}],\"model\":\"codeaskx\",\"max_tokens\":5,\"seed\":551616}"},
     };
