@@ -56,13 +56,14 @@ struct plan *plan_and(struct plan *x, struct plan *y, struct arena *a)
 
 static struct plan *grams_of(struct str s, struct arena *a)
 {
-    if (s.n < GRAM_BYTES)
+    if (s.n < GRAM_LEAST)
         return NULL;
     struct plan *p = arena_zero(a, 1, sizeof *p);
-    p->gram = arena_alloc(a, s.n * sizeof *p->gram);
-    for (size_t i = 0; i + GRAM_BYTES <= s.n; i++)
-        if (!memchr(s.p + i, '\n', GRAM_BYTES))
-            p->gram[p->ngrams++] = gram_hash(s.p + i);
+    p->gram = arena_alloc(a, s.n * (GRAM_MOST - GRAM_LEAST + 1) * sizeof *p->gram);
+    for (unsigned n = GRAM_MOST; n >= GRAM_LEAST; n--) /* what fewer contents hold first */
+        for (size_t i = 0; i + n <= s.n; i++)
+            if (!memchr(s.p + i, '\n', n))
+                p->gram[p->ngrams++] = gram_hash(s.p + i, n);
     return p->ngrams ? p : NULL;
 }
 
@@ -147,7 +148,7 @@ static struct set set_trim(const struct set *s, bool front)
     struct set t = {.n = 0};
     for (unsigned i = 0; i < s->n; i++) {
         struct str x = s->v[i];
-        size_t n = x.n < GRAM_BYTES - 1 ? x.n : GRAM_BYTES - 1;
+        size_t n = x.n < GRAM_MOST - 1 ? x.n : GRAM_MOST - 1;
         set_add(&t, (struct str){front ? x.p : x.p + x.n - n, n});
     }
     return t;

@@ -33,7 +33,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INDEX_SCHEMA 4
+#define INDEX_SCHEMA 5
 #define STATE_SCHEMA 3
 
 #define OID_MAX 32 /* bytes: SHA-1 ids are zero-padded */
