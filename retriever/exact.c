@@ -275,11 +275,12 @@ struct exact_quoted {
 };
 
 int exact_quoted_new(struct exact_quoted **out, const struct universe *u, const struct search_request *q, const struct str *literal,
-                     size_t nliterals, struct txn *t, struct arena *arena, struct err *e)
+                     size_t nliterals, struct txn *t, struct texts *large, struct arena *arena, struct err *e)
 {
     struct exact_quoted *x = mem_zero(1, sizeof *x);
     x->f = (struct find){.u = u, .q = q, .t = t, .arena = arena};
     int rc = prepare(&x->f, literal, nliterals, false, e);
+    x->f.scan.large = large;
     if (rc) {
         exact_quoted_free(x);
         x = NULL;

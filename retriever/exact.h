@@ -5,6 +5,7 @@
 #define CODEASK_RETRIEVER_EXACT_H
 
 #include "retriever/retriever.h"
+#include "retriever/texts.h"
 #include "retriever/universe.h"
 
 #define EXACT_GIVEN_UP 8     /* contents in which an expression may backtrack too much before it is refused */
@@ -27,10 +28,10 @@ struct exact_result {
  * ERR_CANCELED. out: in arena. */
 int exact_find(struct exact_result *out, const struct universe *u, const struct search_request *q, const struct str *literal,
                size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
-/* Which contents hold all the pieces. u, q, t and arena are used until it is freed. */
+/* Which contents hold all the pieces. large: where large contents are kept unpacked. All of them are used until it is freed. */
 struct exact_quoted;
 int exact_quoted_new(struct exact_quoted **out, const struct universe *u, const struct search_request *q, const struct str *literal,
-                     size_t nliterals, struct txn *t, struct arena *arena, struct err *e);
+                     size_t nliterals, struct txn *t, struct texts *large, struct arena *arena, struct err *e);
 void exact_quoted_free(struct exact_quoted *x); /* accepts NULL */
 /* Whether the index lets it hold them: quick. */
 bool exact_quoted_may(const struct exact_quoted *x, uint32_t gid);

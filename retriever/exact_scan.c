@@ -208,10 +208,19 @@ static void scan_for(const struct scan *s, struct scan_job *j, struct hand *h)
     struct err e;
     size_t seen[SCAN_MUST] = {0};
     j->code = unpacker_begin(h->unpacker, j->packed, &e);
-    while (!j->code && !j->n && unpacker_more(h->unpacker)) {
+    if (j->code)
+        return;
+    struct texts *keep = unpacker_left(h->unpacker) >= SCAN_LARGE ? s->large : NULL;
+    struct text *kept = keep ? texts_find(keep, j->cut) : NULL;
+    if (kept)
+        j->n = has_all(s, (struct str){kept->bytes, kept->len}, seen);
+    while (!kept && !j->code && !j->n && unpacker_left(h->unpacker)) {
         j->code = unpacker_piece(h->unpacker, &h->text, &e);
         j->n = !j->code && has_all(s, text_of(h), seen);
     }
+    if (keep && !kept && !j->code && !unpacker_left(h->unpacker))
+        kept = texts_keep(keep, j->cut, text_of(h));
+    text_drop(kept);
 }
 
 static void scan_one(const struct scan *s, struct scan_job *j, struct hand *h)

@@ -5,11 +5,14 @@
 #ifndef CODEASK_RETRIEVER_EXACT_SCAN_H
 #define CODEASK_RETRIEVER_EXACT_SCAN_H
 
+#include "retriever/texts.h"
 #include "store/cut.h"
 
 #define SCAN_STEPS 1000000     /* PCRE2's steps for one call: a pattern that backtracks without end is refused, not run */
 #define SCAN_SNIPPET 1000      /* bytes of matched lines that are shown; a longer line gives what stands around the match */
 #define SCAN_THREADS 16
+#define SCAN_LARGE ((size_t)64 << 10) /* bytes of a content that is worth keeping unpacked: it holds nearly every gram, so nearly every
+                                         quoted text has it read; some hundred such contents were three quarters of all that was unpacked */
 #define SCAN_MUST 16           /* quoted pieces of a question */
 
 struct pattern;
@@ -39,6 +42,7 @@ struct scan {
     size_t nmust;
     uint32_t limit;            /* matches of one content */
     const volatile bool *stop;
+    struct texts *large;       /* without show: where large contents are kept, or NULL */
 };
 /* With nothing to show, a job that has all of must gets n = 1, and is unpacked no further than where the last of them stands. */
 void scan_run(const struct scan *s, struct scan_job *job, size_t n);

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void texts_init(struct texts *c)
+void texts_init(struct texts *c, size_t most)
 {
     memset(c, 0, sizeof *c);
+    c->most = most;
     pthread_mutex_init(&c->lock, NULL);
 }
 
@@ -48,32 +49,27 @@ static void remove_oldest(struct texts *c)
     c->used[at] = c->used[c->n];
 }
 
-int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, struct err *e)
+struct text *texts_find(struct texts *c, uint32_t cut)
 {
-    struct buf b = BUF_INIT;
     pthread_mutex_lock(&c->lock);
-    *out = find(c, cut);
+    struct text *x = find(c, cut);
     pthread_mutex_unlock(&c->lock);
-    if (*out)
-        return 0;
-    int rc = cut_text(t, cut, &b, e); /* without the lock: two searches may both take it out */
-    if (rc) {
-        buf_release(&b);
-        return rc;
-    }
-    struct text *x = mem_alloc(sizeof *x + b.len + 1);
-    *x = (struct text){.refs = 1, .cut = cut, .len = b.len};
-    memcpy(x->bytes, b.data ? b.data : "", b.len);
-    buf_release(&b);
-    *out = x;
-    if (x->len > TEXTS_BYTES / 8 || cut_is_unsaved(cut)) /* of its client alone, and gone with it */
-        return 0;
+    return x;
+}
+
+struct text *texts_keep(struct texts *c, uint32_t cut, struct str bytes)
+{
+    struct text *x = mem_alloc(sizeof *x + bytes.n + 1);
+    *x = (struct text){.refs = 1, .cut = cut, .len = bytes.n};
+    memcpy(x->bytes, bytes.n ? bytes.p : "", bytes.n);
+    if (x->len > c->most / 8 || cut_is_unsaved(cut)) /* of its client alone, and gone with it */
+        return x;
     pthread_mutex_lock(&c->lock);
     struct text *other = find(c, cut);
     if (other) {
         text_drop(other);
     } else {
-        while (c->n && (c->n == TEXTS_MAX || c->bytes + x->len > TEXTS_BYTES))
+        while (c->n && (c->n == TEXTS_MAX || c->bytes + x->len > c->most))
             remove_oldest(c);
         __atomic_add_fetch(&x->refs, 1, __ATOMIC_RELAXED);
         c->bytes += x->len;
@@ -82,5 +78,18 @@ int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, s
         c->used[c->n++] = ++c->clock;
     }
     pthread_mutex_unlock(&c->lock);
-    return 0;
+    return x;
+}
+
+int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    *out = texts_find(c, cut);
+    if (*out)
+        return 0;
+    int rc = cut_text(t, cut, &b, e); /* without the lock: two searches may both take it out */
+    if (!rc)
+        *out = texts_keep(c, cut, (struct str){b.data, b.len});
+    buf_release(&b);
+    return rc;
 }

@@ -1,5 +1,6 @@
-/* Contents that were shown lately, decompressed: half of what a search on 200k chunks shows was shown a few searches before
- * (long change logs, central files), and taking ten contents out of the store was a quarter of a search. */
+/* Contents decompressed, those used last. A retriever has two of them: what was shown lately (half of what a search on 200k chunks shows was
+ * shown a few searches before: long change logs, central files; taking ten contents out of the store was a quarter of a search), and
+ * what is large and was read for quoted text (exact_scan.h). */
 #ifndef CODEASK_RETRIEVER_TEXTS_H
 #define CODEASK_RETRIEVER_TEXTS_H
 
@@ -8,7 +9,6 @@
 #include <pthread.h>
 
 #define TEXTS_MAX 1024
-#define TEXTS_BYTES ((size_t)32 << 20)
 
 /* Immutable, counted by reference. A content never changes under its cut's number. */
 struct text {
@@ -20,16 +20,20 @@ struct text {
 struct texts {
     pthread_mutex_t lock;
     uint64_t clock;
-    size_t bytes, n;
+    size_t most, bytes, n;       /* most: bytes that are kept */
     struct text *text[TEXTS_MAX];
     uint32_t cut[TEXTS_MAX];     /* of text[] */
     uint64_t used[TEXTS_MAX];
 };
 
-void texts_init(struct texts *c);
+void texts_init(struct texts *c, size_t most);
 void texts_release(struct texts *c);
 /* The cut's content, secrets masked, with one reference for the caller: give it back with text_drop. */
 int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, struct err *e);
+/* It with one reference for the caller, or NULL when it is not kept. */
+struct text *texts_find(struct texts *c, uint32_t cut);
+/* A copy of its bytes, kept where it is no more than an eighth of all and nobody's unsaved text; with one reference for the caller. */
+struct text *texts_keep(struct texts *c, uint32_t cut, struct str bytes);
 void text_drop(struct text *t); /* accepts NULL */
 
 #endif

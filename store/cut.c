@@ -147,9 +147,9 @@ int unpacker_begin(struct unpacker *u, struct str packed, struct err *e)
     return 0;
 }
 
-bool unpacker_more(const struct unpacker *u)
+size_t unpacker_left(const struct unpacker *u)
 {
-    return u->left > 0;
+    return u->left;
 }
 
 int unpacker_piece(struct unpacker *u, struct buf *out, struct err *e)

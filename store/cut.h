@@ -29,7 +29,7 @@ void unpacker_free(struct unpacker *u); /* accepts NULL */
 int unpacker_text(struct unpacker *u, struct str packed, struct buf *out, struct err *e);
 /* The same piece by piece, for who may have seen enough before the end: packed is used until the last one. */
 int unpacker_begin(struct unpacker *u, struct str packed, struct err *e);
-bool unpacker_more(const struct unpacker *u);
+size_t unpacker_left(const struct unpacker *u); /* bytes to come */
 /* Appends the next piece, at most UNPACKER_PIECE bytes, while there are more. */
 #define UNPACKER_PIECE ((size_t)16 << 10)
 int unpacker_piece(struct unpacker *u, struct buf *out, struct err *e);

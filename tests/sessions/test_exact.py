@@ -70,6 +70,28 @@ def test_overlay(w):
         assert found(w, repo, "--regex", p) == found(w, repo, f'"{p}"') == want, p
 
 
+def test_quoted_in_large(w):
+    """quoted text beside words: the files that hold it, whether they are read for the first time or kept, near the top or at the end"""
+    r = random.Random(7)
+    files = {}
+    for i in range(8):
+        lines = ["word_%d is %d" % (r.randrange(3000), r.randrange(10**6)) for _ in range(5000)]
+        if i % 2:
+            lines[r.randrange(200) if i % 4 == 1 else -1 - r.randrange(200)] = "the Needle text of all"
+        else:
+            lines[50], lines[4000] = "a needle text in other letters", "the Needle"  # its parts are there, the text is not
+        files[f"src/large{i}.txt"] = "\n".join(lines) + "\n"
+    files["src/small.txt"] = "the Needle text\n"
+    files["src/other.txt"] = "the Needle, a text\n"
+    repo = w.repo(files=files)
+    assert min(len(t) for p, t in files.items() if "large" in p) > 80_000
+    for quoted in ("Needle text", "e Needle", "word_7 is", "eedl", "the Needle text of all", "no such thing at all"):
+        want = sorted(p for p, t in files.items() if quoted in t)
+        for _ in range(2):
+            o = w.json("search", "--limit", "1000", f'needle word "{quoted}"', cwd=repo, code=None if want else 1)
+            assert sorted({x["path"] for x in o["results"]}) == want, quoted
+
+
 def test_quoted(w):
     repo = w.repo(files={"a.c": 'int open_door(void);\n/* say "hello" twice (really) */\nint x = 1;\n', "b.c": "int open_door(void) { return 1; }\n",
                          "two.py": "first = 'left piece'\n\n\nsecond = 'right piece'\n", "one.py": "first = 'left piece'\n",

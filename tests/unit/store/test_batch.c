@@ -409,7 +409,7 @@ static void in_pieces(void **state)
         OK(unpacker_text(u, packed, &got, e));
         assert_int_equal(got.len, made[i].text.len);
         OK(unpacker_begin(u, packed, e));
-        for (buf_clear(&got); unpacker_more(u);)
+        for (buf_clear(&got); unpacker_left(u);)
             OK(unpacker_piece(u, &got, e));
         assert_int_equal(got.len, made[i].text.len);
         if (got.len)
@@ -417,7 +417,7 @@ static void in_pieces(void **state)
     }
     OK(cut_packed(t, made[0].id, &packed, e));
     int rc = unpacker_begin(u, (struct str){packed.p, packed.n / 2}, NULL);
-    for (buf_clear(&got); !rc && unpacker_more(u);)
+    for (buf_clear(&got); !rc && unpacker_left(u);)
         rc = unpacker_piece(u, &got, NULL);
     assert_int_equal(rc, ERR_CORRUPT);
     assert_int_equal(unpacker_begin(u, (struct str){packed.p, 3}, NULL), ERR_CORRUPT);
