@@ -22,6 +22,7 @@
 #define LARGE_BYTES ((uint64_t)128 << 10)
 #define PROGRESS_MS 50.0
 #define LANGUAGE_HEAD ((size_t)64 << 10) /* of a content, to tell its language by: licences and guards come first in headers */
+#define HEAD_START 32                 /* contents read before the others are sorted by size: what two workers and the pool's queue take */
 #define FIND_ROWS 8192                /* look-ups a read transaction: about 10 ms */
 
 struct copy {
@@ -297,14 +298,16 @@ static int largest_first(const void *a, const void *b)
     return x->size != y->size ? (x->size < y->size ? 1 : -1) : (x->item > y->item) - (x->item < y->item);
 }
 
-/* Sizes of what will be read, and the large ones to the front: one that came last would keep one core busy alone. The rest
- * stays in path order, which is the order of the deltas in a pack. */
-static void sizes_first(struct run *r, git_odb *odb)
+/* Sizes of what will be read, todo[from] and on, and the large ones to the front: one that came last would keep one core busy alone. The
+ * rest stays in path order, which is the order of the deltas in a pack. */
+static void sizes_first(struct run *r, git_odb *odb, size_t from)
 {
     struct large *large = mem_zero(r->ntodo + 1, sizeof *large);
     size_t nlarge = 0, rest = r->ntodo;
     uint64_t total = 0;
-    for (size_t k = 0; k < r->ntodo; k++) {
+    for (size_t k = 0; k < from; k++)
+        total += r->items->v[r->todo[k]].size <= r->c->max_bytes ? r->items->v[r->todo[k]].size : 0;
+    for (size_t k = from; k < r->ntodo; k++) {
         struct item *i = &r->items->v[r->todo[k]];
         git_oid id = git_of(&i->oid);
         size_t size;
@@ -316,13 +319,13 @@ static void sizes_first(struct run *r, git_odb *odb)
         if (i->size > LARGE_BYTES)
             large[nlarge++] = (struct large){i->size, r->todo[k]};
     }
-    for (size_t k = r->ntodo; k--;)
+    for (size_t k = r->ntodo; k-- > from;)
         if (r->items->v[r->todo[k]].size <= LARGE_BYTES)
             r->todo[--rest] = r->todo[k];
     if (nlarge)
         qsort(large, nlarge, sizeof *large, largest_first);
     for (size_t k = 0; k < nlarge; k++)
-        r->todo[k] = large[k].item;
+        r->todo[from + k] = large[k].item;
     free(large);
     pthread_mutex_lock(&r->lock);
     r->total_bytes = total;
@@ -338,9 +341,9 @@ static void *reader(void *arg)
     int rc = r->c->git ? repo_open(&repo, r->c->git, &e) : 0;
     if (!rc && repo && git_repository_odb(&odb, repo) != 0)
         rc = git_fail(&e, GIT_ERROR, "%s", r->c->git);
-    if (!rc)
-        sizes_first(r, odb);
     for (size_t k = 0; k < r->ntodo && !rc && !atomic_load(&r->stop); k++) {
+        if (k == HEAD_START || (!k && r->ntodo <= HEAD_START))
+            sizes_first(r, odb, k);
         rc = read_one(r, r->todo[k], repo, odb, &e);
         pthread_mutex_lock(&r->lock);
         r->read++;
@@ -476,6 +479,7 @@ static int collect(struct run *r, struct err *e)
     struct pool_result got;
     double begun = clock_ms(), last = 0;
     uint64_t before = r->items->n - r->ntodo;
+    bool ending = false, early = false;
     int rc = 0;
     while (more(r)) {
         if (!pool_next(r->c->pool, &got))
@@ -484,6 +488,7 @@ static int collect(struct run *r, struct err *e)
         r->received++;
         r->c->progress->files_done = before + r->read - (r->submitted - r->received);
         r->c->progress->bytes = r->total_bytes;
+        ending = r->finished;
         pthread_mutex_unlock(&r->lock);
         r->c->progress->bytes_done += r->items->v[got.tag].size;
         r->c->progress->seconds = (clock_ms() - begun) / 1e3;
@@ -503,7 +508,10 @@ static int collect(struct run *r, struct err *e)
             continue;
         }
         batch_add(r, &b, &got);
-        if (b.bytes >= r->batch_bytes || clock_ms() - b.since >= BATCH_MS)
+        /* what there is once all is read, while the last ones are cut: with nothing left to cut, writing it has one core idle */
+        bool now = ending && !early && b.bytes >= BATCH_LEAST;
+        early |= now;
+        if (now || b.bytes >= r->batch_bytes || clock_ms() - b.since >= BATCH_MS)
             rc = batch_write(r, &b, e);
         if (!rc && !tell(r, &last, false))
             rc = err_set(e, ERR_CANCELED, "indexing was stopped");

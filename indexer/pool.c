@@ -22,7 +22,8 @@
 #include <unistd.h>
 
 #define FLIGHT_MAX 8             /* contents in flight to one worker */
-#define FLIGHT_BYTES (256u << 10) /* and their bytes: what the socket's buffer takes */
+#define FLIGHT_BYTES ((size_t)256 << 10) /* and their bytes: what the socket's buffer takes */
+#define FLIGHT_LEAST ((size_t)32 << 10) /* some milliseconds of cutting, where few wait: see flight_most */
 #define WAITING_PER_WORKER 8     /* contents that wait in the queue before submit blocks */
 #define WAITING_BYTES ((size_t)64 << 20)
 #define INNOCENT_MAX 20          /* deaths of one content's workers that were no blame */
@@ -374,6 +375,14 @@ static void give(struct worker *w, struct job *j)
     w->flight_bytes += j->bytes.len;
 }
 
+/* Under lock: the bytes that may be in flight to one worker. When few wait, the end may be near, and what one worker has taken no other
+ * can help with. */
+static size_t flight_most(const struct pool *p)
+{
+    size_t share = p->waiting.bytes / (2 * (size_t)p->o.workers);
+    return share < FLIGHT_LEAST ? FLIGHT_LEAST : share < FLIGHT_BYTES ? share : FLIGHT_BYTES;
+}
+
 /* Jobs to workers that have room; workers are started when there is work for them. */
 static void hand_out(struct pool *p)
 {
@@ -395,7 +404,7 @@ static void hand_out(struct pool *p)
         while (!w->alone && w->nflight < FLIGHT_MAX) {
             pthread_mutex_lock(&p->lock);
             struct job *j = NULL;
-            if (p->waiting.head && (!w->nflight || w->flight_bytes + p->waiting.head->bytes.len <= FLIGHT_BYTES))
+            if (p->waiting.head && (!w->nflight || w->flight_bytes + p->waiting.head->bytes.len <= flight_most(p)))
                 j = queue_pop(&p->waiting);
             if (j)
                 pthread_cond_signal(&p->room);
