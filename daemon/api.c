@@ -108,6 +108,14 @@ static void *api_open(struct session *session, const struct http_request *r, str
         reply_err(out, &e);
         return NULL;
     }
+    if (m->access & (ACCESS_FEEDBACK | ACCESS_ADMIN) && !(m->access & ACCESS_READ) && strcmp(r->method, "POST")) {
+        /* a picture or a link of any page can make a browser GET, and nothing tells it from a person's wish */
+        err_set(&e, ERR_USAGE, "%.200s takes POST: it changes something", r->path);
+        reply_err(out, &e);
+        out->status = 405;
+        reply_header(out, "allow:", "POST");
+        return NULL;
+    }
     json_t *params = params_of(r, m, &e), *stream = json_object_get(params, STREAM);
     if (!params || (stream && !json_is_boolean(stream))) {
         if (params)

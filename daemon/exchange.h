@@ -19,10 +19,16 @@ struct http_request {       /* borrowed for the call; texts are NUL-terminated a
     const char *mcp_version, *mcp_method, *mcp_name; /* MCP-Protocol-Version, Mcp-Method, Mcp-Name */
 };
 
+#define HTTP_EXTRA 4        /* headers of a reply beside those that each has */
+
 struct http_reply {
     int status;             /* set before the first byte of the body */
     const char *type;       /* static */
-    const char *extra_name, *extra_value; /* one more header, static; NULL: none */
+    const char *cache;      /* of Cache-Control, static; NULL: no-store */
+    struct http_header {
+        const char *name, *value; /* "allow:", static */
+    } extra[HTTP_EXTRA];
+    unsigned nextra;
     struct buf body;
     bool ready;             /* the head may go out: status and type stand */
     bool ended;             /* nothing more will come */
@@ -39,7 +45,7 @@ struct http_codec {
 
 /* routes.c */
 struct route {
-    const char *path;       /* one that ends in '/' stands for all below it */
+    const char *path;       /* one that ends in '/' stands for all below it, but "/" for itself alone */
     const char *methods;    /* "GET POST" */
     bool open;              /* answered without knowing who asks: it says nothing of anybody's code */
     const struct http_codec *codec;
@@ -54,6 +60,7 @@ int http_status_of(int code);                                                   
 void reply_json(struct http_reply *out, int status, const char *json, size_t len);   /* whole, ended */
 void reply_err(struct http_reply *out, const struct err *e);                         /* {"error":{"code","message","hint"}} */
 void reply_fail(struct http_reply *out, int status, const char *json, size_t len);   /* the same out of an EVENT_FAIL */
+void reply_header(struct http_reply *out, const char *name, const char *value);     /* one more; HTTP_EXTRA at most */
 void reply_text(struct http_reply *out, int status, const char *type, const char *text);
 void reply_sse(struct http_reply *out, const char *event /* NULL: none is named */, const char *data, size_t len); /* data: one line */
 

@@ -55,7 +55,6 @@ bool gate_pass(struct caller *who, const struct http_request *r, const struct pe
     err_hint(&e, "Authorization: Bearer TOKEN; without one only the daemon's own user on this machine is let in");
     reply_err(out, &e);
     out->status = 401;
-    out->extra_name = "www-authenticate:";
-    out->extra_value = "Bearer";
+    reply_header(out, "www-authenticate:", "Bearer");
     return false;
 }

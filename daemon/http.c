@@ -279,14 +279,15 @@ static int write_head(struct exchange *x)
     char retry[16];
     snprintf(retry, sizeof retry, "%u", x->session ? session_retry_after(x->session) : 1);
     bool good = !lws_add_http_header_status(x->wsi, (unsigned)r->status, &p, end) && add(x->wsi, "content-type:", r->type, &p, end) &&
-                add(x->wsi, "cache-control:", "no-store", &p, end) && add(x->wsi, "x-content-type-options:", "nosniff", &p, end) &&
-                (!r->extra_name || add(x->wsi, r->extra_name, r->extra_value, &p, end)) &&
+                add(x->wsi, "cache-control:", r->cache ? r->cache : "no-store", &p, end) &&
+                add(x->wsi, "x-content-type-options:", "nosniff", &p, end) &&
                 (r->status != 429 || add(x->wsi, "retry-after:", retry, &p, end)) && (!x->last || add(x->wsi, "connection:", "close", &p, end)) &&
                 (!x->chunked || add(x->wsi, "transfer-encoding:", "chunked", &p, end)) &&
-                (!r->ended || !lws_add_http_header_content_length(x->wsi, r->body.len, &p, end)) &&
-                !lws_finalize_http_header(x->wsi, &p, end);
+                (!r->ended || !lws_add_http_header_content_length(x->wsi, r->body.len, &p, end));
+    for (unsigned i = 0; i < r->nextra; i++)
+        good = good && add(x->wsi, r->extra[i].name, r->extra[i].value, &p, end);
     x->head_sent = true;
-    return good && lws_write(x->wsi, from, (size_t)(p - from), LWS_WRITE_HTTP_HEADERS) >= 0 ? 0 : -1;
+    return good && !lws_finalize_http_header(x->wsi, &p, end) && lws_write(x->wsi, from, (size_t)(p - from), LWS_WRITE_HTTP_HEADERS) >= 0 ? 0 : -1;
 }
 
 /* One piece, in a frame of its own where the length was not known. */

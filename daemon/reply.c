@@ -56,6 +56,12 @@ void reply_err(struct http_reply *out, const struct err *e)
     json_decref(o);
 }
 
+void reply_header(struct http_reply *out, const char *name, const char *value)
+{
+    if (out->nextra < HTTP_EXTRA)
+        out->extra[out->nextra++] = (struct http_header){name, value};
+}
+
 void reply_text(struct http_reply *out, int status, const char *type, const char *text)
 {
     whole(out, status, type);

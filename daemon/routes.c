@@ -2,6 +2,7 @@
 #include "daemon/api.h"
 #include "daemon/mcp.h"
 #include "daemon/openai.h"
+#include "daemon/page.h"
 #include "daemon/probes.h"
 
 #include <string.h>
@@ -17,13 +18,15 @@ const struct route routes[] = {
     {"/v1/embeddings", "POST", false, &openai_embeddings_codec, "vectors of texts (OpenAI's API)"},
     {"/v1/chat/completions", "POST", false, &openai_chat_codec, "an answer with its sources, or what the model says (OpenAI's API)"},
     {API_PREFIX, "GET POST", false, &api_codec, NULL},
+    {"/", "GET", true, &page_codec, "the page for people"},
+    {PAGE_PREFIX, "GET", true, &page_codec, "what the page is made of"},
     {NULL},
 };
 
 static bool fits(const char *row, const char *path)
 {
     size_t n = strlen(row);
-    return row[n - 1] == '/' ? !strncmp(row, path, n) : !strcmp(row, path);
+    return n > 1 && row[n - 1] == '/' ? !strncmp(row, path, n) : !strcmp(row, path);
 }
 
 static bool allows(const char *methods, const char *method)
@@ -48,8 +51,7 @@ const struct route *route_of(const struct http_request *r, struct http_reply *ou
         err_set(&e, ERR_USAGE, "%.200s takes %s", r->path, x->methods);
         reply_err(out, &e);
         out->status = 405;
-        out->extra_name = "allow:";
-        out->extra_value = x->methods;
+        reply_header(out, "allow:", x->methods);
         return NULL;
     }
     err_set(&e, ERR_NOT_FOUND, "there is no %.200s", r->path);

@@ -41,6 +41,7 @@ static const struct binding bindings[] = {
     {"access.grant", method_access_grant},
     {"access.revoke", method_access_revoke},
     {"access.list", method_access_list},
+    {"self", method_self},
     {"stop", method_stop},
 };
 

@@ -39,6 +39,7 @@ int method_access_grant(struct request *rq, json_t **result, struct err *e);
 int method_access_revoke(struct request *rq, json_t **result, struct err *e);
 int method_access_list(struct request *rq, json_t **result, struct err *e);
 int method_metrics(struct request *rq, json_t **result, struct err *e);
+int method_self(struct request *rq, json_t **result, struct err *e);
 int method_stop(struct request *rq, json_t **result, struct err *e);
 
 #endif

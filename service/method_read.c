@@ -1,6 +1,7 @@
 /* read: lines of a file as the index has them, secrets masked; of a directory, what is in it. For agents, who go on from a citation. */
 #include "service/method.h"
 
+#include "indexer/language.h"
 #include "service/place.h"
 #include "service/rows.h"
 
@@ -54,6 +55,7 @@ static int read_file(json_t **result, struct request *rq, struct txn *t, const s
     } else {
         struct str part = cut_lines(all, first, &last);
         *result = place_json(sc, h, lines ? first : 0, last);
+        json_object_set_new(*result, "language", json_cstr(language_for(h->path, all)->name));
         json_object_set_new(*result, "lines", json_integer(lines));
         json_object_set_new(*result, "text", json_text(part.p, part.n));
     }

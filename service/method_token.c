@@ -44,11 +44,16 @@ int method_token_create(struct request *rq, json_t **result, struct err *e)
     char text[TOKEN_TEXT], id[17];
     if (!name)
         return err_set(e, ERR_USAGE, "the user's name is missing");
+    unsigned most = rq->who.local ? ACCESS_ANY : rq->who.access;
     if (!access_of(&access, scope ? scope : ACCESS_DEFAULT)) {
         err_set(e, ERR_USAGE, "scope: %.80s", scope);
-        err_hint(e, "some of read, feedback, metrics, parted by commas (default: " ACCESS_DEFAULT ")");
+        err_hint(e, "some of read, feedback, metrics, admin, parted by commas (default: " ACCESS_DEFAULT ")");
         return ERR_USAGE;
     }
+    if (!scope)
+        access &= most;
+    if (!access || access & ~most)
+        return err_set(e, ERR_DENIED, "scope: more than your own token is good for");
     int rc = expiry(&t.expires_ns, expires ? expires : EXPIRES, e);
     if (!rc)
         rc = people_user(&user, rq->s->store, name, true, e);

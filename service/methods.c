@@ -105,7 +105,7 @@ static const struct method_flag editor_flags[] = {
 };
 static const struct method_flag token_flags[] = {
     {"expires", 0, FLAG_STRING, "TIME", "30d, 12h, 15m or never (default: 90d)"},
-    {"scope", 0, FLAG_STRING, "NAME,…", "what it is good for: read, feedback, metrics (default: " ACCESS_DEFAULT ")"},
+    {"scope", 0, FLAG_STRING, "NAME,…", "what it is good for: read, feedback, metrics, admin (default: " ACCESS_DEFAULT ")"},
     F_TIMEOUT,
     F_JSON,
     F_END,
@@ -256,17 +256,17 @@ const struct method methods[] = {
     {"editor uninstall", "NAME", "name", "take codeask out of an editor's configuration again", NULL, editor_flags, .local = true},
     {"token create", "NAME", "name", "make a token for a user of the server, and print it",
      "The user NAME is made where there is none, and may read nothing before `access grant`. The token is shown this once: only a hash of it is kept.",
-     token_flags, .once = true},
-    {"token list", NULL, "", "list tokens: whose, for what, until when", NULL, plain_flags, .once = true},
-    {"token revoke", "NAME|ID", "name", "revoke one token, or all of a user, at once", NULL, plain_flags, .once = true},
-    {"user list", NULL, "", "list the users of the server, and their groups", NULL, plain_flags, .once = true},
-    {"user remove", "NAME", "name", "forget a user, with tokens, groups and permissions", NULL, plain_flags, .once = true},
-    {"group add", "GROUP USER", "group user", "put a user into a group", NULL, plain_flags, .once = true},
-    {"group remove", "GROUP USER", "group user", "take a user out of a group", NULL, plain_flags, .once = true},
+     token_flags, .once = true, .access = ACCESS_ADMIN},
+    {"token list", NULL, "", "list tokens: whose, for what, until when", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"token revoke", "NAME|ID", "name", "revoke one token, or all of a user, at once", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"user list", NULL, "", "list the users of the server, and their groups", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"user remove", "NAME", "name", "forget a user, with tokens, groups and permissions", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"group add", "GROUP USER", "group user", "put a user into a group", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"group remove", "GROUP USER", "group user", "take a user out of a group", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
     {"access grant", "USER|@GROUP REPO", "who repository", "let a user or a group read a repository over the network",
-     "Who is given nothing may read nothing.", plain_flags, .once = true},
-    {"access revoke", "USER|@GROUP REPO", "who repository", "take that back", NULL, plain_flags, .once = true},
-    {"access list", NULL, "", "list who may read what over the network", NULL, plain_flags, .once = true},
+     "Who is given nothing may read nothing.", plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"access revoke", "USER|@GROUP REPO", "who repository", "take that back", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
+    {"access list", NULL, "", "list who may read what over the network", NULL, plain_flags, .once = true, .access = ACCESS_ADMIN},
     {"serve", NULL, "", "answer over HTTP, in the foreground",
      "The daemon of this home, with the API that /openapi.json describes, on 127.0.0.1:7411 where neither --listen nor `listen` of the "
      "configuration says otherwise. Without a token only the same user of this machine is let in. A daemon that was started for a command makes "
@@ -287,6 +287,7 @@ const struct method codec_methods[] = {
     {"embed", NULL, "", "vectors of texts, as the index holds them (base64 of 32-bit floats, little-endian)", NULL, embed_flags, .access = ACCESS_READ},
     {"complete", NULL, "", "what the model that writes answers says to messages, without anything of the index", NULL, complete_flags,
      .access = ACCESS_READ},
+    {"self", NULL, "", "who is asking, and what his token is good for", NULL, plain_flags, .access = ACCESS_ANY},
     {"page", NULL, "", "keep a text as a file that an editor shows", NULL, page_flags},
     {NULL},
 };
@@ -307,7 +308,7 @@ const struct method *methods_at(size_t i)
 static const struct {
     const char *name;
     enum access access;
-} accesses[] = {{"read", ACCESS_READ}, {"feedback", ACCESS_FEEDBACK}, {"metrics", ACCESS_METRICS}};
+} accesses[] = {{"read", ACCESS_READ}, {"feedback", ACCESS_FEEDBACK}, {"metrics", ACCESS_METRICS}, {"admin", ACCESS_ADMIN}};
 enum { ACCESSES = sizeof accesses / sizeof *accesses };
 
 bool access_of(unsigned *out, const char *text)

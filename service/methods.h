@@ -19,6 +19,8 @@ enum access {
     ACCESS_READ = 1,         /* what the index knows of the repositories that the asker may read */
     ACCESS_FEEDBACK = 2,     /* judging an answer of the asker's own */
     ACCESS_METRICS = 4,      /* figures of the daemon, none of a repository */
+    ACCESS_ADMIN = 8,        /* people: users, groups, tokens, and who may read what of what the asker may read */
+    ACCESS_ANY = 15,         /* any of them */
 };
 
 #define ACCESS_DEFAULT "read,feedback"

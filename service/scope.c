@@ -347,14 +347,19 @@ char *scope_path(struct arena *arena, const struct repo_row *repo, const char *d
     return out;
 }
 
+static int file_at(struct occ *out, struct txn *t, uint32_t view, const char *path, struct err *e)
+{
+    return *path ? occ_get(t, view, str_of(path), out, e) : err_set(e, ERR_NOT_FOUND, "the root is a directory");
+}
+
 int scope_file(struct search_hit *out, struct txn *t, const struct scope *sc, struct arena *arena, const char *dir, const char *path, struct err *e)
 {
     const struct repo_row *repo = sc->target[0].repo;
     const struct seen *seen = &sc->seen[0];
     struct occ o;
-    int rc = occ_get(t, seen->view, str_of(scope_path(arena, repo, dir, path)), &o, e);
+    int rc = file_at(&o, t, seen->view, scope_path(arena, repo, dir, path), e);
     if (rc == ERR_NOT_FOUND && dir)
-        rc = occ_get(t, seen->view, str_of(scope_path(arena, repo, NULL, path)), &o, e);
+        rc = file_at(&o, t, seen->view, scope_path(arena, repo, NULL, path), e);
     if (!rc)
         *out = (struct search_hit){.path = o.path, .oid = o.oid, .oid_len = seen->oid_len ? seen->oid_len : 20, .cut = o.cut,
                                    .uncommitted = seen->overlay && o.mtime_ns && !(o.flags & OCC_CLEAN)};

@@ -117,7 +117,7 @@ def test_documents_itself(w):
 
 def test_says_what_is_wrong(w):
     s = Server(w)
-    for method, path, body, status, code in [("GET", "/", None, 404, "not_found"), ("GET", "/v1/nothing", None, 404, "not_found"),
+    for method, path, body, status, code in [("GET", "/index.html", None, 404, "not_found"), ("GET", "/v1/nothing", None, 404, "not_found"),
                                              ("POST", "/v1/stop", {}, 404, "not_found"), ("POST", "/v1/repo.add", {"dir": "/"}, 404, "not_found"),
                                              ("POST", "/v1/backup", {"to": "/tmp/x"}, 404, "not_found"), ("DELETE", "/v1/status", None, 405, "usage"),
                                              ("POST", "/v1/search", {"query": "a", "repo": ["none"]}, 404, "not_found"),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/gate.h"
+#include "daemon/page.h"
 #include "stand_in.h"
 
 static bool is_full;
@@ -75,6 +76,7 @@ static void errors_have_their_status(void **state)
         int status;
     } t[] = {
         {"GET", "/v1/nothing", "", "", 404},   {"GET", "/v1/", "", "", 404},         {"GET", "/v1", "", "", 404},
+        {"GET", "/v1/token.create", "name=x", "", 405}, {"GET", "/v1/feedback", "", "", 405}, {"POST", "/", "", "{}", 405},
         {"POST", "/v1/stop", "", "{}", 404},   {"POST", "/v1/page", "", "{}", 404},  {"POST", "/v1/index", "", "{}", 404},
         {"PUT", "/v1/search", "", "", 405},    {"", "/v1/search", "", "", 405},      {"POST", "/v1/search", "", "[]", 400},
         {"POST", "/v1/search", "", "{\"a\":1,\"a\":2}", 400}, {"GET", "/v1/search", "a=%zz", "", 400}, {"GET", "/v1/search", "stream=x", "", 400},
@@ -100,6 +102,40 @@ static void errors_have_their_status(void **state)
         assert_int_equal(f.out.status, u[i].status);
         done(&f);
     }
+}
+
+static void the_page_is_whole_and_kept_only_under_its_hash(void **state)
+{
+    struct fixture f;
+    char path[200], link[100];
+    ask(&f, "GET", "/", "", NULL, "");
+    assert_int_equal(f.out.status, 200);
+    assert_string_equal(f.out.cache, "no-cache");
+    assert_string_equal(f.out.extra[0].name, "content-security-policy:");
+    buf_addc(&f.out.body, 0);
+    for (const struct page_file *p = page_files + 1; p->name; p++) {
+        struct fixture g;
+        snprintf(path, sizeof path, PAGE_PREFIX "%s/%s", page_hash, p->name);
+        ask(&g, "GET", path, "", NULL, "");
+        assert_int_equal(g.out.status, 200);
+        assert_true(g.out.ended && g.out.body.len == p->len && p->len && *p->type);
+        assert_non_null(strstr(g.out.cache, "immutable"));
+        done(&g);
+    }
+    snprintf(link, sizeof link, "page/%s/app.js", page_hash);
+    assert_non_null(strstr(f.out.body.data, link));
+    assert_null(strchr(f.out.body.data, '@'));
+    done(&f);
+    static const char *const none[] = {"/page/", "/page/0000000000000000/app.js", "/page/index.html", "/index.html", "/app.js", "/page"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        ask(&f, "GET", none[i], "", NULL, "");
+        assert_int_equal(f.out.status, 404);
+        done(&f);
+    }
+    snprintf(path, sizeof path, PAGE_PREFIX "%s/../app.js", page_hash);
+    ask(&f, "GET", path, "", NULL, "");
+    assert_int_equal(f.out.status, 404);
+    done(&f);
 }
 
 static void streams_events_and_stops_when_full(void **state)
@@ -223,7 +259,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_query_string_is_typed_by_the_row), cmocka_unit_test(errors_have_their_status),
         cmocka_unit_test(streams_events_and_stops_when_full),
-        cmocka_unit_test(a_chat_is_asked_out_of_the_index_or_of_the_model), cmocka_unit_test(a_chat_streams), cmocka_unit_test(metrics_are_in_prometheus_format), cmocka_unit_test(the_gate),
+        cmocka_unit_test(a_chat_is_asked_out_of_the_index_or_of_the_model), cmocka_unit_test(a_chat_streams), cmocka_unit_test(the_page_is_whole_and_kept_only_under_its_hash),
+        cmocka_unit_test(metrics_are_in_prometheus_format), cmocka_unit_test(the_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
