@@ -212,16 +212,71 @@ static struct finding check_files(struct patient *x)
               (unsigned long long)r.rlim_cur);
 }
 
-static const struct {
+struct check {
     const char *name;
     struct finding (*check)(struct patient *x);
-} checks[] = {
-    {"version", check_version}, {"home", check_home},         {"file system", check_file_system}, {"disk", check_disk},
-    {"settings", check_config}, {"socket", check_socket},     {"model", check_model},             {"provider", check_provider},
-    {"memory", check_memory},   {"watches", check_watches},   {"files", check_files},
 };
 
-int doctor(struct buf *out, const struct look *l, const struct paths *p, bool as_json)
+static const struct check checks[] = {
+    {"version", check_version}, {"home", check_home},         {"file system", check_file_system}, {"disk", check_disk},
+    {"settings", check_config}, {"socket", check_socket},     {"model", check_model},             {"provider", check_provider},
+    {"memory", check_memory},   {"watches", check_watches},   {"files", check_files},       {NULL},
+};
+
+/* -- --privacy: every way by which something may leave the machine. sessions/privacy watches that there is no other ------------- */
+
+static struct finding check_sends(struct patient *x)
+{
+    return of(GOOD, NULL, "nothing by itself: no telemetry, no search for updates, no report of a crash");
+}
+
+static struct finding check_listens(struct patient *x)
+{
+    const char *at = x->config_rc ? "" : x->config.listen;
+    if (x->config_rc)
+        return of_err(FAIL, &x->config_err);
+    if (!*at)
+        return of(GOOD, NULL, "nowhere but on its socket, as `listen` is empty; `codeask serve --listen` is somebody's own word");
+    return of(GOOD, NULL, "%s, for who shows a token and, on this machine, for its own user; other machines only by TLS", at);
+}
+
+static struct finding check_door(struct patient *x)
+{
+    struct stat st;
+    if (lstat(x->p->socket, &st))
+        return of(GOOD, NULL, "%s (no daemon runs)", x->p->socket);
+    if (st.st_mode & 077)
+        return of(FAIL, "stop the daemon and start it again", "%s is open to others (mode %04o)", x->p->socket, st.st_mode & 07777);
+    return of(GOOD, NULL, "%s, mode %04o: its user alone", x->p->socket, st.st_mode & 07777);
+}
+
+static struct finding check_pull(struct patient *x)
+{
+    return of(GOOD, NULL, "only what `codeask model pull URL` names, and when that is run: the address goes there, no code");
+}
+
+static struct finding check_remotes(struct patient *x)
+{
+    return of(GOOD, NULL, "read from this disk: remotes are never spoken to; hooks, filters and configured programs never run");
+}
+
+static struct finding check_models(struct patient *x)
+{
+    return of(GOOD, NULL, "all run in processes of this machine; questions, code and answers go to no service");
+}
+
+static struct finding check_readers(struct patient *x)
+{
+    return of(GOOD, NULL, "repositories are cut by processes that can open no file and no socket (seccomp)");
+}
+
+static const struct check privacy_checks[] = {
+    {"sends", check_sends},     {"listens", check_listens}, {"socket", check_door},     {"home", check_home},
+    {"downloads", check_pull},  {"remotes", check_remotes}, {"models", check_models},   {"readers", check_readers},
+    {NULL},
+};
+
+int doctor(struct buf *out, const struct look *l, const struct paths *p, bool privacy, bool as_json)
 {
     static const char *const word[] = {"ok", "warn", "fail"};
     static const enum style color[] = {STYLE_GOOD, STYLE_WARN, STYLE_BAD};
@@ -233,14 +288,14 @@ int doctor(struct buf *out, const struct look *l, const struct paths *p, bool as
     x.running = !client_open(&x.client, p, MEET_RUNNING, NULL, &e);
     if (x.running && client_call(&x.status, &x.client, "status", NULL, NULL, NULL, &e))
         x.status = NULL;
-    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
-        struct finding f = checks[i].check(&x);
+    for (const struct check *c = privacy ? privacy_checks : checks; c->name; c++) {
+        struct finding f = c->check(&x);
         failed |= f.state == FAIL;
-        json_array_append_new(rows, json_pack("{ss, ss, so, so}", "name", checks[i].name, "state", word[f.state], "message",
+        json_array_append_new(rows, json_pack("{ss, ss, so, so}", "name", c->name, "state", word[f.state], "message",
                                               json_clean(f.message, strlen(f.message)), "hint",
                                               json_clean(f.hint, strlen(f.hint))));
         put_styled(out, l, color[f.state], "%-5s", word[f.state]);
-        buf_addf(out, "%-12s ", checks[i].name);
+        buf_addf(out, "%-12s ", c->name);
         put_cleans(out, f.message);
         buf_addc(out, '\n');
         if (f.hint[0]) {

@@ -235,7 +235,7 @@ int cli_run(int argc, char **argv)
     else if (c.want == WANT_COMPLETION)
         show_completion(&out, c.topic);
     else if (!strcmp(c.row->name, "doctor"))
-        status = doctor(&out, &l, &p, c.json);
+        status = doctor(&out, &l, &p, json_is_true(json_object_get(c.params, "privacy")), c.json);
     else if (!strncmp(c.row->name, "editor ", 7))
         status = editor_change(&out, &status, &l, &p, json_string_value(json_object_get(c.params, "name")), !strcmp(c.row->name, "editor install"),
                                json_is_true(json_object_get(c.params, "dry_run")), &e) ? fail(&e, false) : status;

@@ -56,6 +56,6 @@ void show_help(struct buf *out, const struct look *l, const struct method *row);
 bool show_completion(struct buf *out, const char *topic);
 /* doctor.c: the exit status */
 struct paths;
-int doctor(struct buf *out, const struct look *l, const struct paths *p, bool as_json);
+int doctor(struct buf *out, const struct look *l, const struct paths *p, bool privacy /* what may leave the machine, instead of what is there */, bool as_json);
 
 #endif

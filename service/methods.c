@@ -93,6 +93,12 @@ static const struct method_flag quantize_flags[] = {
     F_END,
 };
 static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
+static const struct method_flag doctor_flags[] = {
+    {"privacy", 0, FLAG_BOOL, NULL, "tell what may leave this machine, and why"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag use_flags[] = {
     {"none", 0, FLAG_STRING, "ROLE", "no model that answers (answer), or none that reranks (rerank)"},
     F_TIMEOUT,
@@ -203,7 +209,7 @@ const struct method methods[] = {
      feedback_flags, .starts_daemon = true, .access = ACCESS_FEEDBACK},
     {"status", NULL, "", "show repositories, models, jobs and memory of the running daemon",
      "Never starts the daemon: exit status 1 when none runs.", plain_flags, .access = ACCESS_READ},
-    {"doctor", NULL, "", "check the installation", "Never starts the daemon. Exit status 1 when a check failed.", plain_flags,
+    {"doctor", NULL, "", "check the installation", "Never starts the daemon. Exit status 1 when a check failed.", doctor_flags,
      .local = true},
     {"inspect", "FILE", "file", "show how a file is cut: language, chunks, symbols, secrets", NULL, dir_flags,
      .starts_daemon = true},
