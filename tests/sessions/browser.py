@@ -70,12 +70,21 @@ class Browser:
     def text(self, element):
         return self.call("GET", f"/element/{element}/text")
 
+    def act(self, css, text, action, body):
+        """once more where the view changes just then"""
+        for attempt in range(5):
+            try:
+                return self.call("POST", f"/element/{self.wait(css, text)}/{action}", body)
+            except RuntimeError as e:
+                if "stale element" not in str(e) or attempt == 4:
+                    raise
+
     def click(self, css, text=None):
-        self.call("POST", f"/element/{self.wait(css, text)}/click", {})
+        self.act(css, text, "click", {})
 
     def type(self, css, text):
         """a name of KEYS, or a text"""
-        self.call("POST", f"/element/{self.wait(css)}/value", {"text": KEYS.get(text, text)})
+        self.act(css, None, "value", {"text": KEYS.get(text, text)})
 
     def key(self, text):
         """to whatever has the focus"""
