@@ -34,9 +34,34 @@ INLINE vi start_of(const struct held *h, const bool biased, const int shift, con
     return i_set(biased ? start : start >> shift); /* exact: a multiple of 128 */
 }
 
+/* What one pass over a panel brings of the next one into the caches, evenly: bytes [at, at + a block's share) with each block. The
+ * processor itself fetches ahead only what is read next, so that memory would stand still while a panel is passed again. */
+struct ahead {
+    const char *at; /* NULL: nothing */
+    uint32_t bytes; /* with each block, whole lines */
+};
+#define LINE 64
+#define AHEAD_ROWS 32 /* up to so many rows; multiplying takes so much longer than reading with more that nothing is gained */
+
+/* The share of pass i of `passes` over `some` blocks from b on, where as many follow behind one panel's bytes. */
+static struct ahead ahead_of(const struct weight *w, const void *panel, uint32_t b, uint32_t some, uint32_t i, uint32_t passes)
+{
+    uint32_t blocks = (w->k + QUANT_BLOCK - 1) / QUANT_BLOCK, each = (uint32_t)(w->panel_bytes / blocks);
+    uint32_t bytes = (each / passes + LINE - 1) / LINE * LINE;
+    const char *next = (const char *)panel + w->panel_bytes + (size_t)b * each;
+    return (struct ahead){next + (size_t)i * some * bytes, bytes};
+}
+
+INLINE const char *fetch(const char *at, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch(at + i, 0, 2);
+    return at + bytes;
+}
+
 /* sums += x·w over blocks: rows (a constant) of x by the vectors [from, to) of a panel. */
 INLINE void held_tile(const struct held *h, const bool biased, const int shift, const int rows, const int from, const int to,
-                      float *sums, struct operand x, const void *panel, uint32_t blocks)
+                      float *sums, struct operand x, const void *panel, uint32_t blocks, struct ahead ahead)
 {
     vf sum[FEW_ROWS > ROWS ? FEW_ROWS : ROWS][VECTORS];
     const int halves = held_sixteen(h) ? 2 : 1;
@@ -47,6 +72,7 @@ INLINE void held_tile(const struct held *h, const bool biased, const int shift, 
             sum[i][j - from] = v_load(sums + i * PANEL + j * VL);
     for (uint32_t b = 0; b < blocks; b++, x.data += QUANT_BLOCK, x.quant++) {
         struct held_at at = held_block(h, panel, b);
+        ahead.at = fetch(ahead.at, ahead.bytes);
 #pragma GCC unroll 4
         for (int part = from; part < to; part += PARTS)
 #pragma GCC unroll 2
@@ -118,14 +144,15 @@ INLINE void unpack(const struct held *h, uint8_t *to, const void *panel, uint32_
 
 /* What each type has of its own: few rows over a panel, and a part of a panel unpacked. */
 #define X(type, bits, scales, blocks_, offset, table)                                                                  \
-    static void few_##type(float *sums, uint32_t rows, struct operand x, const void *panel, uint32_t blocks)           \
+    static void few_##type(float *sums, uint32_t rows, struct operand x, const void *panel, uint32_t blocks,           \
+                           struct ahead ahead)                                                                         \
     {                                                                                                                  \
         const struct held h = {bits, scales, blocks_, offset, table};                                                  \
         switch (rows) {                                                                                                \
-        case 1: held_tile(&h, offset == 128, SHIFT(offset), 1, 0, VECTORS, sums, x, panel, blocks); break;             \
-        case 2: held_tile(&h, offset == 128, SHIFT(offset), 2, 0, VECTORS, sums, x, panel, blocks); break;             \
-        case 3: held_tile(&h, offset == 128, SHIFT(offset), 3, 0, VECTORS, sums, x, panel, blocks); break;             \
-        case 4: held_tile(&h, offset == 128, SHIFT(offset), 4, 0, VECTORS, sums, x, panel, blocks); break;             \
+        case 1: held_tile(&h, offset == 128, SHIFT(offset), 1, 0, VECTORS, sums, x, panel, blocks, ahead); break;      \
+        case 2: held_tile(&h, offset == 128, SHIFT(offset), 2, 0, VECTORS, sums, x, panel, blocks, ahead); break;      \
+        case 3: held_tile(&h, offset == 128, SHIFT(offset), 3, 0, VECTORS, sums, x, panel, blocks, ahead); break;      \
+        case 4: held_tile(&h, offset == 128, SHIFT(offset), 4, 0, VECTORS, sums, x, panel, blocks, ahead); break;      \
         }                                                                                                              \
     }                                                                                                                  \
     static void unpack_##type(uint8_t *to, const void *panel, uint32_t from, uint32_t blocks)                          \
@@ -137,7 +164,7 @@ HELD_TYPES(X)
 #undef X
 
 static const struct type_ops {
-    void (*few)(float *sums, uint32_t rows, struct operand x, const void *panel, uint32_t blocks);
+    void (*few)(float *sums, uint32_t rows, struct operand x, const void *panel, uint32_t blocks, struct ahead ahead);
     void (*unpack)(uint8_t *to, const void *panel, uint32_t from, uint32_t blocks);
 } type_ops[TYPE_COUNT] = {
 #define X(type, ...) [TYPE_##type] = {few_##type, unpack_##type},
@@ -147,7 +174,8 @@ static const struct type_ops {
 
 /* Up to ROWS rows over unpacked blocks, one part of a panel after the other: it is in L1. */
 #define MANY(name, scales, biased)                                                                                     \
-    static void many_##name(float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks)          \
+    static void many_##name(float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks,          \
+                            struct ahead ahead)                                                                        \
     {                                                                                                                  \
         const struct held h = {8, scales, 1, 128, NULL};                                                               \
         for (int part = 0; part < VECTORS; part += PARTS)                                                              \
@@ -157,16 +185,17 @@ static const struct type_ops {
     }
 #define MANY_CASE(n, biased)                                                                                           \
     case n:                                                                                                            \
-        held_tile(&h, biased, 0, n, part, part + PARTS, sums, x, plain, blocks);                                       \
+        held_tile(&h, biased, 0, n, part, part + PARTS, sums, x, plain, blocks, part ? (struct ahead){0} : ahead);     \
         break;
 MANY(plain, SCALE_PLAIN, true)
 MANY(q8, SCALE_F16, true) /* as they are held */
 MANY(sixteen, SCALE_PLAIN16, true)
 MANY(least, SCALE_PLAIN_MIN, false)
 
-static void many(const struct held *h, float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks)
+static void many(const struct held *h, float *sums, uint32_t rows, struct operand x, const void *plain, uint32_t blocks,
+                 struct ahead ahead)
 {
-    (h->bits == 8 ? many_q8 : held_least(h) ? many_least : held_sixteen(h) ? many_sixteen : many_plain)(sums, rows, x, plain, blocks);
+    (h->bits == 8 ? many_q8 : held_least(h) ? many_least : held_sixteen(h) ? many_sixteen : many_plain)(sums, rows, x, plain, blocks, ahead);
 }
 
 static struct operand operand_at(const struct mat *x, uint32_t row, uint32_t block)
@@ -189,8 +218,12 @@ static void pass(const struct weight *w, float *sums, const struct mat *x, uint3
             part = held_block(h, panel, b).head;
         else
             type_ops[w->type].unpack(plain, panel, b, some);
-        for (uint32_t i = 0; i < rows; i += step)
-            many(h, sums + (size_t)i * PANEL, rows - i < step ? rows - i : step, operand_at(x, row + i, b), part, some);
+        for (uint32_t i = 0; i < rows; i += step) {
+            struct ahead ahead = {0};
+            if (rows <= AHEAD_ROWS)
+                ahead = ahead_of(w, panel, b, some, i / step, tiles);
+            many(h, sums + (size_t)i * PANEL, rows - i < step ? rows - i : step, operand_at(x, row + i, b), part, some, ahead);
+        }
     }
 }
 
@@ -206,8 +239,11 @@ static void matmul_held(struct mat *y, const struct mat *x, const struct weight 
             if (rows <= FEW)
                 some = rows - i < FEW_ROWS ? rows - i : FEW_ROWS;
             memset(sums, 0, some * PANEL * sizeof *sums);
+            struct ahead ahead = {0};
+            if (rows > FEW_ROWS)
+                ahead = ahead_of(w, panel, 0, blocks, i / FEW_ROWS, (rows + FEW_ROWS - 1) / FEW_ROWS);
             if (rows <= FEW)
-                type_ops[w->type].few(sums, some, operand_at(x, i, 0), panel, blocks);
+                type_ops[w->type].few(sums, some, operand_at(x, i, 0), panel, blocks, ahead);
             else
                 pass(w, sums, x, i, some, panel);
             finish(sums, some, PANEL, y, i, n, w, how);

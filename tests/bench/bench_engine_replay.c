@@ -166,6 +166,35 @@ static void speculation(struct decoder *d, const struct decoder_info *info, cons
     free(answer.at);
 }
 
+/* What a step of some rows of one text costs, over a step of one: what guesses may cost. */
+static void rows_cost(struct decoder *d, const struct decoder_info *info)
+{
+    enum { MOST = 16, DEEP = 512 };
+    uint32_t token[DEEP];
+    float *logits = mem_alloc((size_t)MOST * info->vocab * sizeof *logits);
+    struct sequence *s;
+    double took[2][ROUNDS * 4];
+    for (uint32_t i = 0; i < DEEP; i++)
+        token[i] = (i * 7919 + 3) % info->vocab;
+    must(sequence_new(&s, d, &e));
+    must(decoder_step(d, &(struct step_part){s, token, DEEP, 0}, 1, NULL, &e));
+    for (uint32_t rows = 2; rows <= MOST; rows *= 2) {
+        for (int i = 0; i < ROUNDS * 4; i++)
+            for (int many = 0; many < 2; many++) {
+                uint32_t n = many ? rows : 1;
+                int64_t start = clock_ns();
+                must(decoder_step(d, &(struct step_part){s, token, n, n}, 1, logits, &e));
+                took[many][i] = (double)(clock_ns() - start) / 1e6;
+                must(sequence_roll_back(s, n, &e));
+            }
+        double one = median(took[0], ROUNDS * 4), many = median(took[1], ROUNDS * 4);
+        printf("{\"name\": \"speculation.rows.%u\", \"value\": %.2f, \"unit\": \"ms\", \"against\": \"a step of one row, %.2f ms\", "
+               "\"ratio\": %.3f, \"goal\": null}\n", rows, many, one, many / one);
+    }
+    sequence_free(s);
+    free(logits);
+}
+
 static void read_on(struct decoder *d, struct sequence *s, const uint32_t *token, uint32_t n, float *logits)
 {
     for (uint32_t i = 0, k; i < n; i += k) {
@@ -224,6 +253,7 @@ int main(int argc, char **argv)
     model_file_close(f);
     decoder_info(d, &info);
     reuse(d, &info);
+    rows_cost(d, &info);
     fflush(stdout);
     speculation(d, &info, argv[3]);
     decoder_free(d);
