@@ -75,7 +75,10 @@ int engine_main(int fd);
 int model_open(struct model **out, struct engine *en, const char *path, struct err *e);
 void model_close(struct model *m); /* accepts NULL; no model_embed may be in flight */
 const struct model_info *model_info(const struct model *m);
-/* Tokens of a prompt that are read in so many seconds; prompt_rate > 0. */
+/* How much longer prompts take lately than prompt_rate and prompt_slope say, which were measured in one moment at the opening: 1 until one
+ * was read, then a running mean over about the last thousand tokens, the time that they waited for others included; within [1/8, 8]. */
+float model_slowness(const struct model *m);
+/* Tokens of a prompt that are read in so many seconds of model_slowness 1; prompt_rate > 0. */
 uint32_t model_reads(const struct model_info *info, double seconds);
 
 /* out: [n, dim] row-major, unit length; used_tokens: [n] or NULL, tokens read of each text (max_tokens means it was cut).

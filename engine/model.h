@@ -33,7 +33,11 @@ struct model {
     const struct engine_kind *kind;
     void *self;
     struct model_info info;
+    _Atomic float slowness; /* model_slowness(); 0 before the first prompt */
 };
+
+/* What model_slowness() is after `tokens` more of a prompt behind `reused` took ms, where it was `old`. */
+float slowness_after(float old, const struct model_info *info, uint32_t reused, uint32_t tokens, double ms);
 
 int local_open(void **self, const struct engine_options *o, struct err *e);
 struct backend;

@@ -352,7 +352,7 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
         if (i->scores)
             json_object_set_new(row, "reranks", json_true());
         if (i->context)
-            json_object_update_new(row, json_pack("{sI, sf}", "context", (json_int_t)i->context, "prompt_rate", (double)i->prompt_rate));
+            json_object_update_new(row, json_pack("{sI, sf}", "context", (json_int_t)i->context, "prompt_rate", (double)(i->prompt_rate / model_slowness(x->now->model))));
     } else {
         json_object_set_new(row, "state", json_string(*trouble ? "unavailable" : "closed"));
         if (*trouble)

@@ -73,10 +73,11 @@ static int count_tokens(void *arg, const char *const *text, const size_t *len, s
     return model_count(arg, text, len, n, out, e);
 }
 
-static struct pack_budget budget_of(const struct config *c, const struct model_info *m)
+static struct pack_budget budget_of(const struct config *c, const struct model *model)
 {
+    const struct model_info *m = model_info(model);
     bool gpu = !strncmp(m->provider, "cuda", 4);
-    double seconds = (double)(gpu ? c->read_ms_gpu : c->read_ms_cpu) / 1000;
+    double seconds = (double)(gpu ? c->read_ms_gpu : c->read_ms_cpu) / 1000 / (double)model_slowness(model);
     uint32_t reads = model_reads(m->prompt_rate > 0 ? m : &(struct model_info){.prompt_rate = RATE_UNKNOWN}, seconds);
     int64_t room = (int64_t)m->context - c->answer_tokens - c->reasoning_tokens - TEMPLATE_TOKENS;
     struct pack_budget b = {.window = room > 0 ? (uint32_t)room : 0};
@@ -352,7 +353,7 @@ int writing_do(json_t *result, const struct writing_task *t, struct err *e)
     struct buf question = BUF_INIT;
     struct err why = {0};
     const struct model_info *m = model_info(t->model);
-    struct pack_budget b = budget_of(t->rq->s->o.config, m);
+    struct pack_budget b = budget_of(t->rq->s->o.config, t->model);
     const char *answer = json_string_value(json_object_get(result, "answer"));
     size_t prefix = strlen(answer) - strlen(t->answer->markdown); /* commits are told of before it */
     double began = clock_ms(), verified = 0;

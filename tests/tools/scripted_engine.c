@@ -188,10 +188,11 @@ static bool act(struct request *r, char *line, struct gen_result *out, const cha
 static void generate(struct request *r, const struct frame_generate *g, const char *folder)
 {
     struct buf path = BUF_INIT, script = BUF_INIT, b = BUF_INIT;
-    struct gen_result out = {.end = GEN_END_TURN, .ms_prompt = 1, .ms_first = 2, .ms_total = 3};
+    struct gen_result out = {.end = GEN_END_TURN, .ms_first = 2, .ms_total = 3};
     int n = keep(folder, &g->prompt);
     for (size_t i = 0; i < g->prompt.n; i++)
         out.prompt_tokens += (uint32_t)g->prompt.message[i].len / 4;
+    out.ms_prompt = 1e3 * out.prompt_tokens / setting(folder, "rate", 2000); /* as it was said at the opening */
     buf_addf(&path, "%s/%d.script", folder, n);
     if (file_read(&script, path.data, 1 << 20, NULL)) {
         buf_clear(&path);

@@ -3,6 +3,7 @@
 #include "tiny_writer.h"
 
 #include "engine/generate.h"
+#include "engine/model.h"
 #include "engine/train/peft.h"
 
 #include <math.h>
@@ -52,6 +53,30 @@ static void attention_counts(void **state)
     assert_true(model_reads(&info, 1) < n && model_reads(&info, 16) < 2.2 * n);
     info.prompt_slope = 1e9f;
     assert_int_equal(model_reads(&info, 4), 0);
+}
+
+/* It follows what prompts take, up and down, within bounds; a short one says nothing, and attention's share is expected. */
+static void follows_the_speed(void **state)
+{
+    struct model_info info = {.prompt_rate = 100, .prompt_slope = 1e-5f};
+    float x = 1;
+    assert_true(slowness_after(x, &info, 0, 63, 1e6) == x && slowness_after(x, &info, 0, 1000, 0) == x);
+    assert_true(slowness_after(x, &(struct model_info){0}, 0, 1000, 1e4) == x);
+    assert_true(fabsf(slowness_after(x, &info, 2000, 1000, 1e3 * (10 + 1e-5 * 1000 * 2500)) - 1) < 1e-4f);
+    for (int i = 0; i < 8; i++) { /* twice as fast */
+        float next = slowness_after(x, &info, 0, 1024, 1e3 * (10.24 + 1e-5 * 1024 * 512) / 2);
+        assert_true(next < x && next >= .5f);
+        x = next;
+    }
+    assert_true(x < .51f);
+    float once = slowness_after(x, &info, 0, 1024, 1e9);
+    assert_true(once > x && once < 4.3f);
+    for (int i = 0; i < 40; i++)
+        x = slowness_after(x, &info, 0, 1024, 1e9);
+    assert_true(x > 7.9f && x <= 8);
+    for (int i = 0; i < 40; i++)
+        x = slowness_after(x, &info, 0, 1024, 1e-3);
+    assert_true(x < .126f && x >= .125f);
 }
 
 static struct engine *en;
@@ -451,6 +476,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_counts),
+        cmocka_unit_test(follows_the_speed),
         cmocka_unit_test(a_model_writes),
         cmocka_unit_test(through_the_process),
         cmocka_unit_test(together_as_alone),
