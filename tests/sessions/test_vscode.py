@@ -75,7 +75,7 @@ def test_build_and_speak(w):
     told.script(f"say `RetryPolicy` decides how often a request is tried \nsay again [{policy}].\n")
     told.script("say It waits \nsleep 60000\n", 5)  # of the question that is taken back
     told.script("say It waits \nsleep 60000\n", 9)  # the same in the panel
-    for name, passed in (("ask", 4), ("panel", 4)):  # one behind the other: the model's prompts are counted
+    for name, passed in (("extension", 2), ("ask", 4), ("panel", 4)):  # one behind the other: the model's prompts are counted
         done = subprocess.run([shutil.which("node"), "--test", f"test/{name}.test.js"], cwd=OUT, env={**w.env, "CODEASK": CODEASK, "REPO": str(repo)},
                               capture_output=True, text=True, timeout=120)
         assert done.returncode == 0 and re.search(rf"pass {passed}$", done.stdout, re.M), (name, told.prompts(), done.stdout + done.stderr)
