@@ -63,9 +63,13 @@ static void add_segment(struct making *m, size_t number, const struct segment *s
     for (uint32_t c = 0; c < s->ncuts; c++) {
         if (gid[c] == FILE_NONE)
             continue;
-        u->visible_files++;
         for (uint32_t k = s->first_chunk[c]; k < s->first_chunk[c + 1]; k++)
             m->file_words[gid[c]] += s->chunk_words[k];
+        /* A batch in which no content has words makes no segment: what has none counts nowhere, so that scores do not depend on
+         * which contents came in together. */
+        if (!m->file_words[gid[c]])
+            continue;
+        u->visible_files++;
         u->visible_chunks += s->first_chunk[c + 1] - s->first_chunk[c];
         m->words += m->file_words[gid[c]];
     }
