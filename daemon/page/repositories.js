@@ -2,7 +2,8 @@
 import { call } from "./api.js";
 import { Freshness, Trouble, address, html, useEffect, useLoaded } from "./ui.js";
 
-const EVERY_MS = 2000; // while the view is looked at
+const AT_WORK_MS = 2000; // while the view is looked at and something is under way
+const AT_REST_MS = 30000; // each look is a row of the audit
 
 const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
@@ -26,10 +27,11 @@ const Job = ({ j }) => html`<li>
 
 export function RepositoriesView() {
   const { value, error, again } = useLoaded((signal) => call("status", {}, signal), []);
+  const atWork = value?.jobs?.length > 0 || value?.repos.some((r) => !r.freshness || r.freshness.embedded < 1 || r.freshness.pending_files);
   useEffect(() => {
-    const timer = setInterval(() => document.visibilityState === "visible" && again(), EVERY_MS);
+    const timer = setInterval(() => document.visibilityState === "visible" && again(), atWork ? AT_WORK_MS : AT_REST_MS);
     return () => clearInterval(timer);
-  }, []);
+  }, [atWork]);
   if (error) return html`<${Trouble} error=${error} />`;
   if (!value) return html`<p class="busy" role="status">loading</p>`;
   return html`<section>
