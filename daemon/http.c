@@ -483,13 +483,16 @@ static int may_be_reached(const struct http_server *h, struct err *e)
 static int listen_on(struct http_server *h, struct err *e)
 {
     char host[256], port[8];
-    struct addrinfo *found = NULL, want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    /* an address and no name: to look one up, another machine would be asked */
+    struct addrinfo *found = NULL, want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
     int rc = split_address(host, port, h->o.listen, e), one = 1;
     if (rc)
         return rc;
-    int why = getaddrinfo(host, port, &want, &found);
-    if (why)
-        return err_set(e, ERR_USAGE, "%.200s: %s", h->o.listen, gai_strerror(why));
+    if (getaddrinfo(strcmp(host, "localhost") ? host : "127.0.0.1", port, &want, &found)) {
+        err_set(e, ERR_USAGE, "%.200s: an address of this machine is wanted, or localhost", h->o.listen);
+        err_hint(e, "0.0.0.0:%s is every address that it has", port);
+        return ERR_USAGE;
+    }
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
