@@ -146,7 +146,8 @@ void parse_memory_install(void)
 
 void parse_memory_begin(void)
 {
-    m.inside = m.installed;
+    if (m.installed) /* else nothing is written: the daemon cuts in several threads */
+        m.inside = true;
 }
 
 bool parse_memory_end(void)
