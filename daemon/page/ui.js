@@ -1,10 +1,10 @@
 // What the views share: elements, links, and small pieces.
-import { h, render, Fragment } from "./preact.js";
+import { h, render } from "./preact.js";
 import { useEffect, useRef, useState } from "./hooks.js";
 import htm from "./htm.js";
 
 export const html = htm.bind(h);
-export { h, render, Fragment, useEffect, useRef, useState };
+export { render, useEffect, useRef, useState };
 
 // "#/search?query=…": the address of a view. Values that are null, false or empty are left out; a list is repeated.
 export function address(view, params = {}) {

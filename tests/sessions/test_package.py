@@ -1,14 +1,11 @@
 """The Debian package: what is in it, and that what it unpacks to answers, with vectors, wherever it lies."""
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
 
 from lib import BUILD, main
-
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 
 def run(*command, **how):

@@ -163,6 +163,11 @@ def test_nothing_in_it_acts_and_nothing_comes_from_elsewhere(w):
         assert b.log() == [], "nothing that the policy had to stop"
 
 
+def sign_in(b, token):
+    b.type("[name=token]", token)
+    b.click(".sign-in button")
+
+
 def test_a_token_lets_in_and_is_revoked(w):
     """People come under another name than this machine's own: they need a token, and see what they may read."""
     for name in ("courier", "vault"):
@@ -174,12 +179,10 @@ def test_a_token_lets_in_and_is_revoked(w):
         w.run("access", "grant", "boss", repo)
     with Page(w, host="codeask.test", server=server, hosts="MAP codeask.test 127.0.0.1") as b:
         b.wait(".sign-in", "A token is wanted")
-        b.type("[name=token]", "codeask_0")
-        b.click(".sign-in button")
+        sign_in(b, "codeask_0")
         b.wait(".trouble", "not valid")
         b.run("document.querySelector('[name=token]').value = ''")
-        b.type("[name=token]", boss)
-        b.click(".sign-in button")
+        sign_in(b, boss)
         b.click("header nav a", "People")
         b.type("form.small:has([name=expires]) [name=name]", "ada")
         b.click("form.small button", "Make a token")
@@ -195,8 +198,7 @@ def test_a_token_lets_in_and_is_revoked(w):
         b.wait(".trouble", "more than your own token")
         b.click("header button", "leave")
         b.wait(".sign-in")
-        b.type("[name=token]", ada)
-        b.click(".sign-in button")
+        sign_in(b, ada)
         b.click("header nav a", "Repositories")
         b.wait("table", "courier")
         assert "vault" not in b.run("return document.body.innerText") and "People" not in b.run("return document.body.innerText")

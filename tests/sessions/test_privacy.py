@@ -1,5 +1,6 @@
 """No byte leaves the machine: all that the programs do is watched by strace, and every connect and send that was tried is looked at, whether or
 not it came through. With CODEASK_TEST_LONG=1 the other session tests run so too."""
+import functools
 import http.client
 import http.server
 import json
@@ -49,8 +50,11 @@ def watched(w, log, script):
 
 def serve(folder):
     """a server on this machine: the one that `model pull` is told to ask"""
-    handler = type("Handler", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None, "directory": str(folder)})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: handler(*a, directory=str(folder)))
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -115,7 +119,8 @@ def test_all_sessions(w):
         if test.name in apart:
             continue
         log = w.root / f"{test.stem}.trace"
-        subprocess.run([*TRACE, "-o", log, sys.executable, test, BUILD], cwd=folder, env=env, capture_output=True, timeout=1800)
+        done = subprocess.run([*TRACE, "-o", log, sys.executable, test, BUILD], cwd=folder, env=env, capture_output=True, text=True, timeout=1800)
+        assert done.returncode in (0, 77), (test.name, done.stdout[-3000:])
         calls = tried(log)
         foreign = [line for _, f, line in calls if f in ("AF_INET", "AF_INET6") and not LOOPBACK.search(line)]
         assert not foreign, (test.name, foreign[:5])
