@@ -2,10 +2,12 @@
 
 #include "base/file.h"
 #include "store/internal.h"
+#include "store/purge.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,6 +79,18 @@ static bool same_repos(struct store *a, struct store *b)
     return same;
 }
 
+/* A tombstone outlives a restore, whose feedback may quote what was purged since: it is gone through again. */
+static int keep_purged(struct store *next, struct store *old, struct err *e)
+{
+    struct purge_row *row = NULL;
+    size_t n = 0;
+    int rc = purge_list(old, &row, &n, e);
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = purge_add(next, &row[i].oid, e);
+    free(row);
+    return rc;
+}
+
 /* Opens the staged state and brings it to this program's schema; generations go on above those that the home gave out. */
 static int prepare(bool *index_kept, const char *home, const char *staged, bool present, struct err *e)
 {
@@ -88,9 +102,12 @@ static int prepare(bool *index_kept, const char *home, const char *staged, bool 
         *index_kept = same_repos(&next, &old);
         if (!state_reserved(&old, &theirs, NULL) && !(rc = state_reserved(&next, &mine, e)) && theirs > mine)
             rc = state_reserve(&next, theirs, e);
+        rc = rc ? rc : keep_purged(&next, &old, e);
     }
     env_close(&next.state);
     env_close(&old.state);
+    purge_unload(&next);
+    purge_unload(&old);
     return rc;
 }
 

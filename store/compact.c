@@ -38,8 +38,8 @@ static int is_worth(struct store *s, bool *worth, struct err *e)
     return rc;
 }
 
-/* Copies one table; *w is the running write transaction of the new file. An LMDB code. */
-static int copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const char *name, size_t *pending)
+int env_copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const char *name, size_t *pending,
+                   bool (*skip)(void *arg, struct str row), void *arg)
 {
     MDB_cursor *c;
     MDB_dbi out;
@@ -48,7 +48,11 @@ static int copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, cons
     if (code)
         return code;
     if (!(code = mdb_dbi_open(*w, name, MDB_CREATE, &out)))
-        while (!(code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) && !(code = mdb_put(*w, out, &k, &v, MDB_APPEND))) {
+        while (!(code = mdb_cursor_get(c, &k, &v, MDB_NEXT))) {
+            if (skip && skip(arg, (struct str){v.mv_data, v.mv_size}))
+                continue;
+            if ((code = mdb_put(*w, out, &k, &v, MDB_APPEND)))
+                break;
             *pending += k.mv_size + v.mv_size;
             if (*pending < COPY_BYTES)
                 continue;
@@ -70,7 +74,7 @@ static int copy_all(struct store *s, MDB_txn *from, struct env *fresh)
     MDB_dbi meta;
     int code = mdb_txn_begin(fresh->m, NULL, 0, &w);
     for (int i = 0; i < TABLE_COUNT && !code; i++)
-        code = copy_table(from, s->table[i], fresh->m, &w, table_names[i], &pending);
+        code = env_copy_table(from, s->table[i], fresh->m, &w, table_names[i], &pending, NULL, NULL);
     if (!code && !(code = mdb_dbi_open(w, table_names[T_META], 0, &meta)))
         code = mdb_del(w, meta, &k, NULL);
     if (!code || code == MDB_NOTFOUND) {
@@ -82,8 +86,9 @@ static int copy_all(struct store *s, MDB_txn *from, struct env *fresh)
     return code ? code : mdb_env_sync(fresh->m, 1);
 }
 
-static int open_again(struct store *s, size_t map, struct err *e)
+static int open_again(void *arg, size_t map, struct err *e)
 {
+    struct store *s = arg;
     MDB_txn *m;
     int rc = env_map(&s->index, map, 0, e), code;
     if (rc)
@@ -99,30 +104,29 @@ static int open_again(struct store *s, size_t map, struct err *e)
     return env_err(&s->index, code, e, "opening after a compaction");
 }
 
-/* With the write transaction t of the old file: the new one takes its place. Ends t's part of the environment. */
-static int exchange(struct store *s, MDB_txn *m, const char *fresh, bool *did, struct err *e)
+int env_exchange(struct env *v, MDB_txn *m, const char *fresh, int (*reopen)(void *arg, size_t map, struct err *e), void *arg, bool *did, struct err *e)
 {
     MDB_envinfo info;
     int rc = 0;
-    mdb_env_info(s->index.m, &info);
-    pthread_mutex_lock(&s->index.lock);
-    bool alone = env_alone(&s->index, 1);
+    mdb_env_info(v->m, &info);
+    pthread_mutex_lock(&v->lock);
+    bool alone = env_alone(v, 1);
     mdb_txn_abort(m);
     if (alone) {
-        if (rename(fresh, s->index.path)) {
+        if (rename(fresh, v->path)) {
             rc = err_errno(e, errno, "renaming %s", fresh);
         } else {
             /* Without it a power loss may bring the old file back: right as well but for what was committed since. */
-            rc = env_folder_sync(s->index.path, e);
-            mdb_env_close(s->index.m);
-            int opened = open_again(s, info.me_mapsize, rc ? NULL : e);
+            rc = env_folder_sync(v->path, e);
+            mdb_env_close(v->m);
+            int opened = reopen(arg, info.me_mapsize, rc ? NULL : e);
             rc = rc ? rc : opened;
             *did = !opened;
         }
-        env_alone_end(&s->index);
+        env_alone_end(v);
     }
-    pthread_mutex_unlock(&s->index.lock);
-    env_ended(&s->index, true);
+    pthread_mutex_unlock(&v->lock);
+    env_ended(v, true);
     return rc;
 }
 
@@ -147,7 +151,7 @@ int store_compact_now(struct store *s, bool *did, struct err *e)
     if (rc)
         env_abort(&s->index, m, true);
     else
-        rc = exchange(s, m, path.data, did, e);
+        rc = env_exchange(&s->index, m, path.data, open_again, s, did, e);
     if (!*did)
         unlink(path.data);
 out:

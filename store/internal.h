@@ -82,9 +82,10 @@ enum table {
 struct store {
     struct env index, state;
     MDB_dbi table[TABLE_COUNT];
-    MDB_dbi state_meta, state_repo, state_kv, state_feedback, state_user, state_member, state_grant, state_token;
+    MDB_dbi state_meta, state_repo, state_kv, state_feedback, state_user, state_member, state_grant, state_token, state_purged;
     int lock_fd;
     uint64_t reserved; /* generations below it may be handed out; owned by the index writer */
+    struct purge_set *purged; /* atomic; purge.c. NULL: no tombstone */
 };
 
 struct txn {
@@ -99,7 +100,18 @@ struct txn {
 };
 
 #define STORE_MAP ((size_t)64 << 30)
-int store_compact_now(struct store *s, bool *did, struct err *e); /* whether it is worth it or not */
+/* With the write transaction m of v's file: a file of that name takes its place, written out of m; then reopen opens it again with
+ * env_map. Ends m. *did: it has; false without an error where a reader would not end, and all is as before. compact.c */
+int env_exchange(struct env *v, MDB_txn *m, const char *fresh, int (*reopen)(void *arg, size_t map, struct err *e), void *arg, bool *did, struct err *e);
+/* Copies the table `from` as `name` into *w, a write transaction of the new file `to`, in transactions of some MB; of rows that `skip` (NULL)
+ * names nothing. An LMDB code. */
+int env_copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const char *name, size_t *pending,
+                   bool (*skip)(void *arg, struct str row), void *arg);
+int purge_load(struct store *s, struct err *e); /* when state.mdb was opened */
+void purge_unload(struct store *s);
+int state_tables(struct store *s, MDB_txn *m); /* the handles of all tables, of the present schema */
+int segments_clean(struct store *s, struct err *e); /* writes every segment with cuts that have no row anew, without them */
+int view_recount(struct txn *t, uint32_t id, struct err *e); /* its counts, where rows of its base have changed */
 extern const char *const table_names[TABLE_COUNT];
 /* store_open with another size of the first map of index.mdb: for the test of its growth. */
 int store_open_sized(struct store **out, const char *home, size_t map, bool *rebuilt, struct err *e);

@@ -352,30 +352,24 @@ static int swap(struct store *s, const struct input *in, size_t n, const struct 
     return rc;
 }
 
-int segments_merge(struct store *s, bool (*keep)(void *arg, uint32_t cut), void *arg, bool *did, struct err *e)
+/* Puts one segment in the place of those that are picked, of what of them stays. */
+static int merge_picked(struct store *s, struct survey *v, const uint32_t *pick, size_t n, bool (*keep)(void *arg, uint32_t cut), void *arg,
+                        struct err *e)
 {
-    struct survey v;
-    uint32_t pick[INPUTS_MAX];
-    size_t n = 0;
     struct buf merged = BUF_INIT;
-    *did = false;
-    int rc = look(&v, s, e);
-    if (rc)
-        return rc;
-    rc = choose(pick, &n, &v, s, keep, arg, e);
     struct input *in = mem_zero(n + 1, sizeof *in);
     uint64_t dropped = 0;
+    int rc = 0;
     for (size_t i = 0; i < n && !rc; i++) {
-        rc = load(&in[i], s, &v.seg[pick[i]], e);
+        rc = load(&in[i], s, &v->seg[pick[i]], e);
         if (!rc)
-            rc = judge(s, &v.seg[pick[i]], in[i].stay, keep, arg, e);
-        dropped += v.seg[pick[i]].ncuts - v.seg[pick[i]].live;
+            rc = judge(s, &v->seg[pick[i]], in[i].stay, keep, arg, e);
+        dropped += v->seg[pick[i]].ncuts - v->seg[pick[i]].live;
     }
-    if (!rc && n)
+    if (!rc)
         rc = merge(&merged, in, n, e);
-    if (!rc && n)
+    if (!rc)
         rc = swap(s, in, n, &merged, dropped, e);
-    *did = !rc && n;
     for (size_t i = 0; i < n; i++) {
         free(in[i].bytes);
         free(in[i].stay);
@@ -384,6 +378,35 @@ int segments_merge(struct store *s, bool (*keep)(void *arg, uint32_t cut), void 
     }
     free(in);
     buf_release(&merged);
+    return rc;
+}
+
+int segments_merge(struct store *s, bool (*keep)(void *arg, uint32_t cut), void *arg, bool *did, struct err *e)
+{
+    struct survey v;
+    uint32_t pick[INPUTS_MAX];
+    size_t n = 0;
+    *did = false;
+    int rc = look(&v, s, e);
+    if (rc)
+        return rc;
+    rc = choose(pick, &n, &v, s, keep, arg, e);
+    if (!rc && n)
+        rc = merge_picked(s, &v, pick, n, keep, arg, e);
+    *did = !rc && n;
+    survey_release(&v);
+    return rc;
+}
+
+int segments_clean(struct store *s, struct err *e)
+{
+    struct survey v;
+    int rc = look(&v, s, e);
+    for (uint32_t i = 0; i < v.n && !rc; i++) {
+        rc = judge(s, &v.seg[i], NULL, NULL, NULL, e);
+        if (!rc && v.seg[i].live < v.seg[i].ncuts)
+            rc = merge_picked(s, &v, &i, 1, NULL, NULL, e);
+    }
     survey_release(&v);
     return rc;
 }

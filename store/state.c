@@ -5,6 +5,7 @@
  *   kv    name                                   value
  *   feedback (since 2)                           store/feedback.h
  *   user, member, grant, token (since 3)         store/people.h, store/token.h
+ *   purged (since 4)                             store/purge.h
  *
  * To change the schema: raise STATE_SCHEMA and append a row to migrations[]. */
 #include "store/internal.h"
@@ -39,7 +40,12 @@ static int add_people(struct store *s, MDB_txn *m)
     return code ? code : mdb_dbi_open(m, "token", MDB_CREATE, &s->state_token);
 }
 
-static const migration migrations[] = {NULL, add_feedback, add_people};
+static int add_purged(struct store *s, MDB_txn *m)
+{
+    return mdb_dbi_open(m, "purged", MDB_CREATE, &s->state_purged);
+}
+
+static const migration migrations[] = {NULL, add_feedback, add_people, add_purged};
 _Static_assert(sizeof migrations / sizeof *migrations == STATE_SCHEMA, "one row for each schema before this one");
 
 uint64_t state_number(struct store *s, MDB_txn *m, const char *name)
@@ -119,6 +125,24 @@ static int schema_of(struct store *s, uint64_t *schema, struct err *e)
     return code == MDB_NOTFOUND ? 0 : env_err(&s->state, code, e, "reading the schema");
 }
 
+/* What schema i has and the one before had not is made by migrations[i - 1]; 0: a new file, which gets all. */
+static int tables(struct store *s, MDB_txn *m, uint64_t schema)
+{
+    int code = mdb_dbi_open(m, "meta", MDB_CREATE, &s->state_meta);
+    if (!code)
+        code = mdb_dbi_open(m, "repo", MDB_CREATE, &s->state_repo);
+    if (!code)
+        code = mdb_dbi_open(m, "kv", MDB_CREATE, &s->state_kv);
+    for (uint64_t i = 1; i < (schema ? schema : STATE_SCHEMA) && !code; i++)
+        code = migrations[i](s, m);
+    return code;
+}
+
+int state_tables(struct store *s, MDB_txn *m)
+{
+    return tables(s, m, STATE_SCHEMA);
+}
+
 int state_open(struct store *s, const char *home, struct err *e)
 {
     struct buf path = BUF_INIT;
@@ -143,20 +167,14 @@ int state_open(struct store *s, const char *home, struct err *e)
         goto out;
     if ((rc = env_begin(&s->state, true, &m, e)))
         goto out;
-    int code = mdb_dbi_open(m, "meta", MDB_CREATE, &s->state_meta);
-    if (!code)
-        code = mdb_dbi_open(m, "repo", MDB_CREATE, &s->state_repo);
-    if (!code)
-        code = mdb_dbi_open(m, "kv", MDB_CREATE, &s->state_kv);
-    if (!code && (!schema || schema >= 2)) /* else its migration makes it */
-        code = add_feedback(s, m);
-    if (!code && (!schema || schema >= 3))
-        code = add_people(s, m);
+    int code = tables(s, m, schema);
     if (!code && !schema)
         code = state_number_put(s, m, "schema", STATE_SCHEMA);
     rc = state_finish(s, m, code, e, "opening the tables");
     if (!rc && schema && schema < STATE_SCHEMA)
         rc = migrate(s, schema, e);
+    if (!rc)
+        rc = purge_load(s, e);
 out:
     buf_release(&path);
     return rc;

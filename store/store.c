@@ -196,6 +196,7 @@ void store_close(struct store *s)
         return;
     env_close(&s->index);
     env_close(&s->state);
+    purge_unload(s);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     free(s);

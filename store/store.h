@@ -17,7 +17,8 @@
  *   ref        repo id u32, ref name                 view id, commit, time (store/view.h)
  *   commitof … saidvec: the history of commits, drawn in store/history.h
  *
- * state.mdb, schema STATE_SCHEMA: repo (id -> name, path, kind, added), kv (name -> value), feedback, people and their tokens. Always synced; migrated in one
+ * state.mdb, schema STATE_SCHEMA: repo (id -> name, path, kind, added), kv (name -> value), feedback, people and their
+ * tokens, purged (store/purge.h). Always synced; migrated in one
  * transaction after a copy; one newer than the program is refused untouched.
  *
  * Rules: one writer (store_write serialises), short readers: end a read transaction before any model call or any wait; copy
@@ -34,7 +35,7 @@
 #include <stdint.h>
 
 #define INDEX_SCHEMA 5
-#define STATE_SCHEMA 3
+#define STATE_SCHEMA 4
 
 #define OID_MAX 32 /* bytes: SHA-1 ids are zero-padded */
 struct oid {
@@ -83,6 +84,8 @@ int store_room(struct store *s, uint64_t need, uint64_t most, struct err *e);
  * that a search can see changes. ERR_FULL when there is no room for both files: nothing is lost. Not from within a
  * transaction. */
 int store_compact(struct store *s, bool *did, struct err *e);
+/* The same whether it is worth it or not. *did is false where a reader would not end: all is as before. */
+int store_compact_now(struct store *s, bool *did, struct err *e);
 
 /* -- state.mdb: its own transactions inside; every call is durable when it returns ------------------------------------ */
 struct repo_row {

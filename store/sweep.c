@@ -267,7 +267,7 @@ static int step_commits(struct sweep *w, struct err *e)
 static int step_vectors(struct sweep *w, struct swept *sum, struct err *e)
 {
     bool more = false;
-    int rc = w->vectors ? 0 : vector_sweep_open(&w->vectors, w->s, e);
+    int rc = w->vectors ? 0 : vector_sweep_open(&w->vectors, w->s, false, e);
     if (!rc && !(rc = vector_sweep_step(w->vectors, ROWS_IN_STEP, &sum->vectors, &more, e)) && !more)
         w->stage = NOTE;
     return rc;

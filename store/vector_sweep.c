@@ -26,6 +26,7 @@ struct vector_sweep {
     size_t nkeys, cap_keys, at_key;
     uint64_t ngone;
     bool again;                  /* the plan was full: there is more */
+    bool all;                    /* whether it is worth it or not */
 };
 
 /* -- the plan -------------------------------------------------------------------------------------------------------- */
@@ -89,7 +90,7 @@ static int plan_model(struct vector_sweep *v, struct txn *t, uint16_t model, str
         }
         g.last = run[end - 1].first;
         uint32_t dead = g.rows - g.live;
-        if (end == i + 1 && (uint64_t)dead * WORTH_SHARE < g.rows)
+        if (end == i + 1 && (v->all ? !dead : (uint64_t)dead * WORTH_SHARE < g.rows))
             continue;
         if (v->ngone && v->ngone + dead > GONE_IN_PLAN) {
             v->again = true;
@@ -137,7 +138,7 @@ static void forget_plan(struct vector_sweep *v)
     free(v->gone);
     free(v->group);
     free(v->key);
-    *v = (struct vector_sweep){.s = v->s};
+    *v = (struct vector_sweep){.s = v->s, .all = v->all};
 }
 
 static int plan(struct vector_sweep *v, struct err *e)
@@ -166,10 +167,11 @@ static int plan(struct vector_sweep *v, struct err *e)
     return rc;
 }
 
-int vector_sweep_open(struct vector_sweep **out, struct store *s, struct err *e)
+int vector_sweep_open(struct vector_sweep **out, struct store *s, bool all, struct err *e)
 {
     struct vector_sweep *v = mem_zero(1, sizeof *v);
     v->s = s;
+    v->all = all;
     int rc = plan(v, e);
     if (rc) {
         vector_sweep_close(v);

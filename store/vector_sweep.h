@@ -9,8 +9,8 @@
 
 struct vector_sweep;
 
-/* What to take away now, found in one read transaction. Nobody may embed between this and the last step. */
-int vector_sweep_open(struct vector_sweep **out, struct store *s, struct err *e);
+/* What to take away now, found in one read transaction: all of it, or what is worth it. Nobody may embed between this and the last step. */
+int vector_sweep_open(struct vector_sweep **out, struct store *s, bool all, struct err *e);
 /* One write transaction: at most `most` rows of vechash, or one new segment. *gone grows by the vectors that went; *more: call
  * again; false once nothing is left, what did not fit into the plan at first included. */
 int vector_sweep_step(struct vector_sweep *v, uint32_t most, uint64_t *gone, bool *more, struct err *e);

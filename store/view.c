@@ -348,25 +348,38 @@ static int rebase_row(void *arg, const struct occ *o)
     return rc;
 }
 
+/* What its rows hide and add is counted anew. */
+static int recount(struct txn *t, struct view_head *h, struct err *e)
+{
+    struct view_head base = {0};
+    struct rebased x = {t, h, e};
+    int rc = h->base == VIEW_NONE ? 0 : view_get(t, h->base, &base, e);
+    h->files = base.files;
+    h->bytes = base.bytes;
+    return rc ? rc : stored_rows(t, h->id, rebase_row, &x, e);
+}
+
 int view_set(struct txn *t, const struct view_head *h, struct err *e)
 {
-    struct view_head old, base = {0}, new = *h;
+    struct view_head old, new = *h;
     int rc = txn_writes(t, e);
     if (rc || (rc = view_get(t, h->id, &old, e)))
         return rc;
     new.rows = old.rows;
     new.files = old.files;
     new.bytes = old.bytes;
-    if (new.base != old.base) { /* what its rows hide and add is counted anew */
-        if (new.base != VIEW_NONE && (rc = view_get(t, new.base, &base, e)))
-            return rc;
-        new.files = base.files;
-        new.bytes = base.bytes;
-        struct rebased x = {t, &new, e};
-        if ((rc = stored_rows(t, h->id, rebase_row, &x, e)))
-            return rc;
-    }
+    if (new.base != old.base && (rc = recount(t, &new, e)))
+        return rc;
     return head_put(t, &new, e);
+}
+
+int view_recount(struct txn *t, uint32_t id, struct err *e)
+{
+    struct view_head h;
+    int rc = view_get(t, id, &h, e);
+    if (rc || (rc = recount(t, &h, e)))
+        return rc;
+    return head_put(t, &h, e);
 }
 
 int view_drop(struct txn *t, uint32_t id, uint32_t most, bool *done, struct err *e)

@@ -6,12 +6,12 @@
 
 #include "store/internal.h"
 
-/* drop_newer: without the tables that schemas 2 and 3 brought. */
+/* drop_newer: without the tables that schemas 2 to 4 brought. */
 static inline void set_schema(const char *path, uint64_t schema, bool drop_newer)
 {
     struct env v;
     MDB_txn *m;
-    static const char *const newer[] = {"feedback", "user", "member", "grant", "token"};
+    static const char *const newer[] = {"feedback", "user", "member", "grant", "token", "purged"};
     MDB_dbi meta, table;
     OK(env_open(&v, path, 1 << 20, 0, e));
     OK(env_begin(&v, true, &m, e));
