@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Words that later versions give a meaning: taken for questions now, they would change their sense under the user. */
-static const char *const reserved[] = {"purge", "lsp", "mcp",
+static const char *const reserved[] = {"lsp", "mcp",
                                        "bundle", "tune", "eval", "token", "serve", NULL};
 
 struct given {

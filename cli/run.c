@@ -161,6 +161,27 @@ static int not_running(const struct command *c, struct err *e)
     return 1;
 }
 
+/* A PATH was given without --yes: the daemon has looked what it means, and nothing is done yet. */
+static int confirmed(struct command *c, const struct look *l, json_t *r, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    char answer[16] = "";
+    if (!isatty(STDIN_FILENO)) {
+        err_set(e, ERR_USAGE, "a path means what it holds at this moment: %s", json_string_value(json_object_get(r, "blob")));
+        err_hint(e, "give that hash, or --yes");
+        return ERR_USAGE;
+    }
+    buf_adds(&b, "This takes out of the home, for good: ");
+    show_purge_question(&b, l, r);
+    buf_adds(&b, "Purge it? [y/N] ");
+    fputs(b.data, stderr);
+    buf_release(&b);
+    if (!fgets(answer, sizeof answer, stdin) || (*answer != 'y' && *answer != 'Y'))
+        return err_set(e, ERR_CANCELED, "nothing was purged");
+    json_object_set(c->params, "blob", json_object_get(r, "blob"));
+    return 0;
+}
+
 static int run_method(struct command *c, const struct paths *p, const struct look *l)
 {
     struct client cl = {.fd = -1};
@@ -175,6 +196,11 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     bool apart = method_apart(c->row, json_string_value(json_object_get(c->params, "name")));
     if (!rc)
         rc = apart ? ask_apart(&result, c, p, &e) : ask_daemon(&result, c, p, &cl, &stream, &e);
+    if (!rc && !strcmp(c->row->name, "purge") && json_is_false(json_object_get(result, "purged")) && !(rc = confirmed(c, l, result, &e))) {
+        json_decref(result);
+        result = NULL;
+        rc = ask_daemon(&result, c, p, &cl, &stream, &e);
+    }
     bool away = rc == ERR_UNAVAILABLE && cl.fd < 0 && !c->row->starts_daemon && !apart;
     if (away && c->row->once) {
         rc = ask_apart(&result, c, p, &e);
@@ -193,7 +219,8 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     } else if (rc) {
         status = fail(&e, c->json);
     } else if (c->json) {
-        char *text = json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        /* on a terminal what it would obey is escaped: C1 and bidirectional characters are legal in JSON */
+        char *text = json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9) | (l->tty ? JSON_ENSURE_ASCII : 0));
         buf_addf(&out, "%s\n", text);
         free(text);
         status = result_status(c->row, result);

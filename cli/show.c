@@ -452,6 +452,7 @@ static const struct shown {
     {"model use", show_models, NULL},
     {"model pull", show_models, NULL},
     {"model quantize", show_models, NULL},
+    {"purge", show_purge, NULL},
     {"backup", show_backup, NULL},
     {"restore", show_restore, NULL},
     {"token create", show_token, NULL},

@@ -27,6 +27,10 @@ void show_access(struct buf *out, const struct look *l, json_t *r);
 void show_repos(struct buf *out, const struct look *l, json_t *r);
 void show_models(struct buf *out, const struct look *l, json_t *r);
 
+/* show_purge.c */
+void show_purge(struct buf *out, const struct look *l, json_t *r);
+void show_purge_question(struct buf *out, const struct look *l, json_t *r); /* what would be purged */
+
 /* show_history.c */
 void show_history(struct buf *out, const struct look *l, json_t *r);
 

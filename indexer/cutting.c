@@ -7,6 +7,7 @@
 #include "indexer/cut.h"
 #include "indexer/files.h"
 #include "indexer/git.h"
+#include "store/purge.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -66,11 +67,24 @@ static const struct language *plain_text(void)
 
 /* -- what is there already -------------------------------------------------------------------------------------------------- */
 
-static bool find(struct txn *t, struct item *i, uint64_t max_bytes)
+/* Nothing of a purged content is cut again: its place reads as skipped. */
+static bool is_purged(const struct run *r, struct item *i)
+{
+    if (!purged(r->c->store, &i->oid))
+        return false;
+    i->cut = CUT_NONE;
+    i->flags |= OCC_SKIPPED;
+    return i->done = true;
+}
+
+static bool find(const struct run *run, struct txn *t, struct item *i)
 {
     struct cut_key k = key_of(i);
     struct quarantine_row q;
     struct record r;
+    uint64_t max_bytes = run->c->max_bytes;
+    if (is_purged(run, i))
+        return true;
     i->cut = cut_find(t, &k);
     if (i->cut != CUT_NONE) {
         if (cut_get(t, i->cut, &r, NULL) == 0)
@@ -109,7 +123,7 @@ static int find_all(struct run *r, size_t *left, struct err *e)
         if (i->lang) {
             if (!t && (rc = store_read(&t, r->c->store, e)) != 0)
                 break;
-            find(t, i, r->c->max_bytes);
+            find(r, t, i);
         }
         *left += !i->done;
         if (t && n % FIND_ROWS == FIND_ROWS - 1) {
@@ -266,7 +280,7 @@ static int read_one(struct run *r, size_t n, git_repository *repo, git_odb *odb,
         if ((rc = store_read(&t, r->c->store, e)) != 0)
             goto out;
         uint64_t size = i->size;
-        bool known = find(t, i, r->c->max_bytes);
+        bool known = find(r, t, i);
         i->size = size;
         txn_end(t);
         if (known)

@@ -417,3 +417,12 @@ int index_sweep(struct indexer *x, int64_t grace, bool *did, bool *more, struct 
     *did = sum.cuts || sum.cards || sum.vectors;
     return rc;
 }
+
+int index_purge(struct indexer *x, struct purge_row *row, size_t n, struct err *e)
+{
+    pthread_mutex_lock(&x->run);
+    indexer_writes(x);
+    int rc = purge_index(x->store, row, n, e);
+    pthread_mutex_unlock(&x->run);
+    return rc;
+}

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "indexer/pool.h"
+#include "store/purge.h"
 #include "store/store.h"
 #include "store/view.h"
 
@@ -83,6 +84,13 @@ int source_read(const struct repo_row *repo, struct str path, const struct oid *
  * nothing while a history is read. *did: something went; *more: call again. An index_run, a history_index, an index_embed, a
  * history_embed or an index_remove between two calls costs the plan alone. Not while one of the embeds runs: they belong to one thread. grace: seconds. */
 int index_sweep(struct indexer *x, int64_t grace, bool *did, bool *more, struct err *e);
+
+/* Whether the objects of a git repository have it still, whatever its branches say. False where they cannot be read. */
+bool source_holds(const struct repo_row *repo, const struct oid *oid);
+
+/* Takes every content with a tombstone (store/purge.h) out of the index, index_run kept out for so long: purge_index, for the thread that
+ * embeds, as a sweep. */
+int index_purge(struct indexer *x, struct purge_row *row, size_t n, struct err *e);
 
 /* inspect FILE: its language, record and flags as it would be cut now, without storing anything. */
 /* Drops views and refs of a repository. The next sweep does the rest, without grace, a restart between included. */

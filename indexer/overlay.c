@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "indexer/files.h"
+#include "store/purge.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -148,7 +149,7 @@ static void present(struct overlay *o, const struct item *base, const struct ite
         i->cut = was->cut;
         /* left out for an attribute that is gone, or for a size that is allowed now: read it */
         bool again = was->flags & OCC_SKIPPED && !(i->flags & OCC_SKIPPED) && !(was->flags & OCC_SYMLINK) &&
-                     f->size <= o->j->x->config->max_file_bytes;
+                     f->size <= o->j->x->config->max_file_bytes && !purged(o->j->x->store, &was->oid);
         i->flags |= again ? 0 : was->flags & FLAGS_OF_CONTENT;
         i->cut = i->flags & OCC_SKIPPED ? CUT_NONE : i->cut;
         i->head = again ? NULL : base;

@@ -69,3 +69,15 @@ struct oid source_hash(const void *bytes, size_t n)
     git_start();
     return oid_hash(bytes, n);
 }
+
+bool source_holds(const struct repo_row *repo, const struct oid *oid)
+{
+    git_repository *r = NULL;
+    git_odb *odb = NULL;
+    git_oid id = git_of(oid);
+    git_start();
+    bool there = !repo_open(&r, repo->path, NULL) && !git_repository_odb(&odb, r) && git_odb_exists(odb, &id);
+    git_odb_free(odb);
+    repo_close(r);
+    return there;
+}

@@ -25,13 +25,21 @@ static void drop_row(struct cache *c, struct cache_row *r)
     *r = (struct cache_row){0};
 }
 
-void cache_release(struct cache *c)
+void cache_clear(struct cache *c)
 {
+    pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < CACHE_VIEWS; i++)
         drop_row(c, &c->row[i]);
     for (size_t i = 0; i < CACHE_UNIVERSES; i++)
         drop_universe(&c->universe[i]);
     sketch_drop(c->sketch);
+    c->sketch = NULL;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void cache_release(struct cache *c)
+{
+    cache_clear(c);
     pthread_mutex_destroy(&c->lock);
 }
 

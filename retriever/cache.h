@@ -41,6 +41,7 @@ struct cache {
 
 void cache_init(struct cache *c, struct store *s);
 void cache_release(struct cache *c);
+void cache_clear(struct cache *c); /* keeps nothing of what it has; searches that hold some of it go on with that */
 /* The view's snapshot at the store's present generation, u (NULL) over it, with one reference for the caller. Of what lies over a view only
  * the last is kept. */
 int cache_snapshot(struct snapshot **out, struct cache *c, uint32_t view, const struct unsaved *u, struct err *e);

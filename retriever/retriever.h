@@ -26,6 +26,8 @@ struct retriever;
 
 int retriever_open(struct retriever **out, struct store *s, struct err *e);
 void retriever_close(struct retriever *r);
+/* Keeps nothing in memory of what was read: after a content was purged. Any thread; searches under way end with what they hold. */
+void retriever_forget(struct retriever *r);
 
 struct search_target;
 struct snapshot; /* snapshot.h */

@@ -70,6 +70,13 @@ int retriever_open(struct retriever **out, struct store *s, struct err *e)
     return 0;
 }
 
+void retriever_forget(struct retriever *r)
+{
+    cache_clear(&r->cache);
+    texts_clear(&r->texts);
+    texts_clear(&r->large);
+}
+
 void retriever_close(struct retriever *r)
 {
     if (!r)

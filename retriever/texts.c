@@ -12,10 +12,18 @@ void texts_init(struct texts *c, size_t most)
     pthread_mutex_init(&c->lock, NULL);
 }
 
-void texts_release(struct texts *c)
+void texts_clear(struct texts *c)
 {
+    pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < c->n; i++)
         text_drop(c->text[i]);
+    c->n = c->bytes = 0;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void texts_release(struct texts *c)
+{
+    texts_clear(c);
     pthread_mutex_destroy(&c->lock);
 }
 

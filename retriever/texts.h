@@ -28,6 +28,7 @@ struct texts {
 
 void texts_init(struct texts *c, size_t most);
 void texts_release(struct texts *c);
+void texts_clear(struct texts *c); /* keeps nothing of what it has; who holds a text goes on with it */
 /* The cut's content, secrets masked, with one reference for the caller: give it back with text_drop. */
 int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, struct err *e);
 /* It with one reference for the caller, or NULL when it is not kept. */

@@ -2,6 +2,7 @@
 
 #include "service/permission.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -72,4 +73,30 @@ json_t *answers_find(struct answers *a, const struct caller *who, const char *id
     json_t *found = record ? json_loads(record, JSON_ALLOW_NUL, NULL) : NULL;
     free(record);
     return found;
+}
+
+static bool shows(const char *record, bool (*is)(void *arg, const struct oid *oid), void *arg)
+{
+    json_t *o = json_loads(record, JSON_ALLOW_NUL, NULL), *row;
+    bool yes = false;
+    size_t i;
+    json_array_foreach(json_object_get(o, "shown"), i, row) {
+        struct oid oid = {{0}};
+        const char *hex = json_string_value(json_object_get(row, "blob"));
+        yes |= hex && strlen(hex) <= 2 * OID_MAX && hex_to(oid.byte, hex, strlen(hex) / 2) > 0 && is(arg, &oid);
+    }
+    json_decref(o);
+    return yes;
+}
+
+void answers_forget(struct answers *a, bool (*is)(void *arg, const struct oid *oid), void *arg)
+{
+    pthread_mutex_lock(&a->mu);
+    for (size_t i = 0; i < ANSWERS_KEPT; i++)
+        if (a->kept[i].record && shows(a->kept[i].record, is, arg)) {
+            free(a->kept[i].id);
+            free(a->kept[i].record);
+            a->kept[i].id = a->kept[i].record = NULL;
+        }
+    pthread_mutex_unlock(&a->mu);
 }

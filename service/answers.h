@@ -16,5 +16,7 @@ void answers_keep(struct answers *a, const struct request *rq, const struct scop
 /* The asker's own answer of that id: {"answer", "question", "mode", "model", "freshness", "shown", "repos": [id], "branch"}; a
  * new reference, NULL when it is not there (any more) or another's. */
 json_t *answers_find(struct answers *a, const struct caller *who, const char *id);
+/* Forgets those that show a content that `is` names. */
+void answers_forget(struct answers *a, bool (*is)(void *arg, const struct oid *oid), void *arg);
 
 #endif

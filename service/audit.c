@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 #include "service/audit.h"
 
 #include "base/clock.h"
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define AUDIT_FILE_MAX ((size_t)4 << 30) /* of a file that is gone through: more than audit_bytes can be */
 
 struct audit {
     const struct config *config;
@@ -95,6 +98,52 @@ static void put(struct audit *a, const char *line, size_t n)
     pthread_mutex_unlock(&a->mu);
     if (say)
         log_err(LOG_ERROR, "who asked what cannot be written down", &e);
+}
+
+/* The rows of one file: a quote inside of a string is escaped, so that the key is found as it stands. True: some were changed. */
+static bool each_query(struct buf *b, bool (*each)(void *arg, char *query, size_t n), void *arg)
+{
+    static const char key[] = "\"query\":\"";
+    bool changed = false;
+    for (char *p = b->data, *end = p + b->len; p && p < end && (p = memmem(p, (size_t)(end - p), key, sizeof key - 1));) {
+        char *from = p + sizeof key - 1;
+        for (p = from; p < end && *p != '"' && *p != '\n'; p++)
+            p += *p == '\\' && p + 1 < end;
+        changed |= each(arg, from, (size_t)(p - from));
+    }
+    return changed;
+}
+
+static int each_in_file(const char *path, size_t most, bool (*each)(void *arg, char *query, size_t n), void *arg, struct err *e)
+{
+    struct buf b = BUF_INIT;
+    int rc = file_exists(path) ? file_read(&b, path, most, e) : 0, fd = -1;
+    if (!rc && b.len && each_query(&b, each, arg)) {
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || pwrite(fd, b.data, b.len, 0) != (ssize_t)b.len || fsync(fd))
+            rc = err_errno(e, errno, "%.300s", path);
+    }
+    if (fd >= 0)
+        close(fd);
+    buf_release(&b);
+    return rc;
+}
+
+int audit_each(struct audit *a, bool (*each)(void *arg, char *query, size_t n), void *arg, struct err *e)
+{
+    struct buf path = BUF_INIT;
+    int rc = 0;
+    pthread_mutex_lock(&a->mu); /* rows wait: what is read is what is written back */
+    for (int i = 0; i <= AUDIT_KEPT && !rc; i++) {
+        path.len = 0;
+        buf_adds(&path, a->path);
+        if (i)
+            buf_addf(&path, ".%d", i);
+        rc = each_in_file(path.data, AUDIT_FILE_MAX, each, arg, e);
+    }
+    pthread_mutex_unlock(&a->mu);
+    buf_release(&path);
+    return rc;
 }
 
 /* -- rows ----------------------------------------------------------------------------------------------------------------- */

@@ -27,6 +27,9 @@ void audit_repos(struct request *rq, const struct repo_row *repo, size_t n);
 void audit_chunk(struct request *rq, const struct oid *oid, uint8_t oid_len, uint32_t first, uint32_t last);
 /* Once a request; result may be NULL. outcome: 0, or the error. No lock is held. */
 void audit_request(struct request *rq, json_t *result, int outcome);
+/* Calls each with what stands in quotes under "query", escaped as JSON has it, of every row of every file; one that returns true has changed
+ * bytes of it, none more and none less, and they are written back. For purges. */
+int audit_each(struct audit *a, bool (*each)(void *arg, char *query, size_t n), void *arg, struct err *e);
 /* A request that was refused before it was one. */
 void audit_refused(struct service *s, const struct caller *who, const struct method *row, json_t *params, int code);
 

@@ -143,7 +143,7 @@ void conversation_give(struct conversations *v, struct conversation *c, bool kee
     pack_undo(&c->pack); /* a turn that was not answered */
     pthread_mutex_lock(&v->mu);
     unlink_locked(v, c);
-    if (!keep && !c->searched) {
+    if (c->forget || (!keep && !c->searched)) {
         release(c);
     } else {
         if (keep)
@@ -152,6 +152,25 @@ void conversation_give(struct conversations *v, struct conversation *c, bool kee
         c->busy = false;
         link_locked(v, c);
         sweep_locked(v, now);
+    }
+    pthread_mutex_unlock(&v->mu);
+}
+
+void conversations_forget(struct conversations *v, bool (*is)(void *arg, const struct oid *oid), void *arg)
+{
+    pthread_mutex_lock(&v->mu);
+    for (struct conversation *c = v->first, *next; c; c = next) {
+        next = c->next;
+        c->forget |= c->busy; /* its pack is its taker's: what it holds is not known */
+        if (c->busy)
+            continue;
+        bool goes = c->pack.past;
+        for (size_t i = 0; i < c->pack.nsources && !goes; i++)
+            goes = is(arg, &c->pack.source[i].s.hit.oid);
+        if (goes) {
+            unlink_locked(v, c);
+            release(c);
+        }
     }
     pthread_mutex_unlock(&v->mu);
 }

@@ -18,7 +18,7 @@ struct conversation {        /* between take and give its taker's alone */
     uint64_t about;          /* the repositories that it began with */
     int64_t used_ns;
     size_t bytes;
-    bool busy;
+    bool busy, forget;       /* forget: goes when it is given back */
     struct conversation *next;
 };
 
@@ -30,5 +30,9 @@ void conversations_free(struct conversations *v); /* accepts NULL */
 int conversation_take(struct conversation **out, struct conversations *v, const char *id, uint64_t asker, uint64_t about, int64_t now, struct err *e);
 /* keep: it goes on from here; else it is as if the question had not been asked, and a new one is forgotten. */
 void conversation_give(struct conversations *v, struct conversation *c, bool keep, int64_t now);
+
+/* Forgets those that have read a content that `is` names, and those whose past is told in words (pack.h), which may; one that is busy, when it is
+ * given back. */
+void conversations_forget(struct conversations *v, bool (*is)(void *arg, const struct oid *oid), void *arg);
 
 #endif

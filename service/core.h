@@ -93,6 +93,7 @@ struct request {
         json_t *repos, *chunks; /* NULL: none noted */
         bool written;
     } audit;
+    bool purge_looked, purge_waited; /* at what its path holds; until what it purges is gone */
     bool history_waited;        /* for the commits of what it asks about */
     bool first_index;            /* waits for a repository's first index: it has no vectors yet */
 };

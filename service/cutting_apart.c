@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/purge.h"
 
 #include <stdlib.h>
 
@@ -70,6 +71,9 @@ int cut_apart(struct pool_result *out, struct service *s, const struct language 
 {
     struct cutting *c = s->cutting;
     struct pool *own = NULL;
+    struct oid oid = source_hash(bytes->data ? bytes->data : "", bytes->len);
+    if (purged(s->store, &oid))
+        return err_set(e, ERR_DENIED, "this content was purged: nothing is made of it any more");
     bool mine = !pthread_mutex_trylock(&c->mu); /* else another request has it: a worker of this one's own is as fast as waiting may be */
     struct pool **at = mine ? &c->pool : &own;
     int rc = *at ? 0 : start(at, s, e);

@@ -28,6 +28,7 @@ static const struct binding bindings[] = {
     {"model.list", method_model_list},
     {"model.verify", method_model_verify},
     {"model.use", method_model_use},
+    {"purge", method_purge},
     {"backup", method_backup},
     {"restore", method_restore},
     {"metrics", method_metrics},

@@ -67,6 +67,14 @@ static struct job *pick(struct job *list)
     return list;
 }
 
+void resume_waiting(struct waitlist *on, const struct err *why)
+{
+    for (struct request *rq = on->first, *next; rq; rq = next) {
+        next = rq->wait_next;
+        request_resume_locked(rq, why);
+    }
+}
+
 static void resume_all(struct job *j, enum milestone upto, const struct err *why)
 {
     for (struct request *rq = j->waiting.first, *next; rq; rq = next) {
@@ -110,7 +118,8 @@ static bool on_index(void *arg, const struct index_progress *p)
     progress_locked(j, p);
     if (p->files > p->files_done && !strcmp(j->stage, "indexing"))
         s->jobs->busy = true;
-    bool go = !s->draining && !j->forgotten;
+    j->put_off = s->jobs->purge;
+    bool go = !s->draining && !j->forgotten && !j->put_off;
     pthread_mutex_unlock(&s->mu);
     return go;
 }
@@ -121,7 +130,7 @@ static bool on_embed(void *arg, const struct index_progress *p)
     struct service *s = j->s;
     pthread_mutex_lock(&s->mu);
     progress_locked(j, p);
-    if (s->jobs->busy)
+    if (s->jobs->busy || s->jobs->purge)
         j->again = true;
     bool go = !s->draining && !j->forgotten && !j->again;
     pthread_mutex_unlock(&s->mu);
@@ -230,7 +239,10 @@ static void index_one(struct jobs *x, struct job *j)
     x->busy = false;
     if (!j->ref)
         hints_end_locked(x, j, whole);
-    if (rc) {
+    bool again = rc == ERR_CANCELED && j->put_off && !s->draining && !j->forgotten;
+    if (again) {
+        ; /* its waiters go on waiting */
+    } else if (rc) {
         if (rc == ERR_CANCELED && s->draining)
             stopping(&halt);
         else
@@ -251,7 +263,7 @@ static void index_one(struct jobs *x, struct job *j)
                 j->waiting.first = NULL;
         }
     }
-    if (!(rc == ERR_CANCELED && s->draining)) { /* else it stays for the next start */
+    if (!(rc == ERR_CANCELED && s->draining) && !again) { /* else it stays for the next start, or until the purge is over */
         unlink_job(&x->index, j);
         job_free(j);
     } else {
@@ -269,12 +281,13 @@ static void *index_main(void *arg)
     struct service *s = x->s;
     pthread_mutex_lock(&s->mu);
     while (!s->draining) {
-        struct job *j = pick(x->index);
+        struct job *j = x->purge ? NULL : pick(x->index);
         if (!j) {
             pthread_cond_wait(&x->work, &s->mu);
             continue;
         }
         j->running = true;
+        j->put_off = false;
         j->began_ns = clock_ns();
         if (!j->ref)
             hints_begin_locked(x, j);
@@ -464,8 +477,9 @@ static void *embed_main(void *arg)
         struct job *j = x->busy ? NULL : pick(x->embed);
         if (!j) {
             /* A sweep waits for the index jobs, whose ends are told: its time may be past, and would be no wait at all. */
-            struct timespec at = {x->sweep_at_ns / 1000000000, x->sweep_at_ns % 1000000000};
-            if (x->busy || x->index)
+            int64_t ns = x->purge_failed && x->purge_at_ns < x->sweep_at_ns ? x->purge_at_ns : x->sweep_at_ns;
+            struct timespec at = {ns / 1000000000, ns % 1000000000};
+            if ((x->busy || x->index) && !x->purge_failed)
                 pthread_cond_wait(&x->work, &s->mu);
             else
                 pthread_cond_timedwait(&x->work, &s->mu, &at);
@@ -512,6 +526,7 @@ void jobs_drain(struct service *s)
     for (int k = 0; k < 2; k++)
         for (struct job *j = k ? x->embed : x->index; j; j = j->next)
             resume_all(j, MILESTONE_EMBEDDED, &e);
+    resume_waiting(&x->purge_waiting, &e);
     pthread_cond_broadcast(&x->work);
     pthread_mutex_unlock(&s->mu);
 }
@@ -543,7 +558,7 @@ void jobs_close(struct jobs *x)
 bool jobs_idle(struct service *s)
 {
     pthread_mutex_lock(&s->mu);
-    bool idle = !s->jobs->index && !s->jobs->embed;
+    bool idle = !s->jobs->index && !s->jobs->embed && !s->jobs->purge;
     pthread_mutex_unlock(&s->mu);
     return idle;
 }

@@ -35,6 +35,9 @@ void jobs_embed(struct service *s, const struct repo_row *repo, const char *ref)
 /* A removed repository's jobs are dropped or stopped; returns once none of them runs. */
 void jobs_forget(struct service *s, uint32_t repo);
 
+/* Has what has a tombstone taken out of the home (purge.h), before everything else; rq is parked until that is done. */
+int jobs_purge(struct service *s, struct request *rq, struct err *e);
+
 /* A sweep as soon as nothing else is to do: after an index_remove. */
 void jobs_sweep_soon(struct service *s);
 

@@ -17,6 +17,7 @@ struct job {
     char *ref;
     bool all_branches, retry, durable, running;
     bool again;              /* embedding: the view moved on, or was put aside for an index job */
+    bool put_off;            /* indexing: was stopped for a purge, and begins anew after it */
     bool look;               /* indexing: nobody wants more than a look at where hints come from */
     struct buf dirs;         /* indexing: where that is, relative, each ended by NUL; empty: everything */
     bool touched;            /* embedding: files may have changed meanwhile; one more pass when this one ends */
@@ -58,10 +59,16 @@ struct jobs {
     bool upkeep;             /* segments were added: small ones may be merged */
     bool compact;            /* rows went: the file may be worth writing anew */
     bool swept;              /* something went in the sweep that is on its way */
+    bool purge;              /* something is to be purged now: nothing else begins, and what runs is put off */
+    bool purge_failed;       /* and is tried again at purge_at_ns */
+    int64_t purge_at_ns;
+    struct waitlist purge_waiting;
     bool sweep_soon;         /* asked for; what it takes without grace, the index knows (store/sweep.h) */
     int64_t sweep_at_ns;
     struct used used[USED_MAX];
 };
+
+void resume_waiting(struct waitlist *on, const struct err *why); /* NULL: what they wait for is there. mu held */
 
 /* upkeep.c. One piece of it, with mu held and dropped meanwhile; false: there is nothing to do now */
 void upkeep_open(struct jobs *x);

@@ -1,6 +1,8 @@
 /* page: keeps a text as a file that an editor shows, below the home and for this user alone. The last few stay. */
 #include "service/method.h"
 
+#include "service/purge.h"
+
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -36,8 +38,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names begin with the time, so the oldest come first. */
-static void drop_old(const char *dir)
+/* Names begin with the time, so the oldest come first. keep: so many stay. */
+static void drop_old(const char *dir, size_t keep)
 {
     char *name[PAGES_SEEN];
     size_t n = 0;
@@ -51,7 +53,7 @@ static void drop_old(const char *dir)
     for (size_t i = 0; i < n; i++) {
         struct buf path = BUF_INIT;
         buf_addf(&path, "%s/%s", dir, name[i]);
-        if (i + PAGES_KEPT < n)
+        if (i + keep < n)
             unlink(path.data);
         buf_release(&path);
         free(name[i]);
@@ -74,10 +76,18 @@ int method_page(struct request *rq, json_t **result, struct err *e)
     if (!rc)
         rc = file_write(path.data, text, strlen(text), 0400, e);
     if (!rc) {
-        drop_old(dir.data);
+        drop_old(dir.data, PAGES_KEPT);
         *result = json_pack("{so}", "path", json_cstr(path.data));
     }
     buf_release(&dir);
     buf_release(&path);
     return rc;
+}
+
+void pages_forget(struct service *s)
+{
+    struct buf dir = BUF_INIT;
+    buf_addf(&dir, "%s/pages", s->o.paths->home);
+    drop_old(dir.data, 0);
+    buf_release(&dir);
 }

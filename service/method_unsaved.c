@@ -62,10 +62,11 @@ int method_unsaved(struct request *rq, json_t **result, struct err *e)
     int rc = path ? 0 : err_set(e, ERR_NOT_FOUND, "%s: its directory is not there", place);
     if (!rc && text)
         rc = make(&made, rq, path, text, e);
-    if (!rc) {
+    if (!rc || rc == ERR_DENIED) { /* a purged content: what was there before it goes too */
         pthread_mutex_lock(&rq->s->mu);
-        rc = rq->session ? unsaved_keep_locked(rq->session, path, made, e) : 0;
+        int kept = rq->session ? unsaved_keep_locked(rq->session, path, made, rc ? NULL : e) : 0;
         pthread_mutex_unlock(&rq->s->mu);
+        rc = rc ? rc : kept;
     }
     unsaved_text_drop(made);
     free(path);

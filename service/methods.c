@@ -93,6 +93,13 @@ static const struct method_flag quantize_flags[] = {
     F_END,
 };
 static const struct method_flag plain_flags[] = {F_TIMEOUT, F_JSON, F_END};
+static const struct method_flag purge_flags[] = {
+    F_DIR,
+    {"yes", 0, FLAG_BOOL, NULL, "do not ask what a PATH means"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag doctor_flags[] = {
     {"privacy", 0, FLAG_BOOL, NULL, "tell what may leave this machine, and why"},
     F_TIMEOUT,
@@ -239,6 +246,12 @@ const struct method methods[] = {
      "bits are spent where its products need them; `index` is the text that this home has indexed (not while a daemon runs). Vectors, routers and what takes no more bits already "
      "stay as they are; the token embedding and the output take Q6_K or Q8_0.",
      quantize_flags, .apart = true},
+    {"purge", "BLOB|PATH", "blob", "take a content out of the home for good: index, vectors, caches, feedback and questions that quote it",
+     "BLOB is the git hash of a content, in 40 hexadecimal digits; PATH a file of the repository around the directory, of which the content "
+     "is meant that it has now, and which is asked about first, unless --yes is given. Other versions of a file are other contents "
+     "(`git log --format= --raw --no-abbrev -- PATH`). A tombstone outlives the index: nothing is made of that content again, wherever it comes back. "
+     "Repositories are not changed; what still holds the content is listed, and adapters that were trained on it are blocked.",
+     purge_flags, .starts_daemon = true, .access = ACCESS_ADMIN},
     {"backup", "DIR", "to", "copy what cannot be rebuilt into a new or empty directory",
      "The repositories, settings and feedback of state.mdb, the adapters and the configuration file, with a manifest of their hashes. "
      "The daemon goes on meanwhile. The index is not copied: it is built again out of the repositories.",

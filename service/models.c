@@ -1,5 +1,7 @@
 #include "service/models.h"
 
+#include "service/holders.h"
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -216,7 +218,13 @@ int models_embedder(struct embedder **out, struct service *s, struct err *e)
 
 int models_generator(struct embedder **out, struct service *s, struct err *e)
 {
+    const char *adapter = s->o.config->answer_adapter;
     *out = NULL;
+    if (*adapter && !strchr(adapter, '/') && adapter_blocked(s, adapter)) {
+        err_set(e, ERR_UNSUPPORTED, "the adapter %.100s has learned a content that was purged since: no model writes with it", adapter);
+        err_hint(e, "train another one, or take answer_adapter out of the configuration");
+        return ERR_UNSUPPORTED;
+    }
     return take(out, s, ROLE_ANSWER, e);
 }
 

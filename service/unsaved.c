@@ -1,6 +1,7 @@
 #include "service/unsaved.h"
 
 #include "base/mem.h"
+#include "store/purge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,19 @@ void unsaved_forget_locked(struct session *c)
     while (c->unsaved) {
         struct unsaved_file *f = c->unsaved;
         c->unsaved = f->next;
+        release(f);
+    }
+}
+
+void unsaved_forget_purged_locked(struct session *c, const struct store *s)
+{
+    for (struct unsaved_file **at = &c->unsaved, *f; (f = *at);) {
+        struct oid oid = unsaved_text_oid(f->text);
+        if (!purged(s, &oid)) {
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
         release(f);
     }
 }

@@ -15,6 +15,7 @@ struct unsaved_file {
 /* [mu] of the service. A NULL text forgets the file. ERR_LIMIT past UNSAVED_FILES_MAX. */
 int unsaved_keep_locked(struct session *c, const char *path, struct unsaved_text *text /* held */, struct err *e);
 void unsaved_forget_locked(struct session *c);
+void unsaved_forget_purged_locked(struct session *c, const struct store *s); /* those of purged contents (store/purge.h) */
 /* The session's texts over the targets of a request's scope, where none of their refs is asked about: over the working tree's view, HEAD's
  * while the former is not made yet, or the plain directory's. Lives as long as the request. */
 void unsaved_over(struct scope *sc, struct request *rq);

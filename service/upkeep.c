@@ -5,15 +5,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/nice.h"
+#include "service/purge.h"
 #include "store/segment.h"
 
 #define SWEEP_FIRST_NS 60000000000LL   /* after the start: the first questions come before it */
 #define SWEEP_EVERY_NS 3600000000000LL /* looking costs a walk over the rows of all views */
+#define PURGE_AGAIN_NS 60000000000LL   /* the same of a purge */
 #define SWEEP_AGAIN_NS 60000000000LL   /* after one that failed: a disk that was full may have room again */
 
 void upkeep_open(struct jobs *x)
 {
     x->sweep_at_ns = clock_ns() + SWEEP_FIRST_NS;
+    x->purge = purge_pending(x->s); /* one that was killed */
     x->compact = true; /* the last daemon may have ended between a sweep and its room */
 }
 
@@ -88,9 +91,47 @@ static void compact(struct jobs *x)
     call(&s, run_compact, "compacting the index");
 }
 
+/* Not nicely: somebody waits, and what was purged may still be found. */
+static void purge(struct jobs *x)
+{ /* a tombstone that comes meanwhile is not among those: its request sees that, and asks again */
+    struct service *s = x->s;
+    struct err e = {0};
+    pthread_mutex_unlock(&s->mu);
+    int rc = purge_run(s, &e);
+    if (rc)
+        log_err(LOG_ERROR, "purging", &e);
+    pthread_mutex_lock(&s->mu);
+    x->purge = false;
+    x->purge_failed = rc != 0;
+    x->purge_at_ns = clock_ns() + PURGE_AGAIN_NS;
+    resume_waiting(&x->purge_waiting, rc ? &e : NULL);
+    pthread_cond_broadcast(&x->work); /* the index jobs that were put off */
+}
+
+int jobs_purge(struct service *s, struct request *rq, struct err *e)
+{
+    int rc = RUN_PARKED;
+    pthread_mutex_lock(&s->mu);
+    if (s->draining) {
+        rc = err_set(e, ERR_STOPPING, "the daemon is stopping; the purge goes on when it runs again");
+    } else {
+        s->jobs->purge = true;
+        request_park_locked(rq, &s->jobs->purge_waiting, 0, 0);
+        pthread_cond_broadcast(&s->jobs->work);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return rc;
+}
+
 bool upkeep_step_locked(struct jobs *x)
 {
     bool idle = !x->index && !x->embed;
+    if (x->purge_failed && clock_ns() >= x->purge_at_ns)
+        x->purge = true;
+    if (x->purge) {
+        purge(x);
+        return true;
+    }
     if (x->busy)
         return false;
     if (idle && (x->sweep_soon || clock_ns() >= x->sweep_at_ns))

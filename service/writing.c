@@ -7,8 +7,10 @@
 #include "retriever/cited.h"
 #include "service/askers.h"
 #include "service/audit.h"
+#include "service/models.h"
 #include "service/permission.h"
 #include "service/rows.h"
+#include "store/purge.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -218,7 +220,13 @@ static int generate(struct gen_result *out, struct writing *w, struct err *e)
     if (known)
         prompt.provenance = (struct gen_provenance){(const uint8_t(*)[20])content, p->nsources,
                                                     arena_fmt(arena, "%llu/%016llx", (unsigned long long)caller_key(&w->t->rq->who), (unsigned long long)about)};
-    return model_generate(w->t->model, &prompt, on_piece, w, out, &w->t->rq->enough, e);
+    int rc = model_generate(w->t->model, &prompt, on_piece, w, out, &w->t->rq->enough, e);
+    for (size_t i = 0; i < p->nsources; i++)
+        if (purged(w->t->rq->s->store, &p->source[i].s.hit.oid)) { /* while it was written: it was kept behind the purge */
+            models_forget(w->t->rq->s, NULL);
+            break;
+        }
+    return rc;
 }
 
 /* -- what becomes of it ---------------------------------------------------------------------------------------------------------- */

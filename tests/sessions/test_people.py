@@ -12,7 +12,7 @@ SECRET = {
                     "    return RetryPolicy(attempts)\n",
     "README.md": "# Vault\n\nExponential backoff, retries, connection pools.\n",
 }
-ADMIN = {"token.create", "token.list", "token.revoke", "user.list", "user.remove", "group.add", "group.remove", "access.grant", "access.revoke", "access.list"}
+ADMIN = {"token.create", "token.list", "token.revoke", "user.list", "user.remove", "group.add", "group.remove", "access.grant", "access.revoke", "access.list", "purge"}
 TIMING = {"took_ms", "timings", "reconciled_ms_ago", "id", "conversation", "pid"}
 
 SCOPES = [{}, {"repo": ["courier"]}, {"repo": ["vault"]}, {"repo": ["no-such"]}, {"repo": ["courier", "vault"]}, {"all_repos": True},
