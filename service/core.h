@@ -146,7 +146,7 @@ struct service {
     pthread_mutex_t mu;
     pthread_cond_t work, tick;
     pthread_t worker[SERVICE_WORKERS_MAX], clock;
-    unsigned nworkers;
+    unsigned nworkers;                   /* threads that run methods and wait for no model */
     bool clock_runs;
     /* [mu] */
     bool draining, closing, stop_asked;
@@ -157,10 +157,16 @@ struct service {
     struct session *sessions;
     struct request *requests;
     struct tally tally[METHODS_MAX];
+    unsigned extra, lent;        /* threads beside the workers; those of both that wait for a model that writes */
+    pthread_cond_t gone;         /* one of extra ended */
     unsigned nrequests, writing; /* writing: those whose answer a model writes now */
     struct request *queue_first, **queue_last;
     struct request *ready_first, **ready_last;
 };
+
+/* service.c: while a request waits for a model that writes its thread is no worker, and another takes its place. mu held */
+void worker_lend_locked(struct service *s);
+void worker_back_locked(struct service *s);
 
 /* request.c: what a method may call from its worker */
 void request_emit(struct request *rq, enum event_kind kind, json_t *object /* stolen */); /* PROGRESS replaces a waiting one */

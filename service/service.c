@@ -59,14 +59,18 @@ static void run_one(struct request *rq)
     free(json);
 }
 
-static void *worker_main(void *arg)
+/* There are as many that wait for no model as there are workers. */
+static bool surplus_locked(const struct service *s)
 {
-    struct service *s = arg;
-    pthread_mutex_lock(&s->mu);
+    return s->extra > s->lent;
+}
+
+static void work_locked(struct service *s, bool extra)
+{
     for (;;) {
-        while (!s->queue_first && !s->closing)
+        while (!s->queue_first && !s->closing && !(extra && surplus_locked(s)))
             pthread_cond_wait(&s->work, &s->mu);
-        if (s->closing)
+        if (s->closing || (extra && surplus_locked(s)))
             break;
         struct request *rq = askers_next_locked(s);
         rq->state = REQUEST_RUNNING;
@@ -74,8 +78,45 @@ static void *worker_main(void *arg)
         run_one(rq);
         pthread_mutex_lock(&s->mu);
     }
+}
+
+static void *worker_main(void *arg)
+{
+    struct service *s = arg;
+    pthread_mutex_lock(&s->mu);
+    work_locked(s, false);
     pthread_mutex_unlock(&s->mu);
     return NULL;
+}
+
+static void *extra_main(void *arg)
+{
+    struct service *s = arg;
+    pthread_mutex_lock(&s->mu);
+    work_locked(s, true);
+    s->extra--;
+    pthread_cond_signal(&s->gone);
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+void worker_lend_locked(struct service *s)
+{
+    pthread_t thread;
+    s->lent++;
+    if (s->extra >= s->lent || s->closing)
+        return;
+    s->extra++;
+    if (pthread_create(&thread, NULL, extra_main, s))
+        s->extra--; /* then there is a worker less for so long */
+    else
+        pthread_detach(thread);
+}
+
+void worker_back_locked(struct service *s)
+{
+    s->lent--;
+    pthread_cond_broadcast(&s->work);
 }
 
 /* -- the clock -------------------------------------------------------------------------------------------------------- */
@@ -183,6 +224,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     pthread_condattr_t mono;
     pthread_condattr_init(&mono);
     pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->gone, NULL);
     pthread_cond_init(&s->tick, &mono);
     pthread_condattr_destroy(&mono);
     *out = NULL;
@@ -307,6 +349,10 @@ void service_close(struct service *s)
     pthread_mutex_unlock(&s->mu);
     for (unsigned i = 0; i < s->nworkers; i++)
         pthread_join(s->worker[i], NULL);
+    pthread_mutex_lock(&s->mu);
+    while (s->extra)
+        pthread_cond_wait(&s->gone, &s->mu);
+    pthread_mutex_unlock(&s->mu);
     if (s->clock_runs)
         pthread_join(s->clock, NULL);
     jobs_close(s->jobs);
@@ -327,6 +373,7 @@ void service_close(struct service *s)
     indexer_close(s->indexer);
     store_close(s->store);
     pthread_cond_destroy(&s->tick);
+    pthread_cond_destroy(&s->gone);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mu);
     free(s);

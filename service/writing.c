@@ -47,10 +47,12 @@ int writer_take(struct embedder **out, struct request *rq, struct err *e)
     if (rc)
         return rc;
     pthread_mutex_lock(&s->mu);
-    unsigned most = (s->nworkers + 1) / 2;
+    unsigned most = s->o.config->answers_at_once ? (unsigned)s->o.config->answers_at_once : (s->nworkers + 1) / 2;
     bool room = s->writing < most && (rq->who.local || rq->asker->writing < (most + 1) / 2);
     s->writing += room;
     rq->asker->writing += room;
+    if (room)
+        worker_lend_locked(s);
     pthread_mutex_unlock(&s->mu);
     if (room)
         return 0;
@@ -64,6 +66,7 @@ void writer_drop(struct request *rq, struct embedder *g)
     pthread_mutex_lock(&rq->s->mu);
     rq->s->writing--;
     rq->asker->writing--;
+    worker_back_locked(rq->s);
     pthread_mutex_unlock(&rq->s->mu);
     models_drop(rq->s, g);
 }

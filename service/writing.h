@@ -23,9 +23,8 @@ struct writing_task {
  * why. ERR_CANCELED alone is an error. */
 int writing_do(json_t *result, const struct writing_task *t, struct err *e);
 
-/* The model that writes, where there is room for another text: half of the workers may wait for models, and half of those
- * for one user's, else ERR_BUSY. Give it back with
- * writer_drop. */
+/* The model that writes, where there is room for another text: answers_at_once of the settings (0: half as many as there are workers), and
+ * half of those for one user, else ERR_BUSY. Until it is given back with writer_drop the thread is no worker (worker_lend_locked). */
 int writer_take(struct embedder **out, struct request *rq, struct err *e);
 void writer_drop(struct request *rq, struct embedder *g);
 

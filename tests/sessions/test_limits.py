@@ -1,6 +1,7 @@
 """How much one user of the server may ask, and that nobody else notices."""
 import http.client
 import json
+import re
 import time
 
 from lib import Told, main, wait_for
@@ -57,6 +58,28 @@ def test_open_requests(w):
     assert s.ask("POST", "/v1/search", {"query": "retry"}, who["bob"])[0] == 200
     held.close()
     wait_for(lambda: s.ask("POST", "/v1/search", {"query": "retry"}, who["alice"])[0] == 200, "the place to be given back")
+
+
+def test_answers_at_once(w):
+    """Requests that wait for a model hold no worker: many are written at a time, searches go on, and the threads go when they are done."""
+    s, who, told = served(w, "answers_at_once = 80\n", "say The wait is\nsleep 1500\nsay  long.\n")
+    threads = lambda: int(re.search(r"Threads:\s+(\d+)", open(f"/proc/{s.p.pid}/status").read())[1])
+    before, held = threads(), []
+    body = json.dumps({"model": "told", "stream": True, "messages": [{"role": "user", "content": "go on"}]})
+    for _ in range(50):  # 40 is half of them: a user's share
+        c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
+        c.request("POST", "/v1/chat/completions", body, who["alice"])
+        held.append(c)
+    wait_for(lambda: told.prompts() == 40, "all of a user's to be asked at once", 20)
+    assert s.ask("POST", "/v1/search", {"query": "exponential backoff"}, who["bob"])[0] == 200
+    assert threads() >= before + 40
+    c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
+    c.request("POST", "/v1/chat/completions", body, who["bob"])
+    held.append(c)
+    got = [c.getresponse().read().decode() for c in held]
+    assert sum("long." in g for g in got) == 41 and "long." in got[-1] and sum('"error"' in g for g in got) == 10, [g[-200:] for g in got]
+    wait_for(lambda: threads() <= before + 1, "the threads to end")
+    assert s.ask("POST", "/v1/search", {"query": "exponential backoff"}, who["bob"])[0] == 200
 
 
 if __name__ == "__main__":

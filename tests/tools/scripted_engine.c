@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define MODELS 16
-#define REQUESTS 64
+#define REQUESTS 512
 
 struct request {
     uint64_t id;

@@ -1,0 +1,188 @@
+"""Rows server.load_*: the server as a team uses it. 200 clients read streams of a test engine that says 20 tokens a second to each of them
+(tests/tools/scripted_engine), 2,000 connections are idle, and 20 searches a second come in an open loop over the corpus of search_load.py (200k
+chunks); each latency is counted from the time at which it was due. The daemon's own memory at the end is compared with that of one
+minute after the start. A tenth of the time in a short run: CODEASK_BENCH_SECONDS (default 600)."""
+import json
+import multiprocessing
+import os
+import pathlib
+import resource
+import selectors
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from search_load import CHUNKS, RELEASE, anonymous_mb, corpus, cpu_seconds, environment, questions, share
+
+ROWS = ("server.load_p99_ms", "server.load_memory", "server.load_tokens")
+STREAMS, IDLE, RATE, TOKENS, TOKEN_MS = 200, 2000, 20, 600, 50
+SECONDS = float(os.environ.get("CODEASK_BENCH_SECONDS", 600))
+MODEL = "told"
+
+
+def prepare(home):
+    folder = home / "models" / MODEL
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").touch()
+    (folder / "rate").write_text("2000")
+    (folder / "context").write_text("8192")
+    (folder / "script").write_text(f"say tok \nsleep {TOKEN_MS}\n" * TOKENS)
+    (home / "config").write_text(f"history = no\nengine_program = {RELEASE}/scripted_engine\nanswer_model = {MODEL}\nanswers_at_once = 512\n"
+                                 f"http_idle_seconds = 3600\naudit_bytes = 64M\nuser_rate = 0\n")
+
+
+class Link:
+    """One connection, kept alive; what is not read yet."""
+
+    def __init__(self, port, select):
+        self.s = socket.create_connection(("127.0.0.1", port))
+        self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.got, self.due = bytearray(), None
+        select.register(self.s, selectors.EVENT_READ, self)
+
+    def post(self, path, body):
+        text = json.dumps(body).encode()
+        self.s.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % (path, len(text)) + text)
+
+
+def stream(port, seconds, told):
+    """The clients that read, in a process of their own: how many tokens came, and how many failed."""
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "go on"}], "stream": True, "max_tokens": TOKENS}
+    select = selectors.DefaultSelector()
+    links = []
+    for _ in range(STREAMS):
+        link = Link(port, select)
+        link.post(b"/v1/chat/completions", body)
+        links.append(link)
+        time.sleep(TOKEN_MS / 1000 / STREAMS)
+    tokens = failed = 0
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        for key, _ in select.select(0.5):
+            link = key.data
+            part = link.s.recv(65536)
+            if not part:
+                failed += 1
+                select.unregister(link.s)
+                continue
+            tokens += part.count(b'"content":"')
+            failed += part.count(b'"error"')
+            link.got[:] = link.got[-16:] + part
+            if link.got.endswith(b"0\r\n\r\n"):  # the end of this answer: ask for another
+                link.got.clear()
+                link.post(b"/v1/chat/completions", body)
+    told.send((tokens, failed))
+
+
+def searches(port, asked, seconds, at):
+    """An open loop; at(second) is called now and then."""
+    select = selectors.DefaultSelector()
+    free, took, failed, n = [Link(port, select) for _ in range(64)], [], 0, 0
+    begun = time.perf_counter()
+    until = begun + seconds
+    while time.perf_counter() < until or len(free) < 64:
+        now = time.perf_counter()
+        due = begun + n / RATE
+        if due <= now < until and free:
+            link = free.pop()
+            link.due = due
+            link.post(b"/v1/search", {"query": asked[n % len(asked)], "all_repos": True})
+            n += 1
+            continue
+        for key, _ in select.select(max(0, min(due, until) - now) if now < until else 1):
+            link = key.data
+            link.got += link.s.recv(1 << 20)
+            head = link.got.find(b"\r\n\r\n")
+            if head < 0:
+                continue
+            length = int(next(line.split(b":")[1] for line in bytes(link.got[:head]).lower().split(b"\r\n") if line.startswith(b"content-length")))
+            if len(link.got) < head + 4 + length:
+                continue
+            took.append((time.perf_counter() - link.due) * 1e3)
+            failed += not link.got.startswith(b"HTTP/1.1 200")
+            link.got.clear()
+            free.append(link)
+        at(time.perf_counter() - begun)
+    return sorted(took), failed
+
+
+def measure(home, clones, chunks):
+    asked, env = questions(clones), environment(home)
+    subprocess.run([RELEASE / "codeask", "stop"], env=env, capture_output=True)
+    prepare(home)
+    server = subprocess.Popen([RELEASE / "codeaskd", "--listen", "127.0.0.1:0"], env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        line = ""
+        while "listens on http://" not in line:
+            line = server.stderr.readline()
+            if not line:
+                sys.exit("the server did not start")
+        port, pid = int(line.split(":")[-1]), server.pid
+        _, failed = searches(port, asked, 10, lambda s: None)  # caches of a server that has run before
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(IDLE)]
+        here, there = multiprocessing.Pipe()
+        readers = multiprocessing.Process(target=stream, args=(port, SECONDS + 5, there))
+        readers.start()
+        time.sleep(3)
+        early = min(60, SECONDS / 2)
+        memory, cpu = {}, cpu_seconds(pid)
+
+        def at(second):
+            if second >= early and "early" not in memory:
+                memory["early"] = anonymous_mb(pid)
+        took, failed = searches(port, asked, SECONDS, at)
+        memory["late"] = anonymous_mb(pid)
+        used = (cpu_seconds(pid) - cpu) / SECONDS
+        alive = 0
+        for s in idle:
+            s.setblocking(False)
+            try:
+                alive += s.recv(1) != b""
+            except BlockingIOError:
+                alive += 1
+        tokens, broken = here.recv()
+        readers.join()
+    finally:
+        server.terminate()
+        server.wait(60)
+    common = {"against": f"{STREAMS} streams of {1000 // TOKEN_MS} tokens/s, {IDLE} idle connections ({alive} alive at the end), {RATE} searches/s over HTTP, {chunks} chunks, {SECONDS:.0f} s",
+              "ratio": None, "answers": len(took), "failed": failed + broken, "cpu": round(used, 2), "load": os.getloadavg()[0]}
+    whole = chunks >= CHUNKS and not failed and not broken and alive == IDLE
+    yield {"name": ROWS[0], "value": share(took, .99), "unit": "ms", "goal": 100 if whole else None, **common, "p50": round(statistics.median(took), 1)}
+    yield {"name": ROWS[1], "value": memory["late"] / memory["early"], "unit": f"of that after {early:.0f} s", "goal": 1.05 if whole and SECONDS >= 600 else None, **common,
+           "mb": round(memory["late"], 1)}
+    yield {"name": ROWS[2], "value": tokens / (SECONDS + 5) / STREAMS, "unit": "tokens/s a client", "goal": None, **common}
+
+
+def main():
+    clones = os.environ.get("CODEASK_BENCH_REPOS", "")
+    if not clones:
+        for name in ROWS:
+            print(json.dumps({"name": name, "why": "CODEASK_BENCH_REPOS does not name a folder with clones"}))
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
+    kept = os.environ.get("CODEASK_BENCH_HOME")  # as in search_load.py
+    home = pathlib.Path(kept or tempfile.mkdtemp(prefix="codeask-load-"))
+    made = home / "bench-corpus.json"
+    try:
+        if made.exists():
+            used, chunks = json.loads(made.read_text())
+        else:
+            home.mkdir(exist_ok=True)
+            used, chunks = corpus(home, clones)
+            made.write_text(json.dumps([[str(c) for c in used], chunks]))
+        for row in measure(home, used, chunks):
+            print(json.dumps(row), flush=True)
+    finally:
+        subprocess.run([RELEASE / "codeask", "stop"], env=environment(home), capture_output=True)
+        if not kept:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
