@@ -175,16 +175,34 @@ static bool on_event(void *arg, uint64_t id, enum event_kind kind, const char *j
 /* What would change the answer and is not done. */
 static const char *unsupported(json_t *body)
 {
-    json_t *n = json_object_get(body, "n"), *format = json_object_get(body, "response_format");
+    json_t *n = json_object_get(body, "n");
     if (n && !json_is_null(n) && !(json_is_integer(n) && json_integer_value(n) == 1))
         return "n: one choice is given";
     if (json_array_size(json_object_get(body, "tools")) || json_array_size(json_object_get(body, "functions")))
         return "tools: the model calls none (agents reach the index over MCP: /mcp)";
-    if (json_is_object(format) && strcmp(text_at(format, "type"), "text"))
-        return "response_format: text is written";
     if (json_is_true(json_object_get(body, "logprobs")))
         return "logprobs: none are given";
     return NULL;
+}
+
+/* The JSON schema that response_format asks for, as text; empty: none. false: the reply is complete. */
+static bool put_format(struct buf *schema, json_t *body, struct http_reply *out)
+{
+    json_t *format = json_object_get(body, "response_format"), *wanted = json_object_get(json_object_get(format, "json_schema"), "schema");
+    const char *type = text_at(format, "type");
+    if (!format || json_is_null(format) || !strcmp(type, "text"))
+        return true;
+    if (!strcmp(type, "json_object")) {
+        buf_adds(schema, "{\"type\":\"object\"}");
+    } else if (!strcmp(type, "json_schema") && json_is_object(wanted)) {
+        char *text = json_dumps(wanted, JSON_COMPACT);
+        buf_adds(schema, text);
+        free(text);
+    } else {
+        openai_refuse(out, ERR_USAGE, "response_format: text, json_object, or json_schema with a schema is wanted");
+        return false;
+    }
+    return true;
 }
 
 /* A message's text: one, or parts that are texts. NULL: neither. */
@@ -251,6 +269,11 @@ static json_t *earlier_of(json_t *messages)
 static json_t *question(json_t *body, json_t *messages, const char *model, struct http_reply *out)
 {
     json_t *given = json_object_get(body, OPENAI_RETRIEVAL), *last = json_array_get(messages, json_array_size(messages) - 1);
+    json_t *format = json_object_get(body, "response_format");
+    if (json_is_object(format) && strcmp(text_at(format, "type"), "text")) {
+        openai_refuse(out, ERR_UNSUPPORTED, "response_format: answers out of the index are text; the answer model alone writes JSON");
+        return NULL;
+    }
     if (given && !json_is_object(given)) {
         openai_refuse(out, ERR_USAGE, OPENAI_RETRIEVAL ": an object is wanted");
         return NULL;
@@ -270,10 +293,13 @@ static json_t *question(json_t *body, json_t *messages, const char *model, struc
     return params;
 }
 
-/* The parameters of `complete`. */
-static json_t *completion(json_t *body, json_t *messages, const char *model)
+/* The parameters of `complete`; NULL: the reply is complete. */
+static json_t *completion(json_t *body, json_t *messages, const char *model, struct http_reply *out)
 {
     static const char *const alike[] = {"temperature", "top_p", "stop", "max_tokens"};
+    struct buf schema = BUF_INIT;
+    if (!put_format(&schema, body, out))
+        return NULL;
     json_t *params = json_pack("{sO, ss}", "messages", messages, "model", model), *seed = json_object_get(body, "seed");
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++) {
         json_t *v = json_object_get(body, alike[i]);
@@ -284,6 +310,9 @@ static json_t *completion(json_t *body, json_t *messages, const char *model)
         json_object_set(params, "max_tokens", json_object_get(body, "max_completion_tokens"));
     if (json_is_integer(seed))
         json_object_set_new(params, "seed", json_integer(1 + (json_int_t)((uint64_t)json_integer_value(seed) % SEED_MOST)));
+    if (schema.len)
+        json_object_set_new(params, "schema", json_stringn(schema.data, schema.len));
+    buf_release(&schema);
     return params;
 }
 
@@ -315,7 +344,7 @@ static void *chat_open(struct session *session, const struct http_request *r, st
     else if (stream && !json_is_boolean(stream) && !json_is_null(stream))
         openai_refuse(out, ERR_USAGE, "stream: true or false is wanted");
     else if ((messages = messages_of(body, out)))
-        params = is_retrieval(model) ? question(body, messages, model, out) : completion(body, messages, model);
+        params = is_retrieval(model) ? question(body, messages, model, out) : completion(body, messages, model, out);
     if (params) {
         c = mem_zero(1, sizeof *c);
         *c = (struct chat){.session = session, .out = out, .full = full, .full_arg = arg, .model = mem_str(model), .created = (json_int_t)time(NULL),

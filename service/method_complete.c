@@ -73,6 +73,9 @@ static int options_of(struct gen_options *o, struct request *rq, struct err *e)
     for (size_t i = 0; i < n; i++)
         if (!*(o->stop[i] = json_string_value(json_is_array(stop) ? json_array_get(stop, i) : stop)))
             return err_set(e, ERR_USAGE, "stop: an empty text ends nothing");
+    o->grammar = param_str(rq, "schema");
+    if (o->grammar && *o->grammar != '{') /* elsewhere a grammar may be GBNF: this is not for clients */
+        return err_set(e, ERR_USAGE, "schema: a JSON schema is wanted, which begins with {");
     int rc = number(&o->temperature, rq, "temperature", 2, e);
     return rc ? rc : number(&o->top_p, rq, "top_p", 1, e);
 }

@@ -176,6 +176,7 @@ static const struct method_flag complete_flags[] = {
     {"top_p", 0, FLAG_NUMBER, "P", "of the likeliest that make up P"},
     {"seed", 0, FLAG_INT, "N", "the same text for the same request"},
     {"stop", 0, FLAG_STRINGS, "TEXT", "the answer ends before it; at most 8"},
+    {"schema", 0, FLAG_STRING, "JSON", "a JSON schema that the answer fits"},
     F_TIMEOUT,
     F_END,
 };

@@ -14,6 +14,7 @@ import peers  # noqa: E402
 from lib import BUILD, Told, main  # noqa: E402
 from test_http import Server  # noqa: E402
 from test_people import SECRET  # noqa: E402
+from tiny import put_writer  # noqa: E402
 
 QUESTION = "how long is the wait before a retry?"
 
@@ -116,6 +117,34 @@ def test_without_retrieval(w):
     assert status == 200 and "[DONE]" not in raw and json.loads(raw.strip().split("\n\n")[-1][6:])["error"]["message"], raw
 
 
+def wanted(schema):
+    return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
+
+
+VERDICT = {"type": "object", "properties": {"verdict": {"enum": ["yes", "no"]}, "count": {"type": "integer", "minimum": 10, "maximum": 99}},
+           "required": ["verdict", "count"], "additionalProperties": False}
+
+
+def test_output_by_a_schema(w):
+    """A model of random weights, which left alone writes noise, writes what the schema allows."""
+    put_writer(w.home / "models" / "writer")
+    w.repo()
+    s = Server(w, "embed = no\nanswer_model = writer\n")
+    body = chat("is it?", "writer", max_tokens=100, response_format=wanted(VERDICT))
+    for seed in range(3):
+        status, got, _ = s.ask("POST", "/v1/chat/completions", {**body, "temperature": 1, "seed": seed})
+        o = json.loads(got["choices"][0]["message"]["content"])
+        assert status == 200 and o["verdict"] in ("yes", "no") and 10 <= o["count"] <= 99 and len(o) == 2, got
+    stream = chunks(s.ask("POST", "/v1/chat/completions", {**body, "stream": True})[1])
+    assert json.loads(said(stream))["verdict"] in ("yes", "no")
+    status, got, _ = s.ask("POST", "/v1/complete", {"messages": [{"role": "user", "text": "is it?"}], "schema": json.dumps(VERDICT)})
+    assert status == 200 and json.loads(got["text"])["count"] >= 10, got
+    for schema, status in ({"type": "object", "dependentSchemas": {}}, 422), ({"type": "integer", "minimum": "x"}, 422):
+        got = s.ask("POST", "/v1/chat/completions", {**body, "response_format": wanted(schema)})
+        assert got[0] == status and "schema" in got[1]["error"]["message"], got
+    assert s.ask("POST", "/v1/complete", {"messages": [{"role": "user", "text": "a"}], "schema": "root ::= [a-z]"})[0] == 400
+
+
 def test_unreadable_repositories_are_never_in_the_context(w):
     """The same bytes, and the same prompt, whether or not the vault is there."""
     heard = []
@@ -177,6 +206,8 @@ def test_refuses_what_it_does_not_do(w):
                                ("chat/completions", chat(""), 400), ("chat/completions", chat("a", "none"), 404), ("chat/completions", chat("a", "codeask/none"), 404),
                                ("chat/completions", chat("a", "codeask/"), 404), ("chat/completions", chat("a", n=2), 422), ("chat/completions", chat("a", stream="yes"), 400),
                                ("chat/completions", chat("a", tools=[{"type": "function"}]), 422), ("chat/completions", chat("a", response_format={"type": "json_object"}), 422),
+                               ("chat/completions", chat("a", "told", response_format="json"), 400), ("chat/completions", chat("a", "told", response_format={"type": "json_schema"}), 400),
+                               ("chat/completions", chat("a", "told", response_format={"type": "xml"}), 400),
                                ("chat/completions", chat("a", codeask={"nothing": 1}), 400), ("chat/completions", chat("a", codeask="x"), 400),
                                ("chat/completions", chat("a", "told", temperature=3), 400), ("chat/completions", chat("a", "told", temperature="x"), 400),
                                ("chat/completions", chat("a", "told", stop=["a"] * 9), 400), ("chat/completions", chat("a", "told", stop=""), 400),
@@ -243,6 +274,9 @@ def test_sdk_chats(w):
         except error:
             continue
         raise AssertionError(f"{error.__name__} is wanted")
+    told.script('say {\"verdict\":\"no\"}\n')
+    got = c.chat.completions.create(model="told", messages=messages, response_format={"type": "json_object"})
+    assert got.choices[0].message.content == '{"verdict":"no"}' and told.prompt(told.prompts())["grammar"] == '{"type":"object"}'
     told.script("say half\nsleep 500\nfail the device is gone\n")
     try:
         list(c.chat.completions.create(model="told", messages=messages, stream=True))
