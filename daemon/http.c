@@ -420,9 +420,31 @@ static void on_log_quiet(int level, const char *line)
     log_line(LOG_INFO, "http: %.*s", (int)strcspn(line, "\n"), line);
 }
 
+static void say_identity(const struct http_server *h)
+{
+    log_line(LOG_INFO, "the certificate's SHA-256 is %s", h->identity.fingerprint);
+    if (h->identity.ends_in < TLS_EXPIRY_WARNING)
+        log_line(LOG_WARN, "%s expires in %lld days", h->identity.certificate, (long long)(h->identity.ends_in / 86400));
+}
+
+/* What renews certificates writes new files: the next connection has the new one, and those that stand go on. A pair that does not hold
+ * changes nothing. */
+static void renew(struct http_server *h)
+{
+    struct err e = {0};
+    int rc = tls_renew(&h->identity, &e);
+    if (rc < 0) {
+        log_line(LOG_WARN, "the certificate stays the old one: %s", e.message);
+    } else if (rc > 0 && !lws_tls_cert_updated(h->context, h->identity.certificate, h->identity.key, NULL, 0, NULL, 0)) {
+        say_identity(h);
+    }
+}
+
 static void on_accept(uv_poll_t *p, int status, int events)
 {
     struct http_server *h = p->data;
+    if (h->tls)
+        renew(h);
     int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return; /* taken back meanwhile, or out of descriptors: the others go on */
@@ -575,6 +597,8 @@ int http_open(struct http_server **out, const struct http_options *o, struct err
     uv_poll_init(o->uv, &h->accept, h->fd);
     h->accept.data = h;
     uv_poll_start(&h->accept, UV_READABLE, on_accept);
+    if (h->tls)
+        say_identity(h);
     *out = h;
     return 0;
 }

@@ -84,10 +84,21 @@ static int dates_check(const X509 *cert, const char *path, struct err *e)
     return ERR_FORMAT;
 }
 
+static void stamp(struct tls_stamp out[2], const struct tls_identity *t)
+{
+    const char *const path[] = {t->certificate, t->key};
+    struct stat st;
+    for (int i = 0; i < 2; i++)
+        out[i] = stat(path[i], &st) ? (struct tls_stamp){0}
+                                    : (struct tls_stamp){st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec, st.st_size, st.st_ino};
+}
+
 static int pair_check(struct tls_identity *t, struct err *e)
 {
     X509 *cert = NULL;
     EVP_PKEY *key = NULL;
+    int days = 0, seconds = 0;
+    stamp(t->read, t);
     int rc = certificate_read(&cert, t->fingerprint, t->certificate, e);
     if (!rc)
         rc = dates_check(cert, t->certificate, e);
@@ -95,6 +106,8 @@ static int pair_check(struct tls_identity *t, struct err *e)
         rc = key_read(&key, t->key, e);
     if (!rc && X509_check_private_key(cert, key) != 1)
         rc = bad_pair(e, t->key, "is not the key of that certificate");
+    if (!rc && ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert)))
+        t->ends_in = days * 86400LL + seconds;
     X509_free(cert);
     EVP_PKEY_free(key);
     return rc;
@@ -202,6 +215,20 @@ int tls_open(struct tls_identity *out, const struct config *c, const struct path
     else
         *out = t;
     return rc;
+}
+
+int tls_renew(struct tls_identity *t, struct err *e)
+{
+    struct tls_identity now = *t;
+    stamp(now.read, t);
+    if (!memcmp(now.read, t->read, sizeof now.read))
+        return 0;
+    int rc = pair_check(&now, e);
+    if (!rc)
+        *t = now;
+    else
+        memcpy(t->read, now.read, sizeof now.read);
+    return rc ? rc : 1;
 }
 
 void tls_close(struct tls_identity *t)

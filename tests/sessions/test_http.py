@@ -23,11 +23,11 @@ class Server:
     def __init__(self, w, config="embed = no\n", *args):
         w.config(config)
         self.p = w.popen(CODEASK, "serve", "--listen", "127.0.0.1:0", *args)
-        self.said = self.p.stderr.readline()
+        self.said, self.later = self.p.stderr.readline(), []
         found = re.search(r"listens on https?://127\.0\.0\.1:(\d+)", self.said)
         assert found, self.said + self.p.stderr.read()
         self.port = int(found[1])
-        threading.Thread(target=self.p.stderr.read, daemon=True).start()
+        threading.Thread(target=lambda: self.later.extend(self.p.stderr), daemon=True).start()
 
     def ask(self, method, path, body=None, headers={}):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -336,6 +336,52 @@ def test_https(w):
         r = w.run("serve", "--listen", "127.0.0.1:0")
         assert r.returncode == 2 and wanted in r.stderr, (wanted, r)
         os.chmod(files / "key.pem", 0o600)
+
+
+def test_a_renewed_certificate(w):
+    """What is renewed counts from the next connection on; what does not hold changes nothing."""
+    if not shutil.which("openssl"):
+        print("without openssl: renewal is not tested")
+        return
+    files = w.root / "own"
+    files.mkdir()
+
+    def put(name, days=90):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj", f"/CN={name}",
+                        "-keyout", str(files / "key.new"), "-out", str(files / "certificate.new")], check=True, capture_output=True)
+        der = ssl.PEM_cert_to_DER_cert((files / "certificate.new").read_text())
+        os.replace(files / "certificate.new", files / "certificate.pem")  # one after the other, as all who renew do
+        return der
+
+    def put_key():
+        os.replace(files / "key.new", files / "key.pem")
+
+    def served():
+        with socket.create_connection(("127.0.0.1", s.port)) as c, ssl._create_unverified_context().wrap_socket(c) as t:
+            return t.getpeercert(True)
+
+    first = put("first")
+    put_key()
+    s = Server(w, f"embed = no\ntls = files\ntls_certificate = {files}/certificate.pem\ntls_key = {files}/key.pem\n")
+    assert served() == first and not any("expires" in line for line in s.later)
+    open_one = http.client.HTTPSConnection("127.0.0.1", s.port, context=ssl._create_unverified_context(), timeout=60)
+    open_one.connect()
+    second = put("second", days=3)
+    assert served() == first, "half a pair was taken"
+    put_key()
+    assert served() == second and open_one.sock.getpeercert(True) == first
+    open_one.request("GET", "/healthz")
+    assert open_one.getresponse().read() == b"ok\n", "a connection that stands goes on"
+    (files / "certificate.pem").write_text("no certificate")
+    assert served() == second == served()
+    put("third")
+    os.chmod(files / "key.new", 0o644)
+    put_key()
+    assert served() == second, "a key that others can read was taken"
+    w.run("stop")
+    s.p.wait(20)
+    text = "".join(s.later)
+    assert text.count("stays the old one") == 3 and "others can read" in text and re.search("certificate.pem expires in [23] days", text), text
 
 
 def test_tls_to_a_plain_port(w):
