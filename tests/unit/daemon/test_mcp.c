@@ -14,38 +14,15 @@
 #include "daemon/mcp.h"
 #include "daemon/rpc.h"
 #include "service/methods.h"
-#include "stand_in.h"
+#include "fixture.h"
 
 #define INITIALIZE(revision)                                                                                                     \
     "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"" revision "\",\"capabilities\":" \
     "{\"roots\":{}},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}\n"
 
-struct fixture {
-    struct session session;
-    struct buf out;
-    void *codec;
-};
-
-static bool not_full(void *arg)
-{
-    return false;
-}
-
 static int set_up(void **state)
 {
-    struct fixture *f = mem_zero(1, sizeof *f);
-    f->codec = mcp_protocol.open(&f->session, &f->out, not_full, NULL);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    mcp_protocol.close(f->codec);
-    buf_release(&f->out);
-    free(f);
-    return 0;
+    return fixture_open(state, &mcp_protocol);
 }
 
 static void feed(struct fixture *f, const char *text)
@@ -308,14 +285,13 @@ static void is_chosen_by_the_greeting(void **state)
 {
     static const char text[] = "{\"codeask\":1,\"build\":\"0.1.0+0\",\"protocol\":\"mcp\"}\n{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"ping\"}\n";
     for (size_t step = 1; step <= sizeof text; step++) {
-        struct session session = {0};
-        struct buf out = BUF_INIT;
-        void *codec = rpc_protocol.open(&session, &out, not_full, NULL);
+        struct fixture f = {0};
+        f.codec = rpc_protocol.open(&f.session, &f.out, fixture_full, &f);
         for (size_t at = 0; at < sizeof text - 1; at += step)
-            assert_int_equal(rpc_protocol.feed(codec, text + at, step < sizeof text - 1 - at ? step : sizeof text - 1 - at), 0);
-        assert_string_equal(out.data, "{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}\n");
-        rpc_protocol.close(codec);
-        buf_release(&out);
+            assert_int_equal(rpc_protocol.feed(f.codec, text + at, step < sizeof text - 1 - at ? step : sizeof text - 1 - at), 0);
+        assert_string_equal(f.out.data, "{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}\n");
+        rpc_protocol.close(f.codec);
+        buf_release(&f.out);
     }
 }
 

@@ -13,37 +13,13 @@
 #include "base/mem.h"
 #include "daemon/rpc.h"
 #include "service/methods.h"
-#include "stand_in.h"
+#include "fixture.h"
 
 #define HELLO "{\"codeask\":1,\"build\":\"0.1.0+0\"}\n"
 
-struct fixture {
-    struct session session;
-    struct buf out;
-    void *codec;
-    bool full;
-};
-
-static bool is_full(void *arg)
-{
-    return ((struct fixture *)arg)->full;
-}
-
 static int set_up(void **state)
 {
-    struct fixture *f = mem_zero(1, sizeof *f);
-    f->codec = rpc_protocol.open(&f->session, &f->out, is_full, f);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    rpc_protocol.close(f->codec);
-    buf_release(&f->out);
-    free(f);
-    return 0;
+    return fixture_open(state, &rpc_protocol);
 }
 
 static int feed(struct fixture *f, const char *text)

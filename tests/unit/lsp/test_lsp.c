@@ -11,38 +11,15 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "../daemon/stand_in.h"
+#include "../daemon/fixture.h"
 #include "base/mem.h"
 #include "lsp/frame.h"
 #include "lsp/lsp.h"
 #include "service/methods.h"
 
-struct fixture {
-    struct session session;
-    struct buf out;
-    void *codec;
-};
-
-static bool not_full(void *arg)
-{
-    return false;
-}
-
 static int set_up(void **state)
 {
-    struct fixture *f = mem_zero(1, sizeof *f);
-    f->codec = lsp_protocol.open(&f->session, &f->out, not_full, NULL);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    lsp_protocol.close(f->codec);
-    buf_release(&f->out);
-    free(f);
-    return 0;
+    return fixture_open(state, &lsp_protocol);
 }
 
 static int feed(struct fixture *f, const char *text)
