@@ -157,6 +157,8 @@ static int find_row(struct command *c, const struct parse *p, size_t *used, stru
     } else if (p->nwords == 1 && (close = near_command(w))) {
         rc = err_set(e, ERR_USAGE, "%s is not a command; did you mean %s?", w, close);
         err_hint(e, "for a question of one word: codeask ask %s", w);
+    } else if (p->before_dashes > 1) {
+        c->meant = near_command(w);
     }
     buf_release(&members);
     return rc;

@@ -16,6 +16,7 @@ struct command {
     const char *topic;         /* WANT_COMPLETION: the shell, or "man" */
     json_t *params;            /* ready to send, standard input aside */
     bool json, reads_stdin;
+    const char *meant;         /* the command that the first word of a question is close to, or NULL */
 };
 
 /* ERR_USAGE with the way out. Release with command_release in either case; json tells what was wanted even then. */

@@ -230,6 +230,8 @@ static int run_method(struct command *c, const struct paths *p, const struct loo
     } else {
         status = show_result(&out, l, c->row, result);
     }
+    if (!rc && status == 1 && c->meant)
+        fprintf(stderr, "codeask: all words were taken as a question; did you mean the command %s?\n", c->meant);
     if (!rc && put(&out))
         status = 2;
     client_close(&cl);
