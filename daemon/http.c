@@ -201,6 +201,7 @@ static void dispatch(struct exchange *x)
         else
             x->self = x->codec->open(x->session, &x->request, &x->reply, full, x);
     }
+    lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0); /* the request is in: from here on it is the answer that is waited for */
     if (x->reply.ready)
         lws_callback_on_writable(x->wsi);
 }

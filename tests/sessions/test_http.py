@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 import warnings
 
 from lib import CODEASK, DAEMON, Rpc, Told, big_sources, main, wait_for
@@ -199,6 +200,19 @@ def test_slow_clients_cost_themselves_alone(w):
                 slow.remove((c, first))
         time.sleep(0.1)
     assert not slow, f"{len(slow)} are still open"
+
+
+def test_slow_answers_are_waited_for(w):
+    """The limits are the clients': an answer may take longer than a head, a body or an idle connection may."""
+    repo = w.repo()
+    Told(w, "sleep 3500\nsay The wait is exponential [1].\n")
+    s = Server(w, (w.home / "config").read_text() + FAST)
+    body = {"query": "how long is the wait before a retry?", "dir": str(repo)}
+    query = urllib.parse.urlencode(body)
+    for method, path, given in (("GET", f"/v1/ask?{query}", None), ("POST", "/v1/ask", body)):
+        began = time.monotonic()
+        status, got, _ = s.ask(method, path, given)
+        assert status == 200 and got["mode"] == "generated" and time.monotonic() - began > 3.4, (method, got)
 
 
 def test_a_client_that_goes_away(w):
