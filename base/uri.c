@@ -60,3 +60,9 @@ char *uri_path(const char *uri)
         uri += sizeof host - 1;
     return *uri == '/' ? uri_unescape(uri, strcspn(uri, "?#")) : NULL;
 }
+
+bool uri_remote(const char *s)
+{
+    size_t n = strcspn(s, ":/");
+    return s[n] == ':' && n && (strncmp(s + n, "://", 3) == 0 || s[n + 1]);
+}

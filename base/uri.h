@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 
+#include <stdbool.h>
+
 /* What is unreserved stays as it is; slash: '/' too. */
 void uri_escape(struct buf *out, const char *s, bool slash);
 /* NULL: a '%' without two digits behind it, or a NUL. The caller frees. */
@@ -13,5 +15,8 @@ char *uri_unescape(const char *s, size_t n);
 void uri_of_path(struct buf *out, const char *path);
 /* The absolute path of a file: URI on this machine; NULL: it is none. The caller frees. */
 char *uri_path(const char *uri);
+
+/* Whether a word is an address of something elsewhere, and no path: SCHEME://…, or HOST:PATH with the colon before any slash. */
+bool uri_remote(const char *s);
 
 #endif
