@@ -1,6 +1,7 @@
 #include "indexer/pool.h"
 #include "indexer/pool_wire.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -12,30 +13,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What a worker inherits of the environment: nothing of the user's. */
-static char **worker_environment(void)
+/* What a child inherits of the environment: nothing of the user's but what is named. */
+static char **environment(const char *const *also)
 {
-    static const char *const passed[] = {"CODEASK_TEST_CUT", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
-                                         "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"};
-    size_t n = 0;
-    char **env = mem_zero(sizeof passed / sizeof *passed + 1, sizeof *env);
-    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
-        const char *value = getenv(passed[i]);
+    static const char *const passed[] = {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"};
+    enum { PASSED = sizeof passed / sizeof *passed };
+    size_t n = 0, more = 0;
+    while (also[more])
+        more++;
+    char **env = mem_zero(PASSED + more + 1, sizeof *env);
+    for (size_t i = 0; i < PASSED + more; i++) {
+        const char *name = i < PASSED ? passed[i] : also[i - PASSED], *value = getenv(name);
+        struct buf b = BUF_INIT;
         if (!value)
             continue;
-        size_t size = strlen(passed[i]) + strlen(value) + 2;
-        env[n] = mem_alloc(size);
-        strcpy(env[n], passed[i]);
-        strcat(env[n], "=");
-        strcat(env[n++], value);
+        buf_addf(&b, "%s=%s", name, value);
+        env[n++] = buf_take(&b);
     }
     return env;
 }
 
-int pool_spawn(int *fd, pid_t *pid, const char *program, struct err *e)
+int child_spawn(int *fd, pid_t *pid, const char *program, const char *arg, const char *const *also, bool heard, struct err *e)
 {
     int pair[2] = {-1, -1}, high = -1, rc;
-    char *argv[] = {(char *)program, POOL_WORKER_ARG, NULL}, **env = worker_environment();
+    char *argv[] = {(char *)program, (char *)arg, NULL}, **env = environment(also);
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t all, none;
@@ -59,7 +60,7 @@ int pool_spawn(int *fd, pid_t *pid, const char *program, struct err *e)
     posix_spawn_file_actions_adddup2(&actions, high, POOL_WORKER_FD);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    if (!getenv("CODEASK_TEST_CUT")) /* tests want to read what a sanitizer has to say */
+    if (!heard)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addclosefrom_np(&actions, POOL_WORKER_FD + 1);
     if ((rc = posix_spawn(pid, program, &actions, &attr, argv, env))) {
@@ -81,4 +82,10 @@ out:
         free(*v);
     free(env);
     return rc;
+}
+
+int pool_spawn(int *fd, pid_t *pid, const char *program, struct err *e)
+{
+    static const char *const also[] = {"CODEASK_TEST_CUT", NULL};
+    return child_spawn(fd, pid, program, POOL_WORKER_ARG, also, getenv("CODEASK_TEST_CUT") != NULL, e); /* tests want to read what a sanitizer has to say */
 }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,7 +31,9 @@ struct wire_answer {
     uint64_t n;
 };
 
-/* pool_spawn.c: starts program with POOL_WORKER_ARG in a process group of its own, with only our socket open. */
+/* pool_spawn.c: starts program with arg in a process group of its own, with only our socket open (POOL_WORKER_FD there; *fd, which does
+ * not block, here). also: what of the environment it gets, NULL ends; heard: it keeps our standard error. */
+int child_spawn(int *fd, pid_t *pid, const char *program, const char *arg, const char *const *also, bool heard, struct err *e);
 int pool_spawn(int *fd, pid_t *pid, const char *program, struct err *e);
 
 #endif
