@@ -279,6 +279,7 @@ int client_call(json_t **result, struct client *c, const char *method, json_t *p
 {
     struct buf b = BUF_INIT;
     char *text = params ? json_dumps(params, JSON_COMPACT) : NULL, *line;
+    c->answered = false;
     buf_addf(&b, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method, text ? text : "{}");
     free(text);
     int rc = b.len > RPC_MESSAGE_MAX ? err_set(e, ERR_LIMIT, "a request of more than 16 MiB") : send_line(c, b.data, e);
@@ -303,6 +304,7 @@ int client_call(json_t **result, struct client *c, const char *method, json_t *p
         } else if ((v = json_object_get(m, "error"))) {
             json_t *data = json_object_get(v, "data");
             rc = err_of_json(e, data ? data : v);
+            c->answered = true;
         }
         json_decref(m);
     }

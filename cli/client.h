@@ -18,6 +18,7 @@ struct client {
     char build[BUILD_MAX];  /* the daemon's */
     int pid;
     bool autostarted;
+    bool answered;           /* the error of the last call is the daemon's own word */
 };
 
 /* Connects and greets, for a protocol of the daemon's (daemon/rpc.h) or, NULL, for client_call. ERR_UNAVAILABLE "not running" but for MEET_START. ERR_VERSION when the two cannot speak to each other. */

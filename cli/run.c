@@ -136,7 +136,7 @@ static int ask_daemon(json_t **result, const struct command *c, const struct pat
             break;
         if (rc == ERR_STOPPING && !(rc = client_wait_next(cl, p, &interrupted, e)))
             continue;
-        if (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE)
+        if (cl->answered || (rc != ERR_CRASHED && rc != ERR_UNAVAILABLE))
             break;
         client_close(cl);
         nanosleep(&(struct timespec){0, 100000000}, NULL);
