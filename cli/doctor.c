@@ -255,14 +255,41 @@ static struct finding check_pull(struct patient *x)
     return of(GOOD, NULL, "only what `codeask model pull URL` names, and when that is run: the address goes there, no code");
 }
 
+/* Where git servers are spoken to: those of `repo add URL`, and no other. */
 static struct finding check_remotes(struct patient *x)
 {
-    return of(GOOD, NULL, "read from this disk: remotes are never spoken to; hooks, filters and configured programs never run");
+    char list[500] = "";
+    size_t i, n = 0, shown = 0;
+    json_t *row;
+    json_array_foreach(json_object_get(x->status, "repos"), i, row) {
+        const char *url = text_of(json_object_get(row, "mirror"), "url");
+        if (!*url)
+            continue;
+        n++;
+        if (strlen(list) + strlen(url) + 3 < sizeof list) {
+            shown++;
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", url);
+        }
+    }
+    if (!x->running)
+        return of(GOOD, "`codeask status` names them while the daemon runs", "only those of `codeask repo add URL`, which are fetched from; no code goes there");
+    if (!n)
+        return of(GOOD, NULL, "none: repositories are read from this disk; hooks, filters and configured programs never run");
+    return of(GOOD, shown < n ? "`codeask repo list` shows all" : NULL, "fetched from, nothing but that: %s", list);
 }
 
 static struct finding check_models(struct patient *x)
 {
-    return of(GOOD, NULL, "all run in processes of this machine; questions, code and answers go to no service");
+    const char *answer = x->config_rc ? "" : x->config.answer_endpoint, *embed = x->config_rc ? "" : x->config.embed_endpoint;
+    size_t i, pinned = 0;
+    json_t *row;
+    if (!*answer && !*embed)
+        return of(GOOD, NULL, "all run in processes of this machine; questions, code and answers go to no service");
+    json_array_foreach(json_object_get(x->status, "repos"), i, row)
+        pinned += json_is_true(json_object_get(row, "pinned"));
+    return of(GOOD, "codeask repo pin NAME local keeps a repository's text here", "%s%s%s%s%s%s; of %zu repositories, %zu pinned to this machine",
+              *answer ? "questions with their sources go to " : "", answer, *answer && *embed ? "; " : "", *embed ? "code and questions, to be embedded, go to " : "", embed,
+              x->running ? "" : " (no daemon runs)", json_array_size(json_object_get(x->status, "repos")), pinned);
 }
 
 static struct finding check_readers(struct patient *x)

@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "base/uri.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "cli/text.h"
@@ -220,7 +221,10 @@ static int set_flag(struct command *c, const struct given *g, struct err *e)
     }
     case FLAG_STRING:
     case FLAG_ID:
-        v = json_clean(g->value, strlen(g->value));
+        if (!strcmp(name, "credentials")) /* the daemon is elsewhere */
+            rc = absolute(&v, g->value, false, e);
+        else
+            v = json_clean(g->value, strlen(g->value));
         break;
     case FLAG_DIR:
         rc = absolute(&v, g->value, true, e);
@@ -284,7 +288,9 @@ static int set_words(struct command *c, char **word, size_t n, struct err *e)
             buf_release(&b);
         } else if (i < n) {
             bool is_dir = !strcmp(name, "dir"), is_file = !strcmp(name, "file");
-            if (is_dir || is_file)
+            if (is_dir && !strcmp(row->name, "repo add") && uri_remote(word[i]) && access(word[i], F_OK))
+                v = json_clean(word[i], strlen(word[i]));
+            else if (is_dir || is_file)
                 rc = absolute(&v, word[i], is_dir, e);
             else if (!strcmp(name, "to"))
                 rc = absolute_new(&v, word[i], e);

@@ -70,7 +70,7 @@ void progress_show(void *progress, json_t *o)
     if (now - p->began_ns < PATIENCE_NS || now - p->drawn_ns < REDRAW_NS)
         return;
     p->drawn_ns = now;
-    bool texts = !strcmp(stage, "embedding"), tokens = !strcmp(stage, "reading");
+    bool texts = !strcmp(stage, "embedding"), tokens = !strcmp(stage, "reading"), objects = !strcmp(stage, "fetching") || !strcmp(stage, "resolving");
     double all = number(o, texts ? "texts" : tokens ? "tokens" : "files");
     double done = number(o, texts ? "texts_done" : tokens ? "tokens_done" : "files_done");
     double seconds = number(o, "seconds"), bytes = number(o, "bytes_done"), total = number(o, "bytes");
@@ -92,7 +92,7 @@ void progress_show(void *progress, json_t *o)
     } else if (all > 0) {
         buf_adds(&b, "  ");
         bar(&b, share, p->color);
-        buf_addf(&b, "  %.0f/%.0f %s", done, all, texts ? "texts" : tokens ? "tokens of sources" : "files");
+        buf_addf(&b, "  %.0f/%.0f %s", done, all, texts ? "texts" : tokens ? "tokens of sources" : objects ? "objects" : "files");
         if (seconds > 0.5 && bytes > 0 && !texts)
             buf_addf(&b, "  %s/s", human_bytes(size, bytes / seconds));
         if (seconds > 0.5 && texts)

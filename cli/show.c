@@ -369,7 +369,14 @@ static void show_index(struct buf *out, const struct look *l, json_t *r)
 
 static void show_repo_add(struct buf *out, const struct look *l, json_t *r)
 {
-    buf_addf(out, "%s  %s is being indexed\n", text_of(r, "repo"), text_of(r, "path"));
+    json_t *mirror = json_object_get(r, "mirror");
+    buf_addf(out, "%s  %s is being %s\n", text_of(r, "repo"), mirror ? text_of(mirror, "url") : text_of(r, "path"),
+             mirror && json_is_null(json_object_get(mirror, "fetched_ms_ago")) ? "fetched" : "indexed");
+}
+
+static void show_repo_pin(struct buf *out, const struct look *l, json_t *r)
+{
+    buf_addf(out, "%s  %s\n", text_of(r, "repo"), !strcmp(text_of(r, "where"), "local") ? "stays on this machine" : "may be sent to the endpoints of the settings");
 }
 
 static void show_repo_remove(struct buf *out, const struct look *l, json_t *r)
@@ -444,6 +451,7 @@ static const struct shown {
     {"feedback", show_feedback, NULL},
     {"status", show_status, NULL},
     {"inspect", show_inspect, NULL},
+    {"repo pin", show_repo_pin, NULL},
     {"repo list", show_repos, NULL},
     {"repo add", show_repo_add, NULL},
     {"repo remove", show_repo_remove, NULL},

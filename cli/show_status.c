@@ -40,10 +40,10 @@ static void field(struct buf *out, const struct look *l, const char *name)
 
 static void put_job(struct buf *out, const struct look *l, json_t *job)
 {
-    bool texts = !strcmp(text_of(job, "kind"), "embed");
+    bool texts = !strcmp(text_of(job, "kind"), "embed"), fetch = !strcmp(text_of(job, "kind"), "fetch");
     int64_t all = int_of(job, texts ? "texts" : "files"), done = int_of(job, texts ? "texts_done" : "files_done");
     char time[32];
-    buf_addf(out, "  %s ", texts ? "embedding" : "indexing");
+    buf_addf(out, "  %s ", texts ? "embedding" : fetch ? "fetching" : "indexing");
     put_styled(out, l, STYLE_NAME, "%s", text_of(job, "repo"));
     if (*text_of(job, "ref"))
         buf_addf(out, " %s", text_of(job, "ref"));
@@ -51,10 +51,27 @@ static void put_job(struct buf *out, const struct look *l, json_t *job)
         buf_adds(out, "  waits");
     } else {
         if (all)
-            buf_addf(out, "  %lld of %lld %s", (long long)done, (long long)all, texts ? "texts" : "files");
+            buf_addf(out, "  %lld of %lld %s", (long long)done, (long long)all, texts ? "texts" : fetch ? "objects" : "files");
         buf_addf(out, "  %s", human_time(time, json_number_value(json_object_get(job, "seconds"))));
     }
     buf_addc(out, '\n');
+}
+
+/* Of a repository by URL: when it was fetched, and what is in the way. */
+static void put_mirror(struct buf *out, const struct look *l, json_t *m)
+{
+    char time[32];
+    json_t *fetched = json_object_get(m, "fetched_ms_ago");
+    if (!m)
+        return;
+    if (json_is_integer(fetched))
+        buf_addf(out, " · fetched %s ago", human_time(time, (double)json_integer_value(fetched) / 1e3));
+    else
+        buf_adds(out, " · never fetched");
+    if (*text_of(m, "error"))
+        put_styled(out, l, STYLE_WARN, ", %lld failed since: %s", (long long)int_of(m, "failures"), text_of(m, "error"));
+    else if (int_of(m, "failures"))
+        put_styled(out, l, STYLE_WARN, ", %lld failed since", (long long)int_of(m, "failures"));
 }
 
 static void put_repo(struct buf *out, const struct look *l, json_t *row, int width)
@@ -79,6 +96,9 @@ static void put_repo(struct buf *out, const struct look *l, json_t *row, int wid
         buf_addf(out, " · watched");
     else if (!strcmp(text_of(watch, "state"), "polling"))
         put_styled(out, l, STYLE_WARN, " · compared every 10 s%s%s", *text_of(watch, "why") ? ": " : "", text_of(watch, "why"));
+    if (json_is_true(json_object_get(row, "pinned")))
+        buf_adds(out, " · stays on this machine");
+    put_mirror(out, l, json_object_get(row, "mirror"));
     if (int_of(row, "quarantined"))
         put_styled(out, l, STYLE_WARN, " · %lld quarantined", (long long)int_of(row, "quarantined"));
     buf_addc(out, '\n');
@@ -92,6 +112,9 @@ void show_repos(struct buf *out, const struct look *l, json_t *r)
     json_array_foreach(rows, i, row) {
         cell(out, l, STYLE_NAME, text_of(row, "repo"), width);
         put_cleans(out, text_of(row, "path"));
+        json_t *mirror = json_object_get(row, "mirror");
+        if (*text_of(mirror, "url"))
+            put_styled(out, l, STYLE_DIM, "  (of %s)", text_of(mirror, "url"));
         if (json_is_true(json_object_get(row, "plain")))
             put_styled(out, l, STYLE_DIM, "  (plain directory)");
         buf_addc(out, '\n');
@@ -160,7 +183,11 @@ void show_status(struct buf *out, const struct look *l, json_t *r)
     json_array_foreach(json_object_get(r, "models"), i, row) {
         field(out, l, i ? "" : "model");
         put_styled(out, l, STYLE_NAME, "%s", text_of(row, "name"));
-        if (!strcmp(text_of(row, "state"), "ready"))
+        if (*text_of(row, "endpoint"))
+            buf_addf(out, "  at %s", text_of(row, "endpoint"));
+        if (*text_of(row, "endpoint") && !strcmp(text_of(row, "state"), "ready"))
+            buf_addf(out, ", %s\n", what_it_does(does, row));
+        else if (!strcmp(text_of(row, "state"), "ready"))
             buf_addf(out, "  %s, %s, %s\n", text_of(row, "provider"), what_it_does(does, row), human_bytes(a, (double)int_of(row, "bytes")));
         else if (*text_of(row, "message"))
             put_styled(out, l, STYLE_WARN, "  %s\n", text_of(row, "message"));

@@ -77,6 +77,26 @@
     X(http_stall_seconds, "http_stall_seconds", INT, "60", 1, 3600, NULL, "a client that takes nothing of its reply is left after it") \
     X(http_idle_seconds, "http_idle_seconds", INT, "60", 1, 3600, NULL, "an HTTP connection without a request is closed after it") \
     X(http_connections, "http_connections", INT, "4096", 1, 1000000, NULL, "HTTP connections at a time")                    \
+    X(mirror_minutes, "mirror_minutes", INT, "10", 0, 100000, NULL,                                                        \
+      "mirrors of repositories elsewhere are fetched again after it; 0: only when a webhook says so")                  \
+    X(mirror_bytes, "mirror_bytes", SIZE, "8G", 1 << 20, 1LL << 44, NULL, "a mirror may take so much of the disk")          \
+    X(mirror_seconds, "mirror_seconds", INT, "3600", 1, 7 * 86400, NULL, "a fetch may take so long")                       \
+    X(mirror_stall_seconds, "mirror_stall_seconds", INT, "60", 1, 3600, NULL, "a git server that says nothing is left after it") \
+    X(mirror_hosts, "mirror_hosts", TEXT, "", 0, 4096, NULL,                                                               \
+      "git servers inside of this network, parted by commas: others are not fetched from where their address is private") \
+    X(mirror_known_hosts, "mirror_known_hosts", TEXT, "", 0, 1024, NULL,                                                   \
+      "file of host keys that ssh trusts; empty: the user's and the system's")                                         \
+    X(net_ca, "net_ca", TEXT, "", 0, 1024, NULL, "PEM file of certificates that are trusted beside the system's, of git servers and endpoints") \
+    X(answer_endpoint, "answer_endpoint", TEXT, "", 0, 1024, NULL,                                                         \
+      "http(s)://HOST:PORT/v1 of a server with OpenAI's API that writes answers; empty: none, all stays on this machine") \
+    X(answer_endpoint_model, "answer_endpoint_model", TEXT, "", 0, 200, NULL, "the model there")                           \
+    X(answer_endpoint_key, "answer_endpoint_key", TEXT, "", 0, 1024, NULL, "file with its key, mode 0600; empty: none")    \
+    X(embed_endpoint, "embed_endpoint", TEXT, "", 0, 1024, NULL, "the same of one that embeds")                            \
+    X(embed_endpoint_model, "embed_endpoint_model", TEXT, "", 0, 200, NULL, "the model there")                             \
+    X(embed_endpoint_key, "embed_endpoint_key", TEXT, "", 0, 1024, NULL, "file with its key, mode 0600; empty: none")      \
+    X(endpoint_stall_seconds, "endpoint_stall_seconds", INT, "60", 1, 3600, NULL, "an endpoint that says nothing is left after it") \
+    X(hook_secret, "hook_secret", TEXT, "", 0, 1024, NULL,                                                                 \
+      "file with the secret of webhooks, mode 0600; empty: there are none")                                            \
     X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \
       "an autostarted daemon without clients and work ends after it; 0: never")                                        \
     X(log_level, "log_level", CHOICE, "warn", 0, 3, "error|warn|info|debug", "what the log holds (never code or questions)") \

@@ -224,6 +224,10 @@ static int request_begin(struct slot *slot, struct http_server *h, struct lws *w
     x->request.mcp_version = other_header(x, "mcp-protocol-version:");
     x->request.mcp_method = other_header(x, "mcp-method:");
     x->request.mcp_name = other_header(x, "mcp-name:");
+    x->request.hook_signature = other_header(x, "x-hub-signature-256:");
+    if (!x->request.hook_signature)
+        x->request.hook_signature = other_header(x, "x-gitea-signature:");
+    x->request.hook_token = other_header(x, "x-gitlab-token:");
     char version[16] = "";
     lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_HTTP);
     x->old = !strcmp(version, "HTTP/1.0");

@@ -5,6 +5,7 @@
 #include "daemon/loop.h"
 #include "daemon/once.h"
 #include "engine/engine.h"
+#include "indexer/mirror.h"
 #include "indexer/pool.h"
 
 #include <errno.h>
@@ -214,6 +215,8 @@ int main(int argc, char **argv)
         return engine_main(ENGINE_FD);
     if (argc >= 2 && !strcmp(argv[1], POOL_WORKER_ARG))
         return cut_worker_main(POOL_WORKER_FD);
+    if (argc >= 2 && !strcmp(argv[1], MIRROR_WORKER_ARG))
+        return mirror_worker_main(POOL_WORKER_FD);
     struct args a = {.ready_fd = -1};
     give_memory_back();
     signal(SIGPIPE, SIG_IGN);

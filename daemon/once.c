@@ -86,6 +86,7 @@ int once_run(const struct service_options *o, const char *method, const char *pa
     struct session *c;
     struct err e;
     uint64_t id;
+    so.brief = true;
     so.wake = wake;
     so.wake_arg = &x;
     if (service_open(&s, &so, &e))

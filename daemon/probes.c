@@ -66,4 +66,19 @@ static void *metrics_open(struct session *session, const struct http_request *r,
     return NULL;
 }
 
-const struct http_codec health_codec = {health_open, NULL, NULL}, ready_codec = {ready_open, NULL, NULL}, metrics_codec = {metrics_open, NULL, NULL};
+/* The sender is proved by the body's signature, so that anybody may try; it learns nothing: not even whether the repository is one of ours. */
+static void *hook_open(struct session *session, const struct http_request *r, struct http_reply *out, bool (*full)(void *arg), void *arg)
+{
+    struct err e = {0};
+    struct hook_call h = {r->body, r->len, r->hook_signature, r->hook_token};
+    if (session_hook(session, &h, &e)) {
+        reply_err(out, &e);
+        if (e.code == ERR_DENIED)
+            out->status = 401;
+    } else {
+        reply_text(out, 202, "text/plain", "ok\n");
+    }
+    return NULL;
+}
+
+const struct http_codec health_codec = {health_open, NULL, NULL}, ready_codec = {ready_open, NULL, NULL}, metrics_codec = {metrics_open, NULL, NULL}, hook_codec = {hook_open, NULL, NULL};

@@ -5,6 +5,6 @@
 
 #include "daemon/exchange.h"
 
-extern const struct http_codec health_codec, ready_codec, metrics_codec;
+extern const struct http_codec health_codec, ready_codec, metrics_codec, hook_codec;
 
 #endif

@@ -17,6 +17,7 @@ const struct route routes[] = {
     {OPENAI_MODELS "/", "GET", false, &openai_models_codec, NULL},
     {"/v1/embeddings", "POST", false, &openai_embeddings_codec, "vectors of texts (OpenAI's API)"},
     {"/v1/chat/completions", "POST", false, &openai_chat_codec, "an answer with its sources, or what the model says (OpenAI's API)"},
+    {"/hooks/push", "POST", true, &hook_codec, "where git hosts tell of a push: what is named is fetched soon"},
     {API_PREFIX, "GET POST", false, &api_codec, NULL},
     {"/", "GET", true, &page_codec, "the page for people"},
     {PAGE_PREFIX, "GET", true, &page_codec, "what the page is made of"},

@@ -123,6 +123,7 @@ struct share {
 struct asker;
 struct audit;
 struct jobs;
+struct mirrors;
 struct models;
 struct answers;
 struct counts;
@@ -137,6 +138,7 @@ struct service {
     struct engine *engine;
     struct audit *audit;
     struct jobs *jobs;
+    struct mirrors *mirrors;
     struct models *models;
     struct answers *answers;
     struct counts *counts;
@@ -159,6 +161,7 @@ struct service {
     struct tally tally[METHODS_MAX];
     unsigned extra, lent;        /* threads beside the workers; those of both that wait for a model that writes */
     pthread_cond_t gone;         /* one of extra ended */
+    int64_t hooks_ns; /* when the next webhook may come, less its burst: hook.c */
     unsigned nrequests, writing; /* writing: those whose answer a model writes now */
     struct request *queue_first, **queue_last;
     struct request *ready_first, **ready_last;

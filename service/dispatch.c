@@ -24,6 +24,7 @@ static const struct binding bindings[] = {
     {"inspect", method_inspect},
     {"repo.add", method_repo_add},
     {"repo.remove", method_repo_remove},
+    {"repo.pin", method_repo_pin},
     {"repo.list", method_repo_list},
     {"model.list", method_model_list},
     {"model.verify", method_model_verify},

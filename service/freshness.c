@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "service/jobs.h"
-#include "service/models.h"
+#include "service/pins.h"
 
 #define SHARE_NS 1500000000LL /* while vectors come in, the figure may be this old */
 
@@ -22,13 +22,13 @@ static struct share *share_slot(struct service *s, uint32_t view, uint16_t model
     return oldest;
 }
 
-double embedded_share(struct service *s, uint32_t view)
+double embedded_share(struct service *s, enum model_role role, uint32_t view)
 {
     struct txn *t;
     struct err e;
     uint16_t model;
     double share = 0;
-    if (!models_number(s, &model) || store_read(&t, s->store, &e))
+    if (!models_number(s, role, &model) || store_read(&t, s->store, &e))
         return 0;
     uint64_t generation = txn_generation(t);
     int64_t now = clock_ns();
@@ -85,7 +85,7 @@ json_t *freshness_json(struct request *rq, const struct repo_row *repo, const st
 {
     struct service *s = rq->s;
     return pack(generation_now(s, &rq->who), commit_json(v), v->overlay_files > 0, v->overlay_files,
-                jobs_pending_files(s, repo->id), embedded_share(s, v->view), ago_ms(v));
+                jobs_pending_files(s, repo->id), embedded_share(s, embed_role(s, repo->id), v->view), ago_ms(v));
 }
 
 json_t *freshness_scope(struct request *rq, const struct scope *sc)
@@ -98,7 +98,7 @@ json_t *freshness_scope(struct request *rq, const struct scope *sc)
     int64_t oldest = 0;
     for (size_t i = 0; i < sc->n; i++) {
         const struct seen *v = &sc->seen[i];
-        double share = embedded_share(s, v->view);
+        double share = embedded_share(s, embed_role(s, sc->repo[i].id), v->view);
         overlay += v->overlay_files;
         pending += jobs_pending_files(s, sc->repo[i].id);
         least = share < least ? share : least;

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/nice.h"
 #include "indexer/history.h"
-#include "service/models.h"
+#include "service/pins.h"
 #include "service/scope.h"
 #include "store/segment.h"
 
@@ -192,7 +192,9 @@ static bool lacks_messages(struct job *j, const struct seen *seen)
     struct service *s = j->s;
     struct embedder *m = NULL;
     struct txn *t;
-    if (!s->o.config->history || !s->o.config->embed || j->repo.plain || !seen->oid_len || !models_number(s, NULL) || models_embedder(&m, s, NULL))
+    enum model_role role = embed_role(s, j->repo.id);
+    if (!s->o.config->history || !s->o.config->embed || j->repo.plain || !seen->oid_len || !models_number(s, role, NULL) ||
+        models_embedder(&m, s, role, NULL))
         return false;
     bool lacks = !store_read(&t, s->store, NULL);
     if (lacks) {
@@ -212,7 +214,8 @@ static bool lacks_vectors(struct seen *seen, bool *known, struct job *j)
         return true;
     if (!s->o.config->embed)
         return false;
-    return j->all_branches || !*known || !models_number(s, NULL) || embedded_share(s, seen->view) < 1;
+    enum model_role role = embed_role(s, j->repo.id);
+    return j->all_branches || !*known || !models_number(s, role, NULL) || embedded_share(s, role, seen->view) < 1;
 }
 
 static void index_one(struct jobs *x, struct job *j)
@@ -431,11 +434,13 @@ static void embed_one(struct jobs *x, struct job *j)
         pthread_mutex_unlock(&s->mu);
     }
     if (!rc && s->o.config->embed)
-        rc = models_embedder(&m, s, &e);
+        rc = models_embedder(&m, s, embed_role(s, j->repo.id), &e);
     if (!rc && m)
         rc = embed_views(j, m->model, &e);
     if (!rc && m && s->o.config->history && !j->repo.plain)
         rc = embed_messages(j, m->model, &e);
+    if (m && rc && rc != ERR_CANCELED && m->role == ROLE_FAR_EMBED)
+        models_fell(s, m, &e);
     models_drop(s, m);
     if (rc && rc != ERR_CANCELED)
         log_err(LOG_WARN, j->repo.name, &e);
@@ -465,7 +470,7 @@ static void *embed_main(void *arg)
     struct embedder *m = NULL;
     size_t n = 0;
     if (!state_repos(s->store, &rows, &n, NULL) && n) /* the first question will want it */
-        models_embedder(&m, s, NULL);
+        models_embedder(&m, s, ROLE_EMBED, NULL);
     models_drop(s, m);
     if (n && !models_reranker(&m, s, NULL)) /* and this one, where it is chosen */
         models_drop(s, m);

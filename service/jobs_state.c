@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "service/mirrors.h"
 #include "service/scope.h"
 
 #include <stdlib.h>
@@ -186,5 +187,6 @@ json_t *jobs_json(struct service *s)
             json_array_append_new(all, row);
         }
     pthread_mutex_unlock(&s->mu);
+    mirrors_jobs(s, all);
     return all;
 }

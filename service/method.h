@@ -22,6 +22,7 @@ int method_status(struct request *rq, json_t **result, struct err *e);
 int method_inspect(struct request *rq, json_t **result, struct err *e);
 int method_repo_add(struct request *rq, json_t **result, struct err *e);
 int method_repo_remove(struct request *rq, json_t **result, struct err *e);
+int method_repo_pin(struct request *rq, json_t **result, struct err *e);
 int method_repo_list(struct request *rq, json_t **result, struct err *e);
 int method_model_list(struct request *rq, json_t **result, struct err *e);
 int method_model_verify(struct request *rq, json_t **result, struct err *e);

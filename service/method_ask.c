@@ -7,6 +7,7 @@
 #include "retriever/follow.h"
 #include "service/answers.h"
 #include "service/permission.h"
+#include "service/pins.h"
 #include "service/rows.h"
 #include "service/why.h"
 #include "service/writing.h"
@@ -58,17 +59,17 @@ static bool writes(struct request *rq, const struct search_request *q)
     if (q->regex || param_bool(rq, "no_generate") || !rq->s->o.config->generate)
         return false;
     char *name = models_name(rq->s, ROLE_ANSWER);
-    bool chosen = *name != 0;
+    bool chosen = *name != 0 || *rq->s->o.config->answer_endpoint;
     free(name);
     return chosen;
 }
 
 /* That model. NULL: the note says why. */
-static struct embedder *generator(json_t *result, struct request *rq)
+static struct embedder *generator(json_t *result, struct request *rq, enum model_role role)
 {
     struct embedder *g = NULL;
     struct err e = {0};
-    int rc = writer_take(&g, rq, &e);
+    int rc = writer_take(&g, rq, role, &e);
     if (rc == ERR_BUSY)
         note_add(result, "%s: the sources are quoted", e.message);
     else if (rc)
@@ -80,17 +81,37 @@ static struct embedder *generator(json_t *result, struct request *rq)
 static int write_answer(struct writing_task *t, json_t *result, struct err *e)
 {
     struct request *rq = t->rq;
-    bool closed = models_closed(rq->s, ROLE_ANSWER);
-    if (closed)
-        request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
-    struct embedder *g = generator(result, rq);
-    if (!g)
-        return 0;
-    if (!closed)
-        request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
-    t->model = g->model;
-    int rc = writing_do(result, t, e);
-    writer_drop(rq, g);
+    char *here = models_name(rq->s, ROLE_ANSWER);
+    bool far = *rq->s->o.config->answer_endpoint && scope_may_leave(rq->s, t->scope), local = *here != 0, shown = false, again = true;
+    int rc = 0;
+    free(here);
+    if (!far && !local)
+        note_add(result, "no model writes: what is asked about stays on this machine, and no model of it is chosen");
+    for (int turn = far ? 0 : 1; turn < 2 && again && (!turn || local); turn++) {
+        enum model_role role = turn ? ROLE_ANSWER : ROLE_FAR_ANSWER;
+        struct err failed = {0};
+        bool closed = models_closed(rq->s, role);
+        if (closed && !shown)
+            request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
+        shown |= closed;
+        struct embedder *g = generator(result, rq, role);
+        if (!g)
+            continue;
+        if (!shown)
+            request_emit(rq, EVENT_PART, json_pack("{sO}", "extractive", result));
+        shown = true;
+        t->model = g->model;
+        rc = writing_do(result, t, &failed, e);
+        t->second = true;
+        again = !rc && failed.code && !*failed.hint;
+        if (!turn && failed.code)
+            models_fell(rq->s, g, &failed);
+        if (!rc && !turn)
+            json_object_set_new(result, "endpoint", json_cstr(model_info(g->model)->provider));
+        else if (!rc)
+            json_object_del(result, "endpoint");
+        writer_drop(rq, g);
+    }
     return rc;
 }
 

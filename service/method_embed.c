@@ -51,7 +51,7 @@ int method_embed(struct request *rq, json_t **result, struct err *e)
     if (!rc && !rq->s->o.config->embed)
         rc = err_set(e, ERR_UNAVAILABLE, "embedding is switched off (embed = no)");
     if (!rc)
-        rc = models_embedder(&m, rq->s, e);
+        rc = models_embedder(&m, rq->s, ROLE_EMBED, e);
     if (!rc)
         rc = embed(result, rq, m->model, texts, n, e);
     models_drop(rq->s, m);

@@ -17,19 +17,19 @@ int method_model_list(struct request *rq, json_t **result, struct err *e)
     int rc = model_list(&list, &n, rq->s->o.paths, e);
     if (rc)
         return rc;
-    char *used[ROLES];
-    for (int role = 0; role < ROLES; role++)
+    char *used[ROLES_HERE];
+    for (int role = 0; role < ROLES_HERE; role++)
         used[role] = models_name(rq->s, (enum model_role)role);
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) {
         bool in_use = false;
-        for (int role = 0; role < ROLES; role++)
+        for (int role = 0; role < ROLES_HERE; role++)
             in_use |= !strcmp(list[i].name, used[role]);
         json_array_append_new(rows, json_pack("{so, so, sb, sb}", "name", json_cstr(list[i].name), "path",
                                               json_cstr(list[i].path), "removable", list[i].ours, "used", in_use));
     }
     *result = json_pack("{so}", "models", rows);
-    for (int role = 0; role < ROLES; role++) {
+    for (int role = 0; role < ROLES_HERE; role++) {
         json_object_set_new(*result, models_state_name((enum model_role)role), *used[role] ? json_cstr(used[role]) : json_null());
         free(used[role]);
     }
@@ -125,9 +125,9 @@ int method_model_use(struct request *rq, json_t **result, struct err *e)
     enum model_role role = ROLE_EMBED;
     if (!name == !none)
         return err_set(e, ERR_USAGE, "the name is missing, or --none with a name");
-    while (none && role < ROLES && strcmp(models_role(role), none))
+    while (none && role < ROLES_HERE && strcmp(models_role(role), none))
         role++;
-    if (role == ROLES)
+    if (role == ROLES_HERE)
         return err_set(e, ERR_USAGE, "no role is called %.40s: answer or rerank", none);
     int rc = none ? models_use_none(rq->s, role, e) : models_use(&role, rq->s, name, e);
     if (!rc)

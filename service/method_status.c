@@ -7,8 +7,10 @@
 #include "kernels/nvml.h"
 #include "service/counts.h"
 #include "service/jobs.h"
+#include "service/mirrors.h"
 #include "service/models.h"
 #include "service/permission.h"
+#include "service/pins.h"
 #include "service/scope.h"
 #include "store/cut.h"
 #include "store/feedback.h"
@@ -144,6 +146,11 @@ static json_t *repo_json(struct request *rq, const struct repo_row *r)
     json_object_set_new(row, "quarantined", json_integer((json_int_t)counted.quarantined));
     json_object_set_new(row, "bytes", json_integer(in ? (json_int_t)seen.bytes : 0));
     json_object_set_new(row, "files", json_integer(in ? (json_int_t)seen.files : 0));
+    if (rq->who.local)
+        json_object_set_new(row, "pinned", json_boolean(repo_pinned(s, r->id)));
+    json_t *mirror = mirror_json(s, r->id, rq->who.local);
+    if (mirror)
+        json_object_set_new(row, "mirror", mirror);
     if (!rq->who.local) /* tables and watches are shared out among all repositories: their shares tell of the others */
         return row;
     json_object_set_new(row, "watch", jobs_watch_json(s, r->id));

@@ -100,6 +100,15 @@ static const struct method_flag purge_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag add_flags[] = {
+    {"credentials", 0, FLAG_STRING, "FILE", "of a URL: a private key (ssh), or lines `machine HOST login USER password TOKEN` (https); mode 0600"},
+    {"branches", 0, FLAG_STRING, "NAME,…", "of a URL: branches to hold beside the default one; * and ? stand for anything"},
+    {"no-wait", 0, FLAG_BOOL, NULL, "of a URL: return at once; it is fetched in the background"},
+    {"local-only", 0, FLAG_BOOL, NULL, "its text never leaves this machine (repo pin)"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag doctor_flags[] = {
     {"privacy", 0, FLAG_BOOL, NULL, "tell what may leave this machine, and why"},
     F_TIMEOUT,
@@ -221,11 +230,17 @@ const struct method methods[] = {
      .local = true},
     {"inspect", "FILE", "file", "show how a file is cut: language, chunks, symbols, secrets", NULL, dir_flags,
      .starts_daemon = true},
-    {"repo add", "[DIR]", "dir", "make a repository or a plain directory known, and index it",
+    {"repo add", "[DIR|URL]", "dir", "make a repository or a plain directory known, and index it",
      "Naming a repository that belongs to another user is the consent to read it. Its hooks, filters and configured "
-     "programs never run.",
-     plain_flags, .starts_daemon = true},
+     "programs never run.\n\n"
+     "A URL (https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH) is mirrored in the home, and fetched again every "
+     "`mirror-minutes` and when a webhook says so. Given once more, its credentials and branches are replaced.",
+     add_flags, .starts_daemon = true},
     {"repo remove", "NAME", "name", "forget a repository and what was indexed of it", NULL, plain_flags, .starts_daemon = true},
+    {"repo pin", "NAME local|anywhere", "name where", "keep a repository's text on this machine, or let endpoints have it",
+     "Without an endpoint in the settings all stays here in any case. Of a pinned repository no text is sent to one, neither to be embedded "
+     "nor with a question; a question about several of which one is pinned is answered on this machine.",
+     plain_flags, .starts_daemon = true},
     {"repo list", NULL, "", "list the known repositories", NULL, plain_flags, .starts_daemon = true,
      .access = ACCESS_READ},
     {"model list", NULL, "", "list the models that can be found", NULL, plain_flags, .once = true},

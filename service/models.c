@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/machine.h"
+#include "engine/endpoint/endpoint.h"
 #include "engine/generate.h"
 #include "store/vector.h"
 
@@ -36,6 +37,8 @@ static const struct {
     [ROLE_EMBED] = {"embed", "embed_model", "embeds nothing"},
     [ROLE_ANSWER] = {"answer", "answer_model", "writes no text"},
     [ROLE_RERANK] = {"rerank", "rerank_model", "is no reranker"},
+    [ROLE_FAR_EMBED] = {"embed", "embed_endpoint", "embeds nothing"},
+    [ROLE_FAR_ANSWER] = {"answer", "answer_endpoint", "writes no text"},
 };
 
 const char *models_role(enum model_role role)
@@ -120,11 +123,18 @@ void models_close(struct models *m)
     free(m);
 }
 
+static const char *endpoint_of(const struct config *c, enum model_role role)
+{
+    return role == ROLE_FAR_EMBED ? c->embed_endpoint : role == ROLE_FAR_ANSWER ? c->answer_endpoint : "";
+}
+
 char *models_name(struct service *s, enum model_role role)
 {
     struct buf b = BUF_INIT;
     struct err e;
     const struct config *c = s->o.config;
+    if (role >= ROLES_HERE)
+        return mem_str(!*endpoint_of(c, role) ? "" : role == ROLE_FAR_EMBED ? c->embed_endpoint_model : c->answer_endpoint_model);
     bool kept = !state_get(s->store, roles[role].state, &b, &e) && b.len;
     if (kept && strcmp(b.data, NONE))
         return buf_take(&b);
@@ -147,9 +157,28 @@ static int number_of(struct embedder *m, struct service *s, struct err *e)
     return rc;
 }
 
+static bool writes(enum model_role role)
+{
+    return role == ROLE_ANSWER || role == ROLE_FAR_ANSWER;
+}
+
+static bool embeds(enum model_role role)
+{
+    return role == ROLE_EMBED || role == ROLE_FAR_EMBED;
+}
+
 static bool good_for(const struct model_info *i, enum model_role role)
 {
-    return role == ROLE_ANSWER ? i->context : role == ROLE_RERANK ? i->scores : i->dim;
+    return writes(role) ? i->context : role == ROLE_RERANK ? i->scores : i->dim;
+}
+
+static int open_far(struct model **out, const struct config *c, enum model_role role, struct err *e)
+{
+    bool embed = role == ROLE_FAR_EMBED;
+    struct endpoint_options o = {.url = endpoint_of(c, role), .model = embed ? c->embed_endpoint_model : c->answer_endpoint_model,
+                                 .key = embed ? c->embed_endpoint_key : c->answer_endpoint_key, .ca = c->net_ca,
+                                 .stall_seconds = (unsigned)c->endpoint_stall_seconds, .embeds = embed};
+    return endpoint_open(out, &o, e);
 }
 
 /* role: ROLES for the one that the model is good for. */
@@ -158,8 +187,8 @@ static int open_named(struct embedder **out, struct service *s, const char *name
     char *path = NULL;
     struct embedder *m = mem_zero(1, sizeof *m);
     m->refs = 1;
-    int rc = model_find(&path, s->o.paths, name, e);
-    if (!rc)
+    int rc = role == ROLES || role < ROLES_HERE ? model_find(&path, s->o.paths, name, e) : open_far(&m->model, s->o.config, role, e);
+    if (!rc && path)
         rc = model_open(&m->model, s->engine, path, e);
     const struct model_info *i = rc ? NULL : model_info(m->model);
     m->role = role != ROLES ? role : i && i->context ? ROLE_ANSWER : i && i->scores ? ROLE_RERANK : ROLE_EMBED;
@@ -167,7 +196,7 @@ static int open_named(struct embedder **out, struct service *s, const char *name
         rc = err_set(e, ERR_UNSUPPORTED, "%s: a model of the family %s %s", i->name, i->family, roles[m->role].cannot);
         err_hint(e, "codeask model use NAME chooses another");
     }
-    if (!rc && m->role == ROLE_EMBED)
+    if (!rc && embeds(m->role))
         rc = number_of(m, s, e);
     free(path);
     if (rc && m->model)
@@ -208,24 +237,24 @@ static int take(struct embedder **out, struct service *s, enum model_role role, 
     return rc;
 }
 
-int models_embedder(struct embedder **out, struct service *s, struct err *e)
+int models_embedder(struct embedder **out, struct service *s, enum model_role role, struct err *e)
 {
     *out = NULL;
     if (!s->o.config->embed)
         return err_set(e, ERR_UNAVAILABLE, "embedding is switched off (embed = no)");
-    return take(out, s, ROLE_EMBED, e);
+    return take(out, s, role, e);
 }
 
-int models_generator(struct embedder **out, struct service *s, struct err *e)
+int models_generator(struct embedder **out, struct service *s, enum model_role role, struct err *e)
 {
     const char *adapter = s->o.config->answer_adapter;
     *out = NULL;
-    if (*adapter && !strchr(adapter, '/') && adapter_blocked(s, adapter)) {
+    if (role == ROLE_ANSWER && *adapter && !strchr(adapter, '/') && adapter_blocked(s, adapter)) {
         err_set(e, ERR_UNSUPPORTED, "the adapter %.100s has learned a content that was purged since: no model writes with it", adapter);
         err_hint(e, "train another one, or take answer_adapter out of the configuration");
         return ERR_UNSUPPORTED;
     }
-    return take(out, s, ROLE_ANSWER, e);
+    return take(out, s, role, e);
 }
 
 int models_reranker(struct embedder **out, struct service *s, struct err *e)
@@ -254,9 +283,23 @@ bool models_closed(struct service *s, enum model_role role)
     return closed;
 }
 
-bool models_number(struct service *s, uint16_t *number)
+void models_fell(struct service *s, struct embedder *m, const struct err *why)
 {
-    struct slot *x = &s->models->slot[ROLE_EMBED];
+    struct slot *x = &s->models->slot[m->role];
+    pthread_mutex_lock(&x->mu);
+    if (x->now == m) {
+        x->now = NULL;
+        x->why = *why;
+        x->failed_ns = clock_ns();
+        drop_locked(m); /* the slot's; the caller has its own */
+        log_err(LOG_WARN, roles[m->role].state, why);
+    }
+    pthread_mutex_unlock(&x->mu);
+}
+
+bool models_number(struct service *s, enum model_role role, uint16_t *number)
+{
+    struct slot *x = &s->models->slot[role];
     pthread_mutex_lock(&x->mu);
     bool open = x->now != NULL;
     if (open && number)
@@ -333,16 +376,18 @@ static char *trouble_of(struct service *s, enum model_role role)
     return text;
 }
 
-char *models_trouble(struct service *s)
+char *models_trouble(struct service *s, enum model_role role)
 {
-    return s->o.config->embed ? trouble_of(s, ROLE_EMBED) : mem_str("embedding is switched off (embed = no)");
+    return s->o.config->embed ? trouble_of(s, role) : mem_str("embedding is switched off (embed = no)");
 }
 
 static json_t *row_of(struct service *s, enum model_role role, char provider[64])
 {
-    char *name = models_name(s, role), *trouble = role == ROLE_EMBED ? models_trouble(s) : trouble_of(s, role);
+    char *name = models_name(s, role), *trouble = embeds(role) ? models_trouble(s, role) : trouble_of(s, role);
     struct slot *x = &s->models->slot[role];
     json_t *row = json_pack("{ss, so}", "role", roles[role].name, "name", json_cstr(name));
+    if (role >= ROLES_HERE)
+        json_object_set_new(row, "endpoint", json_cstr(endpoint_of(s->o.config, role)));
     pthread_mutex_lock(&x->mu);
     if (x->now) {
         const struct model_info *i = model_info(x->now->model);

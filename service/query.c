@@ -3,7 +3,7 @@
 
 #include "indexer/language.h"
 #include "service/jobs.h"
-#include "service/models.h"
+#include "service/pins.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,15 +76,19 @@ int query_params(struct search_request *q, struct query_models *m, struct reques
     take_reranker(q, m, rq);
     if (q->regex || !rq->s->o.config->embed)
         return 0;
-    if (rq->first_index && !models_number(rq->s, NULL))
+    enum model_role role = *rq->s->o.config->embed_endpoint && scope_may_leave(rq->s, sc) ? ROLE_FAR_EMBED : ROLE_EMBED;
+    if (rq->first_index && !models_number(rq->s, role, NULL))
         return 0; /* the first answer waits for no model: there is nothing to compare with yet */
-    if (models_embedder(&m->embed, rq->s, NULL))
-        return 0; /* query_note says why */
+    if (models_embedder(&m->embed, rq->s, role, NULL)) {
+        /* an endpoint that is away: what was embedded here before it was set still serves */
+        if (role == ROLE_EMBED || models_embedder(&m->embed, rq->s, ROLE_EMBED, NULL))
+            return 0; /* query_note says why */
+    }
     bool any = false;
     for (size_t i = 0; i < sc->n; i++) {
-        double share = embedded_share(rq->s, sc->seen[i].view);
+        double share = embedded_share(rq->s, m->embed->role, sc->seen[i].view);
         any |= share > 0;
-        if (share < 1)
+        if (share < 1 && embed_role(rq->s, sc->repo[i].id) == m->embed->role)
             jobs_embed(rq->s, &sc->repo[i], param_str(rq, "branch"));
     }
     if (any)
@@ -96,7 +100,7 @@ const char *query_note(struct request *rq, const struct search_request *q, const
 {
     if (q->embedder || q->regex)
         return NULL;
-    char *trouble = models_trouble(rq->s);
+    char *trouble = models_trouble(rq->s, *rq->s->o.config->embed_endpoint && scope_may_leave(rq->s, sc) ? ROLE_FAR_EMBED : ROLE_EMBED);
     const char *note = *trouble ? arena_fmt(&rq->arena, "answered from words and symbols alone: %s", trouble) : NULL;
     free(trouble);
     return note;

@@ -3,6 +3,7 @@
 #define CODEASK_SERVICE_SCOPE_H
 
 #include "service/core.h"
+#include "service/models.h"
 
 /* A view as the store has it now. */
 struct seen {
@@ -57,7 +58,7 @@ json_t *freshness_json(struct request *rq, const struct repo_row *repo, const st
 /* The same over all of a scope: sums, the lowest share, the oldest reconcile; commit null where there are several. */
 json_t *freshness_scope(struct request *rq, const struct scope *sc);
 /* Share of a view's texts that have a vector, remembered for a moment: counting costs a walk over the view. */
-double embedded_share(struct service *s, uint32_t view);
+double embedded_share(struct service *s, enum model_role role, uint32_t view);
 
 /* The note and freshness go into every answer; "roots" too, name to directory, where a codec asked for them. */
 void answer_stamp(json_t *answer, struct request *rq, const struct scope *sc);

@@ -11,6 +11,7 @@
 #include "service/cutting_apart.h"
 #include "service/counts.h"
 #include "service/jobs.h"
+#include "service/mirrors.h"
 #include "service/models.h"
 
 #include <stdlib.h>
@@ -234,7 +235,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
         log_line(LOG_WARN, "the index was of another version or damaged: it is built again");
     if ((rc = indexer_open(&s->indexer, s->store, o->config, o->program, e)) ||
         (rc = retriever_open(&s->retriever, s->store, e)) || (rc = models_open(&s->models, s, e)) ||
-        (rc = jobs_open(&s->jobs, s, e)))
+        (rc = jobs_open(&s->jobs, s, e)) || (rc = mirrors_open(&s->mirrors, s, e)))
         goto fail;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned want = cores < 1 ? 2 : (unsigned)cores * 2;
@@ -313,7 +314,7 @@ bool service_quiet(struct service *s)
 
 bool service_idle(struct service *s)
 {
-    return service_quiet(s) && jobs_idle(s);
+    return service_quiet(s) && jobs_idle(s) && mirrors_idle(s);
 }
 
 bool service_stop_asked(struct service *s)
@@ -331,6 +332,8 @@ void service_drain(struct service *s)
     pthread_mutex_unlock(&s->mu);
     if (s->jobs)
         jobs_drain(s);
+    if (s->mirrors)
+        mirrors_drain(s);
 }
 
 void service_close(struct service *s)
@@ -355,6 +358,7 @@ void service_close(struct service *s)
     pthread_mutex_unlock(&s->mu);
     if (s->clock_runs)
         pthread_join(s->clock, NULL);
+    mirrors_close(s->mirrors);
     jobs_close(s->jobs);
     while (s->requests) {
         struct request *rq = s->requests;

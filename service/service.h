@@ -48,6 +48,7 @@ struct service_options {
     const struct paths *paths;
     const struct config *config;
     const char *program;         /* this binary, for the cut workers and the engine process */
+    bool brief;                  /* opened for one request: mirrors are not known, nothing is fetched */
     void (*wake)(void *arg);
     void *wake_arg;
 };
@@ -82,6 +83,17 @@ void service_hint_in(struct service *s, uint32_t repo, const char *dir);
 void service_hint(struct service *s, uint32_t repo);
 /* For `status`: how many of a repository's directories are watched; why: NULL, or why not all. Copied. */
 void service_watching(struct service *s, uint32_t repo, unsigned watched, const char *why);
+
+/* A webhook's request: who sent it is proved by the secret of the settings (hook_secret), and all that is taken from it is which
+ * mirror may have changed: that one is fetched soon. ERR_UNSUPPORTED: no secret is set; ERR_DENIED; ERR_BUSY: too many. On the loop's thread, at once. */
+#define HOOK_BODY_MAX (1u << 20)   /* bytes: hosts cut theirs at 25 MB, but a push with some hundred commits has 200 KB */
+struct hook_call {
+    const char *body;
+    size_t len;
+    const char *signature;         /* HMAC-SHA-256 of the body in hex, with or without "sha256=" before it; NULL */
+    const char *token;             /* the secret itself; NULL */
+};
+int session_hook(struct session *c, const struct hook_call *h, struct err *e);
 
 int session_open(struct session **out, struct service *s, const struct caller *who, struct err *e);
 /* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */

@@ -40,10 +40,10 @@ void note_add(json_t *result, const char *fmt, ...)
     buf_release(&b);
 }
 
-int writer_take(struct embedder **out, struct request *rq, struct err *e)
+int writer_take(struct embedder **out, struct request *rq, enum model_role role, struct err *e)
 {
     struct service *s = rq->s;
-    int rc = models_generator(out, s, e);
+    int rc = models_generator(out, s, role, e);
     if (rc)
         return rc;
     pthread_mutex_lock(&s->mu);
@@ -356,7 +356,7 @@ static bool judge(json_t *result, struct writing *w, int rc, const struct gen_re
     return false;
 }
 
-int writing_do(json_t *result, const struct writing_task *t, struct err *e)
+int writing_do(json_t *result, const struct writing_task *t, struct err *failed, struct err *e)
 {
     struct writing w = {.t = t};
     struct gen_result g = {0};
@@ -381,13 +381,18 @@ int writing_do(json_t *result, const struct writing_task *t, struct err *e)
     began = clock_ms();
     open_sources(&w, (uint32_t)json_array_size(json_object_get(result, "citations")) + 1);
     if (!rc) {
-        if (prefix)
+        if (prefix && !t->second)
             request_emit(t->rq, EVENT_PART, json_pack("{so}", "delta", json_text(answer, prefix)));
         request_enough_at(t->rq, clock_ns() + t->rq->s->o.config->generate_seconds * 1000000000LL);
         rc = generate(&g, &w, &why);
         cited_end(&w.cited);
         if (!rc || w.cited.counts.valid)
             send_new(&w);
+    }
+    failed->code = 0;
+    if (rc && rc != ERR_CANCELED && !request_stopped(t->rq)) {
+        *failed = why;
+        snprintf(failed->hint, sizeof failed->hint, "%s", w.sent ? "a part of the answer had gone out" : "");
     }
     if (request_stopped(t->rq)) {
         rc = err_set(e, ERR_CANCELED, "canceled");

@@ -50,6 +50,11 @@ static inline bool stand_in_event(struct session *c, unsigned i, enum event_kind
     return sink.event(sink.arg, id, kind, json, strlen(json));
 }
 
+int session_hook(struct session *c, const struct hook_call *h, struct err *e)
+{
+    return h->token ? 0 : err_set(e, ERR_DENIED, "the signature is not valid");
+}
+
 bool session_ready(struct session *c)
 {
     return c->submitted < 2;
