@@ -247,7 +247,9 @@ static int failure(struct mirror_run *m, int code)
         return too_large(m);
     if (last && strstr(last->message, strerror(ENOSPC)))
         return err_set(m->e, ERR_FULL, "%s: no space left on the disk", m->o->path);
-    return err_set(m->e, m->url.scheme == URL_FILE && code == GIT_ENOTFOUND ? ERR_NOT_FOUND : ERR_FORMAT, "%.300s: %.200s", m->url.text,
+    if (m->url.scheme == URL_FILE && !dir_exists(m->url.path))
+        return err_set(m->e, ERR_NOT_FOUND, "%.300s: no such directory", m->url.path);
+    return err_set(m->e, ERR_FORMAT, "%.300s: %.200s", m->url.text,
                    last && last->message ? last->message : "not what a git server says");
 }
 
