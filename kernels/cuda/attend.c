@@ -26,6 +26,16 @@ void cuda_prepare(void *queue, struct mat *qkv, const struct prepare *how, const
     launch(q, KERNEL_prepare, div_up(r->max_rows, ROW_WARPS), how->heads + how->kv_heads + values, 0, &a);
 }
 
+/* Whether a step goes to the tensor cores (attend_tile.cu): where it has more rows than are promised the same bytes whatever stands
+ * beside them, and tiles of its longest sequence are at least half full. */
+static bool on_tensor_cores(const struct attend *how, const struct cache *c, const struct mat *y, const struct mat *query,
+                            const struct rows *r, uint32_t heads)
+{
+    return c->type == CACHE_F16 && c->v && c->k_dim == c->v_dim && c->k_dim % 8 == 0 && c->k_dim <= 128 && how->softcap <= 0 &&
+           r->max_rows > backend_cuda.exact_rows && r->longest * heads >= AT_TILE / 2 && y->stride % 2 == 0 && query->stride % 2 == 0 &&
+           (uintptr_t)y->data % 8 == 0 && (uintptr_t)query->data % 8 == 0;
+}
+
 void cuda_attend(void *queue, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
                  const struct pages *p, const struct rows *r)
 {
@@ -37,8 +47,10 @@ void cuda_attend(void *queue, struct mat *y, const struct mat *query, const stru
         err_set(&q->first, ERR_INTERNAL, "%u heads of %u columns over %u of keys", how->heads, c->k_dim, c->heads);
         return;
     }
-    uint32_t share = how->heads / c->heads, heads = share < AT_QUERIES ? share : AT_QUERIES;
-    uint32_t rows = r->longest > 1 ? AT_QUERIES / heads : 1, groups = div_up(p->stride * CACHE_PAGE, ATTENTION_KEYS);
+    uint32_t share = how->heads / c->heads;
+    bool tensor = on_tensor_cores(how, c, y, query, r, share < AT_TILE ? share : AT_TILE);
+    uint32_t queries = tensor ? AT_TILE : AT_QUERIES, heads = share < queries ? share : queries;
+    uint32_t rows = r->longest > 1 ? queries / heads : 1, groups = div_up(p->stride * CACHE_PAGE, ATTENTION_KEYS);
     uint32_t tiles = r->max_rows / rows + r->max_sequences, lines = c->heads * div_up(share, heads);
     tiles = tiles < r->max_rows ? tiles : r->max_rows;
     struct attend_params a = {
@@ -46,6 +58,11 @@ void cuda_attend(void *queue, struct mat *y, const struct mat *query, const stru
         .position = r->position, .y_stride = y->stride, .query_stride = query->stride, .heads = how->heads, .window = how->window,
         .rows = r->max_rows, .groups = groups, .tile_rows = rows, .tile_heads = heads, .scale = how->scale, .softcap = how->softcap,
     };
+    if (tensor) {
+        bool wide = c->k_dim > 64;
+        launch(q, wide ? KERNEL_attend_tile_128 : KERNEL_attend_tile_64, tiles, lines, 4 * CACHE_PAGE * (wide ? 128 : 64) * 2, &a);
+        return;
+    }
     /* groups side by side where the blocks of rows and heads alone are too few, and their sums fit: the bytes are the same */
     size_t part = (size_t)r->max_rows * how->heads * groups * (c->v_dim + 2) * sizeof(float);
     if (groups > 1 && q->part && part <= AT_SCRATCH && tiles * lines < 4 * (uint32_t)q->dev->processors)

@@ -5,10 +5,9 @@
  * softmax within the group; values, four columns a lane and a quarter of the keys a warp. Groups are joined in their order: in the
  * block, or, where few rows would leave the device idle, in a second kernel over what blocks of one group each have written. The
  * arithmetic is spelt out, so that both ways, and any number of neighbours, give a row the same bytes. */
-#include "kernels/cuda/cache.cuh"
+#include "kernels/cuda/attend.cuh"
 
 #define WARPS (AT_THREADS / WARP)
-#define LOG2_E 1.44269504f
 
 struct shared_state {
     float p[AT_QUERIES][AT_GROUP];              /* scores in units of log 2, then probabilities */
@@ -16,24 +15,6 @@ struct shared_state {
     float max[AT_QUERIES], weight[AT_QUERIES];  /* of the groups so far */
     float group_max[AT_QUERIES], group_weight[AT_QUERIES];
 };
-
-struct tile {
-    uint32_t row, rows, head, heads, kv, sequence; /* rows of the matrices, and of which sequence */
-};
-
-static __device__ __forceinline__ bool find(struct tile *t, const struct attend_params &p)
-{
-    uint32_t start, length, at, share = p.heads / p.cache.heads, chunks = (share + p.tile_heads - 1) / p.tile_heads;
-    if (!find_tile(&start, &length, &at, &t->sequence, p.offset, p.used[1], blockIdx.x, p.tile_rows))
-        return false;
-    t->row = start + at;
-    t->rows = length - at < p.tile_rows ? length - at : p.tile_rows;
-    t->kv = blockIdx.y / chunks;
-    uint32_t first = blockIdx.y % chunks * p.tile_heads;
-    t->head = t->kv * share + first;
-    t->heads = share - first < p.tile_heads ? share - first : p.tile_heads;
-    return true;
-}
 
 /* Query n of a tile: row n / heads, head n % heads. The keys that it sees of a group: from .. to-1. */
 static __device__ __forceinline__ void keys_of(uint32_t *from, uint32_t *to, const struct attend_params &p, const struct tile &t,
@@ -157,12 +138,6 @@ static __device__ __forceinline__ void join(float *keep, float *add, float max, 
     float most = fmaxf(max, group_max), base = most == -INFINITY ? 0 : most;
     *keep = exp2_fast(__fsub_rn(max, base));
     *add = exp2_fast(__fsub_rn(group_max, base));
-}
-
-/* Everything after the groups have been joined: sinks, and the division. */
-static __device__ __forceinline__ float whole_weight(const struct attend_params &p, uint32_t head, float max, float weight)
-{
-    return p.sinks ? __fadd_rn(weight, exp2_fast(__fsub_rn(__fmul_rn(p.sinks[head], LOG2_E), max))) : weight;
 }
 
 /* Where partial sums of a query and a group lie. */

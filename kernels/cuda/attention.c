@@ -23,15 +23,15 @@ void cuda_attention(void *queue, struct mat *y, const struct mat *qkv, const str
         return;
     }
     static const struct {
-        uint32_t columns;
+        uint32_t columns, keys;
         enum cuda_kernel kernel[2]; /* y in bf16, in fp32 */
     } shapes[] = {
-        {32, {KERNEL_attention_32, KERNEL_attention_32_split}},
-        {64, {KERNEL_attention_64, KERNEL_attention_64_split}},
-        {128, {KERNEL_attention_128, KERNEL_attention_128_split}},
+        {32, FA_KEYS, {KERNEL_attention_32, KERNEL_attention_32_split}},
+        {64, FA_KEYS, {KERNEL_attention_64, KERNEL_attention_64_split}},
+        {128, FA_KEYS_WIDE, {KERNEL_attention_128, KERNEL_attention_128_split}},
     };
     int s = 0;
     while (shapes[s].columns < how->head_dim)
         s++;
-    launch(q, shapes[s].kernel[y->type == TYPE_F32], tiles, how->heads, 5 * FA_KEYS * shapes[s].columns * 2, &p);
+    launch(q, shapes[s].kernel[y->type == TYPE_F32], tiles, how->heads, 4 * shapes[s].keys * shapes[s].columns * 2, &p);
 }

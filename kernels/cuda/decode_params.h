@@ -6,6 +6,7 @@
 
 #define AT_THREADS 128  /* of a block of attend: four warps */
 #define AT_QUERIES 8    /* that read the same keys together: heads that share them, and rows of one sequence */
+#define AT_TILE 64      /* the same on tensor cores: 16 a warp */
 #define AT_GROUP 256    /* ATTENTION_KEYS of decode.h */
 #define AT_PAGE 32      /* CACHE_PAGE */
 #define AT_CHUNK 128    /* columns of values that a block sums at a time: four a lane */
@@ -35,7 +36,7 @@ struct attend_params {
     const uint32_t *used, *offset, *position;
     float *part;        /* NULL: a block takes all groups; else [heads, rows, groups, v_dim + 2]: values, max, weight */
     uint32_t y_stride, query_stride, heads, window, rows /* of part */, groups;
-    uint32_t tile_rows, tile_heads; /* rows · heads of a block <= AT_QUERIES */
+    uint32_t tile_rows, tile_heads; /* rows · heads of a block <= AT_QUERIES, or AT_TILE */
     float scale, softcap;
 };
 

@@ -6,6 +6,7 @@
 
 #define WARP 32
 #define ALL 0xffffffffu
+#define LOG2_E 1.44269504f
 
 static __device__ __forceinline__ uint32_t shared_address(const void *p)
 {
@@ -49,6 +50,14 @@ static __device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+/* The same of fp16. */
+static __device__ __forceinline__ void mma_f16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
 /* The same over 16×32 bytes: four of them where there were two halves, at 4t.. and 4t+16.. */
 static __device__ __forceinline__ void mma_s8(int32_t (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
                                               uint32_t b1)
@@ -77,6 +86,20 @@ static __device__ __forceinline__ float high_bf16(uint32_t pair)
 static __device__ __forceinline__ uint16_t to_bf16(float x)
 {
     return (uint16_t)pack_bf16(x, 0);
+}
+
+static __device__ __forceinline__ float from_f16(uint16_t h)
+{
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h));
+    return x;
+}
+/* Two floats as fp16, lo in the low half. */
+static __device__ __forceinline__ uint32_t pack_f16(float lo, float hi)
+{
+    uint32_t r;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+    return r;
 }
 
 /* 2^x, relative error below 2^-22; 2^-inf is 0 */

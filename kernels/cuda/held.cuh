@@ -6,13 +6,6 @@
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/params.h"
 
-static __device__ __forceinline__ float from_f16(uint16_t h)
-{
-    float x;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h));
-    return x;
-}
-
 /* Bytes of a and b (0-3, 4-7) by the low three bits of each nibble of the selector's low half. */
 static __device__ __forceinline__ uint32_t pick(uint32_t a, uint32_t b, uint32_t selector)
 {

@@ -4,7 +4,7 @@
 #define CODEASK_KERNELS_CUDA_IMAGES_H
 
 #define IMAGES(X)                                                                                                      \
-    X(attend) X(attention) X(attention_rows) X(delta) X(embed) X(held) X(matmul) X(matmul_any) X(matmul_f32) X(matmul_held) \
+    X(attend) X(attend_tile) X(attention) X(attention_rows) X(delta) X(embed) X(held) X(matmul) X(matmul_any) X(matmul_f32) X(matmul_held) \
     X(matvec) X(matvec_more) X(norm) X(pool) X(prepare) X(probe) X(quantize) X(route) X(scan) X(small)
 
 /* X(file, function, threads of a block, most dynamic shared memory in bytes). To add a kernel: a row. */
@@ -13,12 +13,14 @@
     X(attend, attend_f16, 128, 65536)                                                                                  \
     X(attend, attend_q8, 128, 65536)                                                                                   \
     X(attend, attend_join, 128, 0)                                                                                     \
-    X(attention, attention_32, 128, 20480)                                                                             \
-    X(attention, attention_64, 128, 40960)                                                                             \
-    X(attention, attention_128, 128, 81920)                                                                            \
-    X(attention, attention_32_split, 128, 20480)                                                                       \
-    X(attention, attention_64_split, 128, 40960)                                                                       \
-    X(attention, attention_128_split, 128, 81920)                                                                      \
+    X(attend_tile, attend_tile_64, 128, 16384)                                                                         \
+    X(attend_tile, attend_tile_128, 128, 32768)                                                                        \
+    X(attention, attention_32, 128, 16384)                                                                             \
+    X(attention, attention_64, 128, 32768)                                                                             \
+    X(attention, attention_128, 128, 32768)                                                                            \
+    X(attention, attention_32_split, 128, 16384)                                                                       \
+    X(attention, attention_64_split, 128, 32768)                                                                       \
+    X(attention, attention_128_split, 128, 32768)                                                                      \
     X(attention_rows, attention_rows_f32, 128, 0)                                                                      \
     X(attention_rows, attention_rows_bf16, 128, 0)                                                                     \
     X(delta, delta_conv, 128, 0)                                                                                       \

@@ -17,6 +17,7 @@ typedef struct { uint32_t x, y, z, w; } uint4; /* 16 bytes; nvcc knows it */
 #define MM_F32 64        /* rows and columns of a block of the fp32 matmul */
 #define FA_ROWS 64       /* queries of a block of the flash attention, 16 a warp */
 #define FA_KEYS 64       /* keys of a step */
+#define FA_KEYS_WIDE 32  /* where heads have more than 64 columns: attention.cu says why */
 #define ROW_WARPS 8      /* rows of a block of norm, embed and prepare, one a warp */
 #define NORM_WIDE 1024   /* columns from which a row is a block's and not a warp's */
 #define MV_WARPS 4       /* of a block of a matrix-vector product */

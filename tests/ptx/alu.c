@@ -285,7 +285,7 @@ static uint16_t f16(float x)
     return (uint16_t)(sign | (steps < 1024 ? (uint32_t)steps : (uint32_t)(e + 14) * 1024 + (uint32_t)steps)); /* a carry raises e */
 }
 
-static float from_f16(uint32_t h)
+float float_of_f16(uint32_t h)
 {
     int e = h >> 10 & 31;
     double m = h & 1023, x = e == 31 ? (m > 0 ? NAN : INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
@@ -315,13 +315,15 @@ void run_cvt(struct warp *w, const struct ins *i, uint32_t mask)
     EACH(l, mask) {
         if (i->type == T_BF16X2)
             out[l] = (uint64_t)bf16(f32(a[l])) << 16 | bf16(f32(b[l])); /* the first operand goes to the upper half */
+        else if (i->type == T_F16X2)
+            out[l] = (uint64_t)f16(f32(a[l])) << 16 | f16(f32(b[l]));
         else if (i->type == T_F32 && i->from == T_F32)
             out[l] = i->flags & FLAG_SAT ? bits(f32(a[l]) > 0 ? fminf(f32(a[l]), 1) : 0)
                      : i->round          ? bits((float)whole_number(f32(a[l]), i->round)) : a[l];
         else if (i->type == T_F16)
             out[l] = f16(f32(a[l]));
         else if (i->from == T_F16)
-            out[l] = bits(from_f16((uint32_t)a[l]));
+            out[l] = bits(float_of_f16((uint32_t)a[l]));
         else if (i->type == T_F32)
             out[l] = bits(is_signed(i->from) ? (float)extend(a[l], i->from) : (float)cut(a[l], i->from));
         else if (i->from == T_F32)

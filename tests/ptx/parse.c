@@ -210,7 +210,7 @@ static bool modifier(struct ins *i, const char *s)
     static const struct { const char *name; uint8_t type, space, compare, round, vector; uint32_t flag; } rows[] = {
         {"pred", T_PRED}, {"b8", T_B8}, {"b16", T_B16}, {"b32", T_B32}, {"b64", T_B64}, {"u8", T_U8}, {"u16", T_U16},
         {"u32", T_U32}, {"u64", T_U64}, {"s8", T_S8}, {"s16", T_S16}, {"s32", T_S32}, {"s64", T_S64}, {"f32", T_F32},
-        {"f64", T_F64}, {"f16", T_F16}, {"bf16x2", T_BF16X2}, {"bf16", T_BF16X2},
+        {"f64", T_F64}, {"f16", T_F16, .flag = FLAG_HALF}, {"f16x2", T_F16X2}, {"bf16x2", T_BF16X2}, {"bf16", T_BF16X2},
         {"global", .space = SPACE_GLOBAL}, {"shared", .space = SPACE_SHARED}, {"param", .space = SPACE_PARAM},
         {"eq", .compare = CMP_EQ}, {"ne", .compare = CMP_NE}, {"lt", .compare = CMP_LT}, {"le", .compare = CMP_LE},
         {"gt", .compare = CMP_GT}, {"ge", .compare = CMP_GE}, {"equ", .compare = CMP_EQU}, {"neu", .compare = CMP_NEU},
@@ -311,20 +311,24 @@ static bool declare_registers(struct reader *r)
     return expect(r, ';');
 }
 
-/* After ".shared": .align n .b8 name[bytes]; dynamic: name[] */
+/* After ".shared": .align n .type name[count], or name alone; dynamic: name[] */
 static bool declare_shared(struct reader *r, bool dynamic)
 {
-    uint64_t align = 1, bytes = 0;
+    uint64_t align = 1, count = 1, bytes = 1;
     struct module *m = r->m;
-    while (word(r) && r->word[0] == '.')
-        if (!strcmp(r->word, ".align") && (!word(r) || !number(r, r->word, &align)))
+    while (word(r) && r->word[0] == '.') {
+        if (strcmp(r->word, ".align"))
+            bytes = strtoul(r->word + 2, NULL, 10) / 8; /* .b8, .u32 */
+        else if (!word(r) || !number(r, r->word, &align))
             return false;
-    if (m->symbols == SYMBOLS_MAX || align == 0 || align > 1024)
+    }
+    if (m->symbols == SYMBOLS_MAX || strlen(r->word) >= sizeof m->symbol->name || align == 0 || align > 1024 || bytes == 0)
         return wrong(r, "shared variable %s", r->word);
     struct symbol *s = &m->symbol[m->symbols++];
-    snprintf(s->name, sizeof s->name, "%.95s", r->word);
-    if (have(r, '[') && !have(r, ']') && (!word(r) || !number(r, r->word, &bytes) || !expect(r, ']')))
+    snprintf(s->name, sizeof s->name, "%s", r->word);
+    if (have(r, '[') && !have(r, ']') && (!word(r) || !number(r, r->word, &count) || !expect(r, ']')))
         return false;
+    bytes *= count;
     if (!dynamic) {
         s->at = (m->shared + (uint32_t)align - 1) / (uint32_t)align * (uint32_t)align;
         if (bytes > SHARED_MAX - s->at)

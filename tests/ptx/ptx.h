@@ -30,14 +30,15 @@
 #define SHARED_MAX (228 * 1024)
 #define SHARED_WINDOW 0x7e0000000000u /* generic addresses of shared memory */
 
-enum ptx_type { T_NONE, T_PRED, T_B8, T_B16, T_B32, T_B64, T_U8, T_U16, T_U32, T_U64, T_S8, T_S16, T_S32, T_S64, T_F32, T_F64, T_BF16X2, T_F16 };
+enum ptx_type { T_NONE, T_PRED, T_B8, T_B16, T_B32, T_B64, T_U8, T_U16, T_U32, T_U64, T_S8, T_S16, T_S32, T_S64, T_F32, T_F64, T_BF16X2, T_F16, T_F16X2 };
 enum ptx_space { SPACE_GENERIC, SPACE_GLOBAL, SPACE_SHARED, SPACE_PARAM };
 enum ptx_compare { CMP_NONE, CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_EQU, CMP_NEU, CMP_LTU, CMP_LEU, CMP_GTU, CMP_GEU };
 enum ptx_round { ROUND_NONE, ROUND_NEAREST, ROUND_ZERO, ROUND_DOWN, ROUND_UP };
 enum ptx_flag { FLAG_WIDE = 1, FLAG_LO = 2, FLAG_HI = 4, FLAG_SAT = 8, FLAG_TRANS = 16, FLAG_SHIFTAMT = 32, FLAG_AND = 64, FLAG_OR = 128,
                 FLAG_BFLY = 256, FLAG_UP = 512, FLAG_DOWN = 1024, FLAG_IDX = 2048, FLAG_BALLOT = 4096, FLAG_ADD = 8192, FLAG_APPROX = 16384,
                 FLAG_TO = 32768, FLAG_X4 = 65536, FLAG_X2 = 1 << 17, FLAG_X1 = 1 << 18, FLAG_ANY = 1 << 19, FLAG_EVERY = 1 << 20,
-                FLAG_COMMIT = 1 << 21, FLAG_WAIT = 1 << 22, FLAG_WARP = 1 << 23, FLAG_CG = 1 << 24, FLAG_K32 = 1 << 25, FLAG_XOR = 1 << 26 };
+                FLAG_COMMIT = 1 << 21, FLAG_WAIT = 1 << 22, FLAG_WARP = 1 << 23, FLAG_CG = 1 << 24, FLAG_K32 = 1 << 25, FLAG_XOR = 1 << 26,
+                FLAG_HALF = 1 << 27 /* f16 among the types */ };
 
 enum operand_kind { OPERAND_REGISTER, OPERAND_VALUE, OPERAND_SPECIAL };
 enum special { TID_X, TID_Y, TID_Z, NTID_X, NTID_Y, NTID_Z, CTAID_X, CTAID_Y, CTAID_Z, NCTAID_X, NCTAID_Y, NCTAID_Z, LANEID };
@@ -76,7 +77,7 @@ struct kernel {
 };
 
 struct symbol {
-    char name[96];
+    char name[160]; /* mangled */
     uint32_t at, bytes;
 };
 
@@ -181,6 +182,7 @@ void copies_land(struct warp *w, uint32_t lane, uint32_t keep); /* all groups bu
 #define EACH(l, mask) for (uint32_t l = 0; l < LANES; l++) if ((mask) >> l & 1)
 
 /* The instructions, by the file that holds them. */
+float float_of_f16(uint32_t half);
 void run_mov(struct warp *, const struct ins *, uint32_t);
 void run_arith(struct warp *, const struct ins *, uint32_t);
 void run_unary(struct warp *, const struct ins *, uint32_t);

@@ -49,7 +49,7 @@ void run_ldmatrix(struct warp *w, const struct ins *i, uint32_t mask)
 }
 
 /* Registers of a fragment into matrices: elements a register holds, and where. */
-static void mma_bf16(struct warp *w, const struct ins *i)
+static void mma_16_bits(struct warp *w, const struct ins *i)
 {
     static float a[16][16], b[16][8];
     uint64_t room[LANES], out[4][LANES];
@@ -57,7 +57,8 @@ static void mma_bf16(struct warp *w, const struct ins *i)
         const uint64_t *r = value(w, &i->op[4 + n], ALL, room);
         for (uint32_t l = 0; l < LANES; l++)
             for (uint32_t e = 0; e < 2; e++) {
-                float x = bf16((uint32_t)r[l] >> (16 * e));
+                uint32_t half = (uint32_t)r[l] >> (16 * e) & 0xffff;
+                float x = i->flags & FLAG_HALF ? float_of_f16(half) : bf16(half);
                 uint32_t g = l / 4, k = l % 4 * 2 + e;
                 if (n < 4)
                     a[g + n % 2 * 8][k + n / 2 * 8] = x;
@@ -118,7 +119,7 @@ void run_mma(struct warp *w, const struct ins *i, uint32_t mask)
     if (i->flags & FLAG_K32)
         mma_s8(w, i);
     else
-        mma_bf16(w, i);
+        mma_16_bits(w, i);
 }
 
 /* The lanes that an instruction names must be the ones that run it. */
