@@ -2,8 +2,9 @@
  *
  * The same calls work in process (tests, tools: engine_open) and through the engine process (the daemon: engine_spawn),
  * which is this same binary started with `--engine` on a socketpair: it alone reads the foreign model files. When that
- * process dies, hangs or runs out of memory, the calls in flight end with ERR_CRASHED (or ERR_MEMORY), and the next call
- * starts another; after ENGINE_RESTARTS deaths in ten minutes calls answer ERR_UNAVAILABLE and say so.
+ * process dies, hangs or runs out of memory, or its GPU fails, the calls in flight end with ERR_CRASHED (or ERR_MEMORY), and the
+ * next call starts another; after ENGINE_RESTARTS deaths in ten minutes calls answer ERR_UNAVAILABLE and say so. Where a GPU computed
+ * in all of those the CPU serves from then on instead, until the engine is closed; engine_provider says so.
  *
  * Threads: every function may be called from any thread. Work is done by the engine's own threads in order of priority:
  * a QUERY that arrives while documents are embedded waits for at most one small batch of them. */
@@ -26,6 +27,7 @@ enum embed_kind { EMBED_QUERY, EMBED_DOCUMENT };         /* models may prefix or
 struct engine_options {
     int threads;            /* compute threads; 0: all cores this process may run on */
     const char *backend;    /* "cpu", "cuda", or NULL: the best that opens */
+    const char *instead;    /* why it is that backend, as engine_provider shows it; NULL or "": nothing to say */
     const char *isa;        /* tests and benchmarks: force "scalar", "avx2", "avx512", "amx", "neon", "neon-f32"; NULL: the best */
     size_t max_memory;      /* bytes for weights and scratch together (address space of the process); 0: no cap */
     const char *draft;      /* path of a small model that drafts for those that write (generate/drafter.h); NULL or "": none */

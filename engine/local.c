@@ -47,6 +47,7 @@ int local_open_with(void **self, const struct backend *b, const struct engine_op
     en->adapter = o && o->adapter ? mem_str(o->adapter) : NULL;
     en->prefix_folder = o && o->prefix_folder ? mem_str(o->prefix_folder) : NULL;
     en->prefix_bytes = o ? o->prefix_bytes : 0;
+    snprintf(en->instead, sizeof en->instead, "%.100s", o && o->instead ? o->instead : "");
     en->backend = b;
     pthread_mutex_init(&en->lock, NULL);
     if (en->threads <= 0)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/process/spawn.h"
+#include "kernels/backend.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -195,6 +196,14 @@ static void describe(struct err *e, int status, bool garbled)
         err_set(e, ERR_CRASHED, "the engine process ended with status %d", WEXITSTATUS(status));
 }
 
+/* With the lock held: whether a GPU may be to blame for the end of the process. */
+static bool of_gpu(const struct client *c)
+{
+    if (c->provider[0])
+        return strncmp(c->provider, "cpu", 3) != 0;
+    return strcmp(c->hello.backend, "cpu") != 0 && !c->hello.isa[0] && backend_find("cuda") != NULL;
+}
+
 /* The end of the conversation: reaps the process, fails its calls. */
 static void bury(struct client *c, bool garbled)
 {
@@ -202,7 +211,7 @@ static void bury(struct client *c, bool garbled)
     int status = 0;
     pthread_mutex_lock(&c->lock);
     pid_t pid = c->pid;
-    bool closing = c->closing;
+    bool closing = c->closing, gpu = of_gpu(c);
     c->pid = -1; /* from here on nobody signals it: after waitpid the number may be another's */
     c->alive = false;
     c->provider[0] = 0;
@@ -227,8 +236,10 @@ static void bury(struct client *c, bool garbled)
     c->fd = -1;
     pthread_mutex_unlock(&c->write);
     pthread_mutex_lock(&c->lock);
-    if (!closing)
+    if (!closing) {
         c->death[c->deaths++ % ENGINE_RESTARTS] = clock_ns();
+        c->gpu_deaths = gpu ? c->gpu_deaths + 1 : 0;
+    }
     while (c->calls) {
         struct call *call = c->calls;
         c->calls = call->link;
@@ -271,16 +282,34 @@ static void *read_answers(void *arg)
     return NULL;
 }
 
-/* Too many deaths in the last ten minutes? */
+/* From now on the CPU computes: a driver or device that fails again and again would take every request with it. */
+static void leave_gpu(struct client *c)
+{
+    snprintf(c->hello.backend, sizeof c->hello.backend, "cpu");
+    snprintf(c->hello.instead, sizeof c->hello.instead, "the GPU failed %d times", ENGINE_RESTARTS);
+    pthread_mutex_lock(&c->lock);
+    c->deaths = c->gpu_deaths = 0;
+    pthread_mutex_unlock(&c->lock);
+    struct err why;
+    err_set(&why, ERR_UNAVAILABLE, "the engine process died %d times within ten minutes with the GPU", ENGINE_RESTARTS);
+    err_hint(&why, "the CPU computes until the daemon is started anew");
+    log_err(LOG_ERROR, "engine", &why);
+}
+
+/* Too many deaths in the last ten minutes? With `start` held. */
 static int check_restarts(struct client *c, struct err *e)
 {
     pthread_mutex_lock(&c->lock);
     int64_t oldest = c->deaths < ENGINE_RESTARTS ? 0 : c->death[c->deaths % ENGINE_RESTARTS];
-    unsigned deaths = c->deaths;
+    unsigned deaths = c->deaths, gpu = c->gpu_deaths;
     pthread_mutex_unlock(&c->lock);
     int64_t left = oldest + RESTART_WINDOW - clock_ns();
     if (deaths < ENGINE_RESTARTS || left <= 0)
         return 0;
+    if (gpu >= ENGINE_RESTARTS) {
+        leave_gpu(c);
+        return 0;
+    }
     err_set(e, ERR_UNAVAILABLE, "the engine process died %d times within ten minutes; it is started again in %d s",
             ENGINE_RESTARTS, (int)(left / 1000000000) + 1);
     err_hint(e, "words and symbols still answer; the log says what it died of; embed = no in the config turns it off");

@@ -47,6 +47,7 @@ struct client {
     unsigned documents;         /* frames of documents in flight */
     int64_t death[ENGINE_RESTARTS]; /* when the last ones were, a ring */
     unsigned deaths;
+    unsigned gpu_deaths; /* the last so many of them were of processes whose GPU computed, or that died before it was known */
 };
 
 /* start is held: a process runs and has said READY. */

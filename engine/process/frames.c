@@ -30,6 +30,7 @@ int frame_get_hello(struct frame_hello *out, const struct frame *f, struct err *
     out->max_memory = wire_int(&c, 8);
     wire_text(&c, out->backend, sizeof out->backend);
     wire_text(&c, out->isa, sizeof out->isa);
+    wire_text(&c, out->instead, sizeof out->instead);
     wire_text(&c, out->prefix_folder, sizeof out->prefix_folder);
     out->prefix_bytes = wire_int(&c, 8);
     wire_text(&c, out->draft, sizeof out->draft);
@@ -162,6 +163,7 @@ void frame_put_hello(struct buf *b, uint64_t id, const struct frame_hello *h)
     wire_put_int(b, h->max_memory, 8);
     wire_put_text(b, h->backend);
     wire_put_text(b, h->isa);
+    wire_put_text(b, h->instead);
     wire_put_text(b, h->prefix_folder);
     wire_put_int(b, h->prefix_bytes, 8);
     wire_put_text(b, h->draft);

@@ -43,7 +43,7 @@ struct frame {
 long frame_read(struct frame *out, const uint8_t *p, size_t n, struct err *e);
 
 struct frame_hello {
-    char build[64], backend[16], isa[16];
+    char build[64], backend[16], isa[16], instead[32];
     uint32_t threads;
     uint64_t max_memory, prefix_bytes;
     char prefix_folder[4096], draft[4096], adapter[4096];

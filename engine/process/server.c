@@ -277,7 +277,14 @@ static void serve(struct server *s, struct request *r)
         return;
     }
     buf_release(&out);
+    bool lost = rc == ERR_UNAVAILABLE; /* of the device alone (driver_check): it stays so until the process has gone */
+    if (lost)
+        err.code = ERR_CRASHED;
     reply_fail(s, r->id, &err);
+    if (lost) {
+        log_err(LOG_ERROR, "the engine process ends", &err);
+        shutdown(s->fd, SHUT_RDWR); /* read_frames() sees the end */
+    }
 }
 
 static void *work(void *arg)
@@ -385,7 +392,7 @@ static int hello(struct server *s, const struct frame *f, struct err *e)
     if (rc)
         return rc;
     struct engine_options o = {.threads = (int)h.threads, .backend = h.backend[0] ? h.backend : NULL,
-                               .isa = h.isa[0] ? h.isa : NULL, .max_memory = h.max_memory, .prefix_folder = h.prefix_folder,
+                               .isa = h.isa[0] ? h.isa : NULL, .instead = h.instead, .max_memory = h.max_memory, .prefix_folder = h.prefix_folder,
                                .prefix_bytes = h.prefix_bytes, .draft = h.draft, .adapter = h.adapter};
     rc = engine_open(&s->engine, &o, e);
     if (rc)

@@ -104,13 +104,14 @@ static void frames_come_back(void **state)
 {
     struct buf b = BUF_INIT;
     struct frame f;
-    struct frame_hello hello = {"1.0", "cpu", "", 3, 1ull << 40, 1ull << 33, "/home/prefixes", "/models/small.gguf", "/home/adapters/ours"},
+    struct frame_hello hello = {"1.0", "cpu", "", "why", 3, 1ull << 40, 1ull << 33, "/home/prefixes", "/models/small.gguf", "/home/adapters/ours"},
                        hello2;
     frame_put_hello(&b, 7, &hello);
     f = whole(&b);
     assert_int_equal(f.id, 7);
     assert_int_equal(frame_get_hello(&hello2, &f, &e), 0);
     assert_string_equal(hello2.build, "1.0");
+    assert_string_equal(hello2.instead, "why");
     assert_true(hello2.max_memory == 1ull << 40 && hello2.threads == 3 && hello2.prefix_bytes == 1ull << 33);
     assert_string_equal(hello2.prefix_folder, "/home/prefixes");
     assert_string_equal(hello2.draft, "/models/small.gguf");
