@@ -169,6 +169,30 @@ static struct finding check_provider(struct patient *x)
                     : of(GOOD, NULL, "cpu with %s", name[best]);
 }
 
+/* What NVIDIA's library says to the daemon. */
+static struct finding check_gpus(struct patient *x)
+{
+    struct finding f = of(GOOD, NULL, x->running ? "none that NVIDIA's library (NVML) tells of" : "told when a daemon runs");
+    json_t *row, *reason;
+    size_t i, k, n = 0;
+    json_array_foreach(json_object_get(x->status, "gpus"), i, row) {
+        char *to = f.message + n;
+        size_t room = sizeof f.message - n;
+        const json_t *mhz = json_object_get(row, "sm_mhz"), *celsius = json_object_get(row, "celsius");
+        int len = snprintf(to, room, "%s%.90s%s", i ? "; " : "", text_of(row, "name"), json_object_get(row, "milliwatts") ? "" : " (says little)");
+        if (mhz && celsius)
+            len = snprintf(to, room, "%s%.90s: %lld MHz, %lld °C, %lld W", i ? "; " : "", text_of(row, "name"), json_integer_value(mhz),
+                           json_integer_value(celsius), (long long)int_of(row, "milliwatts") / 1000);
+        n += (size_t)len < room ? (size_t)len : room - 1;
+        json_array_foreach(json_object_get(row, "throttled"), k, reason) {
+            f.state = WARN;
+            len = snprintf(f.message + n, sizeof f.message - n, "%s%s", k ? ", " : ", slowed by ", json_string_value(reason));
+            n += (size_t)len < sizeof f.message - n ? (size_t)len : sizeof f.message - n - 1;
+        }
+    }
+    return f;
+}
+
 static struct finding check_memory(struct patient *x)
 {
     char line[256], a[32];
@@ -220,7 +244,7 @@ struct check {
 static const struct check checks[] = {
     {"version", check_version}, {"home", check_home},         {"file system", check_file_system}, {"disk", check_disk},
     {"settings", check_config}, {"socket", check_socket},     {"model", check_model},             {"provider", check_provider},
-    {"memory", check_memory},   {"watches", check_watches},   {"files", check_files},       {NULL},
+    {"gpu", check_gpus},       {"memory", check_memory},   {"watches", check_watches},   {"files", check_files},       {NULL},
 };
 
 /* -- --privacy: every way by which something may leave the machine. sessions/privacy watches that there is no other ------------- */

@@ -2,6 +2,7 @@
 #include "service/method.h"
 
 #include "base/clock.h"
+#include "kernels/nvml.h"
 
 #include <string.h>
 
@@ -26,6 +27,41 @@ static json_t *row(json_t *rows, const char *name, const char *type, const char 
 static void one(json_t *rows, const char *name, const char *type, const char *help, double value)
 {
     json_array_append_new(row(rows, name, type, help), json_pack("{sf}", "value", value));
+}
+
+/* The NVIDIA GPUs as they are now, whoever uses them; no rows without their library, and none of what it does not say. */
+static void gpus(json_t *rows)
+{
+    struct nvml_gpu gpu[NVML_GPUS_MAX];
+    size_t n = nvml_read(gpu, NVML_GPUS_MAX);
+    const struct {
+        const char *name, *help;
+        size_t at;     /* in struct nvml_gpu */
+        double unit;
+    } figures[] = {
+        {"codeask_gpu_sm_hertz", "Clock of the multiprocessors.", offsetof(struct nvml_gpu, sm_mhz), 1e6},
+        {"codeask_gpu_memory_hertz", "Clock of the memory.", offsetof(struct nvml_gpu, memory_mhz), 1e6},
+        {"codeask_gpu_celsius", "Temperature.", offsetof(struct nvml_gpu, celsius), 1},
+        {"codeask_gpu_watts", "Power drawn.", offsetof(struct nvml_gpu, milliwatts), 1e-3},
+        {"codeask_gpu_memory_used_bytes", "Memory in use, by everybody.", offsetof(struct nvml_gpu, memory_used), 1},
+    };
+    for (size_t f = 0; n && f < sizeof figures / sizeof *figures; f++) {
+        json_t *values = row(rows, figures[f].name, "gauge", figures[f].help);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t v;
+            memcpy(&v, (const char *)&gpu[i] + figures[f].at, sizeof v);
+            if (v != NVML_UNKNOWN)
+                json_array_append_new(values, json_pack("{s{so}, sf}", "labels", "gpu", json_sprintf("%zu", i), "value", (double)v * figures[f].unit));
+        }
+    }
+    json_t *slowed = n ? row(rows, "codeask_gpu_throttled", "gauge", "1 where the GPU is slower than it could be, by reason.") : NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *reason;
+        uint64_t bit;
+        for (size_t k = 0; (reason = nvml_throttle(k, &bit)); k++)
+            json_array_append_new(slowed, json_pack("{s{so, ss}, sf}", "labels", "gpu", json_sprintf("%zu", i), "reason", reason, "value",
+                                                    gpu[i].throttle & bit ? 1. : 0.));
+    }
 }
 
 int method_metrics(struct request *rq, json_t **result, struct err *e)
@@ -53,6 +89,7 @@ int method_metrics(struct request *rq, json_t **result, struct err *e)
         json_array_append_new(total, json_pack("{s{ss, ss}, sI}", "labels", "method", m->name, "outcome", "failed", "value", (json_int_t)tally[i].failed));
         json_array_append_new(seconds, json_pack("{s{ss}, sf}", "labels", "method", m->name, "value", tally[i].seconds));
     }
+    gpus(rows);
     *result = json_pack("{so}", "metrics", rows);
     return 0;
 }
