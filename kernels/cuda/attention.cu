@@ -2,7 +2,8 @@
  * more than bf16's digits: there probabilities keep 16 bits (SPLIT).
  *
  * Two stages of keys and values; the queries pass through the second on their way into registers. Heads of up to 128 columns take
- * steps of half as many keys: 32 KiB, so that three blocks (12 warps) share the 100 KiB of sm_86, 89 and 120. */
+ * steps of half as many keys: 32 KiB, so that three blocks (12 warps) share the 100 KiB of sm_86 and 89, two those of sm_120,
+ * whose images declare a KiB more, where one block of 80 KiB had the multiprocessor to itself. */
 #include "kernels/cuda/flash.cuh"
 #include "kernels/cuda/sequence.cuh"
 

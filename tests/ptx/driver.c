@@ -55,6 +55,10 @@ static char *patched(const char *text, size_t len)
     return copy;
 }
 
+static uint64_t memory_calls, waits;
+uint64_t ptx_memory_calls(void) { return memory_calls; }
+uint64_t ptx_waits(void) { return waits; }
+
 CUresult cuInit(unsigned flags) { return CUDA_SUCCESS; }
 CUresult cuDriverGetVersion(int *v) { *v = 13000; return CUDA_SUCCESS; }
 CUresult cuDeviceGetCount(int *n) { *n = 1; return CUDA_SUCCESS; }
@@ -65,7 +69,7 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice d) { return CUDA_SUCCESS; }
 CUresult cuCtxSetCurrent(CUcontext c) { return CUDA_SUCCESS; }
 CUresult cuStreamCreate(CUstream *s, unsigned flags) { *s = (CUstream)malloc(1); return CUDA_SUCCESS; }
 CUresult cuStreamDestroy(CUstream s) { free(s); return CUDA_SUCCESS; }
-CUresult cuMemFreeHost(void *p) { free(p); return CUDA_SUCCESS; }
+CUresult cuMemFreeHost(void *p) { memory_calls++; free(p); return CUDA_SUCCESS; }
 CUresult cuMemGetInfo(size_t *left, size_t *total) { *left = *total = (size_t)1 << 30; return CUDA_SUCCESS; }
 
 CUresult cuDeviceGetAttribute(int *v, CUdevice_attribute a, CUdevice d)
@@ -85,15 +89,18 @@ CUresult cuGetErrorString(CUresult code, const char **text)
 
 CUresult cuMemAlloc(CUdeviceptr *p, size_t bytes)
 {
+    memory_calls++;
     *p = (CUdeviceptr)(uintptr_t)global_alloc(bytes);
     return *p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 CUresult cuMemFree(CUdeviceptr p)
 {
+    memory_calls++;
     return global_free((void *)(uintptr_t)p) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 CUresult cuMemHostAlloc(void **p, size_t bytes, unsigned flags)
 {
+    memory_calls++;
     *p = malloc(bytes);
     return *p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -131,6 +138,7 @@ CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream 
 }
 CUresult cuStreamSynchronize(CUstream s)
 {
+    waits++;
     return message[0] ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 

@@ -152,7 +152,7 @@ static void planted_bugs_are_caught(void **state)
         {"missing barrier", "bar.sync 0;", "", 2},
         {"missing wait", "cp.async.wait_group 0;", "", 0},
         {"late wait", "cp.async.wait_group 0;", "cp.async.wait_group 1;", 0},
-        {"wrong shuffle mask", ", 31, -1;", ", 31, 65535;", 1},
+        {"wrong shuffle mask", ", -1;", ", 65535;", 3},
         {"wrong lanes", "shfl.sync.bfly.b32", "shfl.sync.up.b32", 0},
         {"swapped fragment", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", 1},
         {"swapped fragment", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", 1},

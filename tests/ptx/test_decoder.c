@@ -2,12 +2,31 @@
  * CPU's), rows that keep their bytes however a step is cut, and weights as files hold them (bf16, Q8_0, Q4_K with Q6_K, MXFP4) against
  * the CPU's scalar reference. */
 #include "engine/format/quantize.h"
+#include "engine/run/pass.h"
 #include "tests/unit/engine/tiny_decoder.h"
+
+#include <dlfcn.h>
 
 #define TOLERANCE 2e-4 /* of the largest logit, fp32 */
 
 static const struct backend *cuda;
 static void *dev;
+static uint64_t (*memory_calls)(void), (*waits)(void); /* of the interpreter; NULL on a GPU */
+static bool on_cpu;                                    /* the decoder that runs now is the reference */
+
+/* decoder_step, which takes no memory of the device and waits for it once for each PASS_LOGIT_ROWS rows of logits. */
+static int counted_step(struct decoder *d, const struct step_part *part, size_t n, float *logits, struct err *e)
+{
+    uint64_t before = memory_calls ? memory_calls() : 0, waited = waits ? waits() : 0, rows = 0;
+    for (size_t i = 0; i < n; i++)
+        rows += part[i].want;
+    int rc = decoder_step(d, part, n, logits, e);
+    if (!rc && memory_calls && !on_cpu) {
+        assert_int_equal(memory_calls() - before, 0);
+        assert_int_equal(waits() - waited, (rows + PASS_LOGIT_ROWS - 1) / PASS_LOGIT_ROWS);
+    }
+    return rc;
+}
 
 /* Logits of all rows; chunk: tokens of a sequence in a step (0: all), sequences side by side. */
 static void run(struct decoder *d, const struct tiny *t, uint32_t chunk, float *got)
@@ -32,7 +51,7 @@ static void run(struct decoder *d, const struct tiny *t, uint32_t chunk, float *
         }
         if (n == 0)
             break;
-        if (decoder_step(d, part, n, some, &e))
+        if (counted_step(d, part, n, some, &e))
             fail_msg("%s", e.message);
         for (uint32_t i = 0; i < t->sequences; i++) {
             memcpy(got + (size_t)(base[i] + done[i]) * t->vocab, some + line * t->vocab, take[i] * t->vocab * sizeof *got);
@@ -220,7 +239,9 @@ static void formats_like_the_cpu(void **state)
                 fail_msg("%s: %s", formats[f].name, e.message);
         }
         struct decoder *d = open_decoder(file, &backend_cpu, host, &o);
+        on_cpu = true;
         run(d, &t, 2, want);
+        on_cpu = false;
         decoder_free(d);
         d = open_decoder(file, cuda, dev, &o);
         run(d, &t, 2, got);
@@ -284,6 +305,11 @@ int main(void)
     if (cuda->open(&dev, NULL, &e)) {
         puts(e.message);
         return getenv("CODEASK_LIBCUDA") ? 1 : 77;
+    }
+    void *library = getenv("CODEASK_LIBCUDA") ? dlopen(getenv("CODEASK_LIBCUDA"), RTLD_NOW) : NULL;
+    if (library) {
+        *(void **)&memory_calls = dlsym(library, "ptx_memory_calls");
+        *(void **)&waits = dlsym(library, "ptx_waits");
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(architectures_like_transformers), cmocka_unit_test(formats_like_the_cpu),
                                        cmocka_unit_test(rows_are_invariant)};
