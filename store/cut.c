@@ -104,6 +104,14 @@ int cut_text(struct txn *t, uint32_t cut, struct buf *out, struct err *e)
     return unpack(t->zstd, packed, out) ? 0 : err_set(e, ERR_CORRUPT, "%s is damaged (text %u)", t->s->index.path, cut);
 }
 
+int unsaved_text_read(struct buf *out, const struct unsaved_text *x, struct err *e)
+{
+    ZSTD_DCtx *zstd = ZSTD_createDCtx();
+    bool good = unpack(zstd, unsaved_packed(x), out);
+    ZSTD_freeDCtx(zstd);
+    return good ? 0 : err_set(e, ERR_CORRUPT, "a text that is not saved is damaged");
+}
+
 struct unpacker {
     ZSTD_DCtx *zstd;
     ZSTD_inBuffer in;

@@ -76,7 +76,8 @@ int segments_open(struct txn *t, struct segment **out, size_t *n, struct err *e)
         rc = txn_err(t, code, e, "opening segments");
     for (size_t i = 0; t->unsaved && !rc && i < t->unsaved->n; i++) {
         struct segment own = {0};
-        rc = unsaved_segment(&own, t->unsaved->row[i].text, e);
+        const struct unsaved_text *text = t->unsaved->row[i].text;
+        rc = text ? unsaved_segment(&own, text, e) : 0;
         if (!own.bytes)
             continue;
         VEC_ROOM(*out, *n, cap);

@@ -29,7 +29,8 @@ int unsaved_text_new(struct unsaved_text **out, const struct cut_new *c, struct 
 
 struct unsaved_text *unsaved_text_hold(struct unsaved_text *x)
 {
-    __atomic_add_fetch(&x->refs, 1, __ATOMIC_RELAXED);
+    if (x)
+        __atomic_add_fetch(&x->refs, 1, __ATOMIC_RELAXED);
     return x;
 }
 
@@ -60,6 +61,11 @@ int unsaved_segment(struct segment *out, const struct unsaved_text *x, struct er
 {
     const struct buf *b = batch_segment(x->batch);
     return b->len ? segment_open(out, x->cut, b->data, b->len, e) : 0;
+}
+
+const struct oid *unsaved_text_oid(const struct unsaved_text *x)
+{
+    return &x->oid;
 }
 
 /* -- sets ---------------------------------------------------------------------------------------------------------------- */
@@ -114,13 +120,20 @@ const struct unsaved_row *unsaved_rows(const struct unsaved *u, uint32_t view, s
     return *n ? u->row + at : NULL;
 }
 
+size_t unsaved_count(const struct unsaved *u, uint32_t view)
+{
+    size_t n;
+    unsaved_rows(u, view, &n);
+    return n;
+}
+
 uint64_t unsaved_stamp(const struct unsaved *u, uint32_t view)
 {
     size_t n;
     uint64_t stamp = 0;
     const struct unsaved_row *r = unsaved_rows(u, view, &n);
     for (size_t i = 0; i < n; i++) {
-        uint64_t row[3] = {stamp, r[i].text->cut, hash64(r[i].path.p, r[i].path.n)};
+        uint64_t row[3] = {stamp, r[i].text ? r[i].text->cut : 0, hash64(r[i].path.p, r[i].path.n)};
         stamp = hash64(row, sizeof row) | 1;
     }
     return stamp;
@@ -129,7 +142,7 @@ uint64_t unsaved_stamp(const struct unsaved *u, uint32_t view)
 const struct unsaved_text *unsaved_find(const struct unsaved *u, uint32_t cut)
 {
     for (size_t i = 0; u && i < u->n; i++)
-        if (u->row[i].text->cut == cut)
+        if (u->row[i].text && u->row[i].text->cut == cut)
             return u->row[i].text;
     return NULL;
 }

@@ -20,13 +20,17 @@ int unsaved_text_new(struct unsaved_text **out, const struct cut_new *c, struct 
 struct unsaved_text *unsaved_text_hold(struct unsaved_text *x); /* one reference more */
 struct oid unsaved_text_oid(const struct unsaved_text *x);
 void unsaved_text_drop(struct unsaved_text *x);                 /* accepts NULL */
+const struct oid *unsaved_text_oid(const struct unsaved_text *x);
+/* Appends the text as it was given, which is with its secrets masked. */
+int unsaved_text_read(struct buf *out, const struct unsaved_text *x, struct err *e);
 
 /* Which texts stand where. */
 struct unsaved;
 struct unsaved *unsaved_new(void);
-/* Of two under one path the later one counts. path: as in view.h, copied. */
-void unsaved_add(struct unsaved *u, uint32_t view, struct str path, struct unsaved_text *x /* held */);
+/* Of two under one path the later one counts. path: as in view.h, copied. x: held; NULL: nothing stands there, whatever the view has. */
+void unsaved_add(struct unsaved *u, uint32_t view, struct str path, struct unsaved_text *x);
 void unsaved_drop(struct unsaved *u); /* accepts NULL */
+size_t unsaved_count(const struct unsaved *u, uint32_t view); /* paths over that view; u may be NULL */
 /* Another number for every other overlay of that view; 0 where there is none (u may be NULL). */
 uint64_t unsaved_stamp(const struct unsaved *u, uint32_t view);
 /* From here on t sees the views with u over them. u (may be NULL) must live until t ends. */

@@ -8,7 +8,7 @@
 struct unsaved_row {
     uint32_t view;
     struct str path; /* owned */
-    struct unsaved_text *text;
+    struct unsaved_text *text; /* NULL: nothing stands there */
 };
 
 struct unsaved {

@@ -246,7 +246,10 @@ int occ_get(struct txn *t, uint32_t view, struct str path, struct occ *out, stru
     if (!rc)
         rc = visible(t, view, path, out, &found, e);
     for (size_t i = 0; !rc && i < n; i++)
-        if (str_same(own[i].path, path)) {
+        if (str_same(own[i].path, path) && !own[i].text) {
+            found = false;
+            break;
+        } else if (str_same(own[i].path, path)) {
             struct occ below = *out;
             *out = unsaved_occ(&own[i], found ? &below : NULL);
             return 0;
@@ -516,6 +519,8 @@ struct over {
 static int give(struct over *x, const struct occ *below)
 {
     const struct unsaved_row *r = &x->row[x->next++];
+    if (!r->text)
+        return 0;
     struct occ o = unsaved_occ(r, below);
     return has_prefix(r->path, x->prefix, x->prefix.n) ? x->each(x->arg, &o) : 0;
 }
