@@ -70,6 +70,8 @@ int treeview_bring(struct job *j, const struct git_target *to, uint32_t *view, s
 int overlay_bring(struct job *j, const struct git_target *head, uint32_t base, struct err *e);
 /* The same for what lies directly in a few directories, over the overlay as it is; see index_look. */
 int overlay_look(struct job *j, bool *whole, const struct git_target *head, struct str dirs, struct err *e);
+/* overlay.c: the texts of the user's ignore file and of info/exclude, for struct worktree; the caller releases them. */
+void worktree_excludes(struct buf out[2], git_repository *git);
 int plain_bring(struct job *j, struct err *e);
 /* Tries the quarantined contents of all the repository's views again. */
 int job_retry(struct job *j, struct err *e);

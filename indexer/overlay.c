@@ -32,7 +32,7 @@ struct overlay {
 
 /* -- what is there ---------------------------------------------------------------------------------------------------------------- */
 
-static void read_excludes(struct buf out[2], git_repository *git)
+void worktree_excludes(struct buf out[2], git_repository *git)
 {
     char path[PATH_MAX * 2];
     git_config *c = NULL, *snapshot = NULL;
@@ -99,7 +99,7 @@ static int walk(struct overlay *o, struct err *e)
     open_index(o, &why);
     if (!o->has_index)
         log_err(LOG_WARN, "every file is compared by content", &why);
-    read_excludes(excludes, o->j->git);
+    worktree_excludes(excludes, o->j->git);
     struct worktree w = {.root = o->j->repo->path, .index = o->has_index ? &o->index : NULL, .tracked = &o->base,
                          .dirs = &dirs, .gitdirs = &gitdirs};
     for (int i = 0; i < 2; i++)
@@ -362,7 +362,7 @@ static int look(struct overlay *o, bool *whole, struct str dirs, struct err *e)
     open_index(o, &why);
     *whole = !o->has_index;
     if (!*whole) {
-        read_excludes(excludes, o->j->git);
+        worktree_excludes(excludes, o->j->git);
         index_ground(o->j->x, o->j->repo->id, &known, &git);
         struct worktree w = {.root = o->j->repo->path, .index = &o->index};
         for (int i = 0; i < 2; i++)
