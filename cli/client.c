@@ -103,11 +103,22 @@ static int send_line(struct client *c, const char *text, struct err *e)
     return 0;
 }
 
+/* Which server this user's requests go to first; the daemon may have been started by a client that had another environment. */
+static void add_server(json_t *greeting)
+{
+    static const char *const names[][2] = {{"server", "CODEASK_SERVER"}, {"token", "CODEASK_TOKEN"}};
+    for (size_t i = 0; i < 2; i++) {
+        const char *value = getenv(names[i][1]);
+        if (value && *value)
+            json_object_set_new(greeting, names[i][0], json_string(value));
+    }
+}
+
 /* Reads the daemon's greeting and sends ours. makes_room: it is an older one that a client had started, and is to be told to stop: then
  * no other protocol is asked of it. */
 static int greet(struct client *c, const char *mine, enum meeting how, const char *wanted, int *protocol, bool *makes_room, struct err *e)
 {
-    char *line, text[160];
+    char *line;
     int rc = next_line(&line, c, clock_ns() + GREETING_MS * 1000000LL, NULL, e);
     if (rc == 1)
         return err_set(e, ERR_CRASHED, "the daemon closed the connection");
@@ -126,9 +137,11 @@ static int greet(struct client *c, const char *mine, enum meeting how, const cha
         return rc;
     *makes_room = how == MEET_START && c->autostarted && build_compare(c->build, mine) < 0;
     wanted = *makes_room ? NULL : wanted;
-    snprintf(text, sizeof text, "{\"codeask\":%d,\"build\":\"%s\"%s%s%s}\n", *protocol < PROTOCOL_VERSION ? *protocol : PROTOCOL_VERSION, mine,
-             wanted ? ",\"protocol\":\"" : "", wanted ? wanted : "", wanted ? "\"" : "");
-    return send_line(c, text, e);
+    o = json_pack("{si, ss, ss*}", "codeask", *protocol < PROTOCOL_VERSION ? *protocol : PROTOCOL_VERSION, "build", mine, "protocol", wanted);
+    add_server(o);
+    rc = client_send(c, o, false, e);
+    json_decref(o);
+    return rc;
 }
 
 /* Not there, or a zombie that nobody has reaped. */

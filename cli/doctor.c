@@ -264,6 +264,21 @@ static struct finding check_listens(struct patient *x)
     return of(GOOD, NULL, "%s, for who shows a token and, on this machine, for its own user; other machines only by TLS", at);
 }
 
+static struct finding check_server(struct patient *x)
+{
+    const char *env = getenv("CODEASK_SERVER");
+    bool set = env && *env;
+    if (x->config_rc && !set)
+        return of_err(FAIL, &x->config_err);
+    const char *url = set ? env : x->config.server;
+    if (!*url || !strcmp(url, "none"))
+        return of(GOOD, NULL, "none: questions go to no team's server (CODEASK_SERVER and `server` are empty)");
+    return of(GOOD, NULL, "questions, the addresses of a repository's remotes and hashes of its commits go to %s, as %s says; %s", url,
+              set ? "CODEASK_SERVER" : "`server`",
+              !x->config_rc && x->config.push_overlay ? "what differs here from its commit goes there too, secrets masked, for the session (push-overlay = yes)"
+                                                      : "code does not (push-overlay = no)");
+}
+
 static struct finding check_door(struct patient *x)
 {
     struct stat st;
@@ -322,7 +337,7 @@ static struct finding check_readers(struct patient *x)
 }
 
 static const struct check privacy_checks[] = {
-    {"sends", check_sends},     {"listens", check_listens}, {"socket", check_door},     {"home", check_home},
+    {"sends", check_sends},     {"listens", check_listens}, {"server", check_server},   {"socket", check_door},     {"home", check_home},
     {"downloads", check_pull},  {"remotes", check_remotes}, {"models", check_models},   {"readers", check_readers},
     {NULL},
 };

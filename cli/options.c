@@ -207,6 +207,10 @@ static int set_flag(struct command *c, const struct given *g, struct err *e)
     param_name(name, g->flag->name);
     if (!strcmp(name, "json"))
         return 0;
+    if (!strcmp(name, "server")) { /* in the place of the environment's, see client.c */
+        setenv("CODEASK_SERVER", g->value, 1);
+        return 0;
+    }
     switch (g->flag->type) {
     case FLAG_BOOL:
         v = json_true();

@@ -97,10 +97,11 @@ void stream_part(void *stream, json_t *part)
 void stream_end(struct stream *s, struct buf *out, json_t *result)
 {
     bool stands = !strcmp(text_of(result, "mode"), "generated");
-    json_t *listed = s->listed ? json_object_get(s->first, "citations") : NULL;
+    bool here = json_is_false(json_object_get(json_object_get(result, "server"), "answered")); /* it went away on the way */
+    json_t *listed = s->listed && !here ? json_object_get(s->first, "citations") : NULL;
     if (stands && s->text.len)
         show_first(s, s->text.len);
     if (!stands && s->wrote)
-        put_styled(out, s->look, STYLE_WARN, "\n\nThis is taken back: its sources do not support it.\n\n");
+        put_styled(out, s->look, STYLE_WARN, here ? "\n\nThe server went away.\n\n" : "\n\nThis is taken back: its sources do not support it.\n\n");
     show_ask_rest(out, s->look, result, stands && s->wrote, stands || !s->wrote ? listed : NULL);
 }

@@ -100,8 +100,15 @@
     X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \
       "an autostarted daemon without clients and work ends after it; 0: never")                                        \
     X(log_level, "log_level", CHOICE, "warn", 0, 3, "error|warn|info|debug", "what the log holds (never code or questions)") \
+    X(server, "server", TEXT, "", 0, 1024, NULL,                                                                       \
+      "https://HOST:PORT of a team's server that answers first, as CODEASK_SERVER does; empty: none")                  \
+    X(server_token_file, "server-token-file", TEXT, "", 0, 1024, NULL,                                                  \
+      "a file of mode 0600 with the token for it, where CODEASK_TOKEN is not set")                                     \
+    X(server_fingerprint, "server-fingerprint", TEXT, "", 0, 1024, NULL,                                                \
+      "SHA-256 of its certificate, as `codeask serve` shows it there: then that one counts, and no authority")         \
+    X(server_proxy, "server-proxy", TEXT, "", 0, 1024, NULL, "a proxy on the way to it; empty: none, whatever the environment says") \
     X(push_overlay, "push-overlay", YESNO, "no", 0, 1, NULL,                                                           \
-      "with CODEASK_SERVER: send uncommitted files to the server for the session")
+      "with a server: send it what differs here from its commit, secrets masked, for the session; no: answers are of its commit")
 
 #define CONFIG_TYPE_INT int64_t
 #define CONFIG_TYPE_SIZE uint64_t

@@ -182,6 +182,7 @@ static int run(struct args *a)
     program[n] = 0;
     if (a->home && setenv("CODEASK_HOME", a->home, 1))
         return fail(a, (err_errno(&e, errno, "--home"), &e));
+    unsetenv("CODEASK_TOKEN"); /* clients tell theirs; no child needs one */
     umask(077);
     if ((rc = paths_open(&p, &e)) || (rc = paths_make(&p, &e)))
         goto out;

@@ -135,6 +135,7 @@ static int greet(struct rpc *x, json_t *message)
     const char *other = json_string_value(json_object_get(message, "protocol"));
     if (json_is_integer(v) && json_integer_value(v) >= PROTOCOL_VERSION - 1 && json_integer_value(v) <= PROTOCOL_VERSION) {
         x->greeted = true;
+        session_server(x->session, json_string_value(json_object_get(message, "server")), json_string_value(json_object_get(message, "token")));
         if (!other)
             return 0;
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)

@@ -26,6 +26,8 @@
 #define RECONCILE_NS 10000000000LL      /* an answer is current only with a reconcile younger than this */
 
 struct request;
+struct remote_session;
+struct remote_try;
 
 /* A method's run: 0 and *result (a new reference), an error, or RUN_PARKED after request_park: it is called again, from
  * the start, once what it waits for is there. */
@@ -63,6 +65,8 @@ struct request {
     struct caller who;          /* its session's, which may be gone before it */
     struct asker *asker;        /* [mu] askers.h */
     struct arena arena;         /* the worker's; lives as long as the request */
+    struct remote_session *remote;   /* remote.h: its session's; NULL: no server */
+    struct remote_try *remote_try;   /* the worker's: whether the server was asked, and why it did not answer; in the arena */
     struct unsaved *unsaved;    /* the worker's: what lies over the views of its scope; NULL */
     int64_t submitted_ns, deadline_ns /* 0: none */;
     bool stop;                  /* written under mu with __atomic; the rooms below poll it */
@@ -104,6 +108,7 @@ struct session {
     struct session *next;
     unsigned retry_s;             /* session_retry_after */
     struct unsaved_file *unsaved; /* [mu] unsaved.h */
+    struct remote_session *remote; /* remote.h; NULL: no server */
 };
 
 /* What share of a view is embedded, remembered: counting it walks the view. */
@@ -129,6 +134,8 @@ struct answers;
 struct counts;
 struct conversations;
 struct cutting;
+struct overlays;
+struct remote;
 
 struct service {
     struct service_options o;
@@ -144,6 +151,8 @@ struct service {
     struct counts *counts;
     struct conversations *conversations;
     struct cutting *cutting;
+    struct overlays *overlays;
+    struct remote *remote;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;
@@ -199,6 +208,7 @@ static inline json_t *json_cstr(const char *s)
 bool text_is_utf8(const char *p, size_t n);
 json_t *text_masked(const char *text);            /* a question may hold a key that was pasted with it: found and masked as in any text */
 json_t *json_base64(const void *bytes, size_t n);
+bool bytes_of_base64(struct buf *out, json_t *text); /* appends; false: it is none */
 char *json_line(json_t *object /* stolen */, size_t *len); /* compact; the caller frees */
 
 /* params.c: checked against the row before the method runs */

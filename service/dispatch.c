@@ -43,6 +43,10 @@ static const struct binding bindings[] = {
     {"access.grant", method_access_grant},
     {"access.revoke", method_access_revoke},
     {"access.list", method_access_list},
+    {"overlay.match", method_overlay_match},
+    {"overlay.tree", method_overlay_tree},
+    {"overlay.put", method_overlay_put},
+    {"overlay.drop", method_overlay_drop},
     {"self", method_self},
     {"stop", method_stop},
 };

@@ -1,5 +1,4 @@
-/* One file over HTTP(S) into a folder, with libcurl: the only code of the project that opens a connection to elsewhere, and
- * only where a person named the address.
+/* One file over HTTP(S) into a folder, with libcurl, only where a person named the address.
  *
  *   NAME.part        what is there so far
  *   NAME.part.from   the address and the validator (ETag, else Last-Modified) that it is a part of: going on asks for the rest

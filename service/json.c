@@ -6,6 +6,7 @@
 #include "indexer/cut.h"
 #include "indexer/language.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,20 @@ json_t *json_base64(const void *bytes, size_t n)
     json_t *j = json_stringn_nocheck(b.data ? b.data : "", b.len);
     buf_release(&b);
     return j;
+}
+
+bool bytes_of_base64(struct buf *out, json_t *text)
+{
+    const unsigned char *p = (const unsigned char *)json_string_value(text);
+    size_t n = json_string_length(text);
+    if (!p || n % 4 || n > RPC_MESSAGE_MAX)
+        return false;
+    int got = EVP_DecodeBlock((unsigned char *)buf_room(out, n / 4 * 3 + 1), p, (int)n);
+    if (got < 0 || (size_t)got != n / 4 * 3)
+        return false;
+    out->len += (size_t)got - (n ? (p[n - 1] == '=') + (p[n - 2] == '=') : 0);
+    out->data[out->len] = 0;
+    return true;
 }
 
 static int append(const char *bytes, size_t n, void *to)

@@ -41,6 +41,10 @@ int method_access_grant(struct request *rq, json_t **result, struct err *e);
 int method_access_revoke(struct request *rq, json_t **result, struct err *e);
 int method_access_list(struct request *rq, json_t **result, struct err *e);
 int method_metrics(struct request *rq, json_t **result, struct err *e);
+int method_overlay_match(struct request *rq, json_t **result, struct err *e);
+int method_overlay_tree(struct request *rq, json_t **result, struct err *e);
+int method_overlay_put(struct request *rq, json_t **result, struct err *e);
+int method_overlay_drop(struct request *rq, json_t **result, struct err *e);
 int method_self(struct request *rq, json_t **result, struct err *e);
 int method_stop(struct request *rq, json_t **result, struct err *e);
 

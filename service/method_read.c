@@ -124,6 +124,7 @@ int method_read(struct request *rq, json_t **result, struct err *e)
     const char *dir = param_str(rq, "repo") ? NULL : param_str(rq, "dir");
     if ((rc = store_read(&t, rq->s->store, e)))
         return rc;
+    txn_see(t, rq->unsaved);
     rc = scope_file(&h, t, &sc, &rq->arena, dir, a.path, NULL);
     if (rc == ERR_NOT_FOUND)
         rc = list(result, t, &sc, scope_path(&rq->arena, &sc.repo[0], dir, a.path), e);

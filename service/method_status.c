@@ -11,6 +11,7 @@
 #include "service/models.h"
 #include "service/permission.h"
 #include "service/pins.h"
+#include "service/remote.h"
 #include "service/scope.h"
 #include "store/cut.h"
 #include "store/feedback.h"
@@ -238,5 +239,8 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     json_object_set_new(*result, "gpus", gpus_json());
     json_object_set_new(*result, "quarantine", quarantine);
     json_object_set_new(*result, "feedback", json_integer((json_int_t)feedback));
+    json_t *server = remote_status(rq);
+    if (server)
+        json_object_set_new(*result, "server", server);
     return 0;
 }

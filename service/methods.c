@@ -11,7 +11,8 @@
 #define F_ALL_REPOS {"all-repos", 0, FLAG_BOOL, NULL, "every known repository"}
 #define F_BRANCH {"branch", 0, FLAG_STRING, "REF", "this branch, tag or commit instead of the working tree"}
 #define F_TIMEOUT {"timeout", 0, FLAG_INT, "SECONDS", "give up after SECONDS (default: never)"}
-#define F_SCOPE F_DIR, F_REPO, F_ALL_REPOS, F_BRANCH
+#define F_SERVER {"server", 0, FLAG_STRING, "URL", "ask this server, as CODEASK_SERVER does; none: the local index alone"}
+#define F_SCOPE F_SERVER, F_DIR, F_REPO, F_ALL_REPOS, F_BRANCH
 #define F_FILTERS                                                                                                      \
     {"path", 0, FLAG_STRING, "PREFIX", "only below this path of the repository"},                                      \
         {"lang", 0, FLAG_STRING, "LANGUAGE", "only files in this language"},                                           \
@@ -56,6 +57,7 @@ static const struct method_flag index_flags[] = {
     F_END,
 };
 static const struct method_flag history_flags[] = {
+    F_SERVER,
     F_DIR,
     {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; FILE is then from its root"},
     F_BRANCH,
@@ -66,6 +68,7 @@ static const struct method_flag history_flags[] = {
     F_END,
 };
 static const struct method_flag tour_flags[] = {
+    F_SERVER,
     F_DIR,
     {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; PATH is then from its root"},
     F_BRANCH,
@@ -74,6 +77,7 @@ static const struct method_flag tour_flags[] = {
     F_END,
 };
 static const struct method_flag feedback_flags[] = {
+    F_SERVER,
     F_DIR,
     {"expected", 0, FLAG_STRING, "PATH:LINE", "where the right place is"},
     F_TIMEOUT,
@@ -133,7 +137,7 @@ static const struct method_flag token_flags[] = {
     F_END,
 };
 static const struct method_flag serve_flags[] = {{"listen", 0, FLAG_STRING, "HOST:PORT", "where; [::1]:7411 for IPv6"}, F_END};
-static const struct method_flag carry_flags[] = {F_DIR, F_END};
+static const struct method_flag carry_flags[] = {F_SERVER, F_DIR, F_END};
 static const struct method_flag read_flags[] = {
     F_DIR,
     {"repo", 0, FLAG_STRINGS, "NAME", "this repository instead of the one around the directory; FILE is then from its root"},
@@ -189,6 +193,29 @@ static const struct method_flag complete_flags[] = {
     F_TIMEOUT,
     F_END,
 };
+static const struct method_flag match_flags[] = {
+    {"url", 0, FLAG_STRINGS, "URL", "addresses of the clone's remotes, as HOST/PATH"},
+    {"root", 0, FLAG_STRINGS, "COMMIT", "its commits without a parent"},
+    {"commit", 0, FLAG_STRINGS, "COMMIT", "what it is at, then the ancestors"},
+    F_TIMEOUT,
+    F_END,
+};
+static const struct method_flag tree_flags[] = {
+    {"repo", 0, FLAG_STRING, "NAME", "the repository"},
+    {"commit", 0, FLAG_STRING, "COMMIT", "that one of its indexed branches names"},
+    {"path", 0, FLAG_STRINGS, "DIR", "directories; an empty text is the root"},
+    F_TIMEOUT,
+    F_END,
+};
+static const struct method_flag put_flags[] = {
+    {"repo", 0, FLAG_STRING, "NAME", "the repository"},
+    {"commit", 0, FLAG_STRING, "COMMIT", "that one of its indexed branches names"},
+    {"files", 0, FLAG_OBJECTS, "FILE", "{\"path\", and \"blob\" or \"gone\": true}; the places of those whose content is wanted come back as \"missing\""},
+    {"contents", 0, FLAG_OBJECTS, "CONTENT", "{\"path\", \"blob\", \"bytes\"}, kept for the next request with files"},
+    F_TIMEOUT,
+    F_END,
+};
+static const struct method_flag drop_flags[] = {{"overlay", 0, FLAG_STRING, "ID", "as `overlay put` gave it"}, F_TIMEOUT, F_END};
 static const struct method_flag dir_flags[] = {F_DIR, F_TIMEOUT, F_JSON, F_END};
 
 #define QUERY_DETAIL                                                                                                   \
@@ -203,27 +230,27 @@ const struct method methods[] = {
      "Where a model that writes is chosen (`codeask model use`), the citations are shown at once and the text as it is written; what it "
      "cites is checked, and what it invents is taken out. A conversation is kept in the daemon's memory, for an hour after its last question.",
      ask_flags,
-     .starts_daemon = true, .access = ACCESS_READ},
+     .starts_daemon = true, .access = ACCESS_READ, .forward = FORWARD_VIEW},
     {"search", "QUERY|-", "query…", "find the places in the code that fit a query best", QUERY_DETAIL, query_flags,
-     .starts_daemon = true, .access = ACCESS_READ},
+     .starts_daemon = true, .access = ACCESS_READ, .forward = FORWARD_VIEW},
     {"symbol", "NAME", "name", "show where a name is defined and who uses it",
      "Without --callers, --callees or --references the definitions are shown. Case and small slips in NAME are forgiven, but with --exact.",
-     symbol_flags, .starts_daemon = true, .access = ACCESS_READ},
+     symbol_flags, .starts_daemon = true, .access = ACCESS_READ, .forward = FORWARD_VIEW},
     {"history", "FILE[:LINE[-LINE]]", "place", "show why lines are as they are: the commits behind them, and who knows them",
      "Follows the lines through moves inside the file and renames, and passes over changes of whitespace, merges and the commits named in "
      ".git-blame-ignore-revs. Without LINE: the commits of the whole file.",
-     history_flags, .starts_daemon = true, .access = ACCESS_READ},
+     history_flags, .starts_daemon = true, .access = ACCESS_READ, .forward = FORWARD_COMMITTED},
     {"tour", "[PATH]", "path", "show a newcomer around: what is here, where to start reading, in which order, and why",
      "Entry points and commands come from the manifests (package.json, pyproject.toml, Cargo.toml, …) and the main functions, modules and "
      "their edges from who uses what. With PATH only what lies below that directory.",
-     tour_flags, .starts_daemon = true, .access = ACCESS_READ},
+     tour_flags, .starts_daemon = true, .access = ACCESS_READ, .forward = FORWARD_VIEW},
     {"index", NULL, "", "bring the index up to date",
      "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
      index_flags, .starts_daemon = true},
     {"feedback", "ID good|bad", "id verdict", "say whether an answer was good or bad",
      "ID is what `ask` shows behind an answer (\"id\" under --json). What was asked and shown is kept with the verdict in state.mdb, for "
      "evaluation and tuning on this machine; secrets are masked.",
-     feedback_flags, .starts_daemon = true, .access = ACCESS_FEEDBACK},
+     feedback_flags, .starts_daemon = true, .access = ACCESS_FEEDBACK, .forward = FORWARD_ID},
     {"status", NULL, "", "show repositories, models, jobs and memory of the running daemon",
      "Never starts the daemon: exit status 1 when none runs.", plain_flags, .access = ACCESS_READ},
     {"doctor", NULL, "", "check the installation", "Never starts the daemon. Exit status 1 when a check failed.", doctor_flags,
@@ -313,7 +340,7 @@ const struct method methods[] = {
 
 const struct method codec_methods[] = {
     {"read", "FILE[:LINE[-LINE]]", "place", "read a file or lines of it as they are indexed, secrets masked; of a directory: what is in it", NULL,
-     read_flags, .access = ACCESS_READ},
+     read_flags, .access = ACCESS_READ, .forward = FORWARD_VIEW},
     {"outline", "FILE", "place", "the definitions of a file in their order, or of a text as that file", NULL, outline_flags},
     {"unsaved", "FILE", "place", "what a file holds in this session's editor, over what is indexed of it; without a text: nothing any more", NULL,
      unsaved_flags},
@@ -323,6 +350,10 @@ const struct method codec_methods[] = {
     {"complete", NULL, "", "what the model that writes answers says to messages, without anything of the index", NULL, complete_flags,
      .access = ACCESS_READ},
     {"self", NULL, "", "who is asking, and what his token is good for", NULL, plain_flags, .access = ACCESS_ANY},
+    {"overlay match", NULL, "", "which repository a clone elsewhere is of, and a commit that both have", NULL, match_flags, .access = ACCESS_READ},
+    {"overlay tree", NULL, "", "tree objects of a commit, as git keeps them", NULL, tree_flags, .access = ACCESS_READ},
+    {"overlay put", NULL, "", "what differs in a clone elsewhere, held in memory for the requests that name it", NULL, put_flags, .access = ACCESS_READ},
+    {"overlay drop", NULL, "", "forget that", NULL, drop_flags, .access = ACCESS_READ},
     {"page", NULL, "", "keep a text as a file that an editor shows", NULL, page_flags},
     {NULL},
 };

@@ -23,6 +23,14 @@ enum access {
     ACCESS_ANY = 15,         /* any of them */
 };
 
+/* What becomes of a request where its client works with a server (service/remote.h). */
+enum forward {
+    FORWARD_NO = 0,
+    FORWARD_VIEW,            /* about views: the server's answers, with what differs here over it */
+    FORWARD_COMMITTED,       /* the same, where the file that it is about does not differ here */
+    FORWARD_ID,              /* about what the server may have answered */
+};
+
 #define ACCESS_DEFAULT "read,feedback"
 #define ACCESS_TEXT 64
 bool access_of(unsigned *out, const char *text);         /* names parted by commas; false: one is none */
@@ -50,6 +58,7 @@ struct method {
                                 the daemon's (service/alone.h) */
     bool apart_path;         /* the same where its first argument is a path and no name */
     enum access access;      /* of who asks over the network */
+    enum forward forward;
     bool local;              /* done by the client without the daemon's method (stop, doctor, inspect …) */
 };
 

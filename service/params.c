@@ -49,7 +49,7 @@ static int check_strings(const char *key, json_t *v, struct err *e)
 static int check_one(const struct method *row, const char *key, json_t *v, struct err *e)
 {
     for (const struct method_flag *f = row->flags; f && f->name; f++) {
-        if (!same(f->name, key))
+        if (!same(f->name, key) || !strcmp(f->name, "server")) /* said when a client greets, not with a request */
             continue;
         switch (f->type) {
         case FLAG_BOOL:
@@ -74,6 +74,8 @@ static int check_one(const struct method *row, const char *key, json_t *v, struc
     }
     if (!strcmp(key, "roots")) /* of codecs: answer_stamp says where the repositories lie */
         return json_is_boolean(v) ? 0 : wrong(e, key, "true or false is wanted");
+    if (!strcmp(key, "overlay") && row->forward) /* of daemons that this one is the server of */
+        return check_strings(key, v, e);
     if (!strcmp(key, "earlier") && !strcmp(row->name, "ask")) /* of codecs whose clients keep conversations themselves */
         return check_strings(key, v, e);
     if (positional(row, key) || !strcmp(key, "dir"))

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "engine/format/sha256.h"
+#include "service/overlays.h"
 #include "store/token.h"
 
 #include <stdlib.h>
@@ -124,6 +125,7 @@ void service_revoked(struct service *s, uint64_t token, uint32_t user)
 {
     struct err e;
     err_set(&e, ERR_DENIED, "the token was revoked");
+    overlays_revoked(s->overlays, token, user);
     pthread_mutex_lock(&s->mu);
     for (struct request *rq = s->requests; rq; rq = rq->next)
         if (!rq->who.local && !rq->terminal && (rq->who.token == token || (user && rq->who.user == user)))

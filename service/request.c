@@ -1,5 +1,5 @@
 /* One request: its events, its end, and waiting without a worker. */
-#include "service/core.h"
+#include "service/remote.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -203,5 +203,6 @@ void request_free(struct request *rq)
     json_decref(rq->audit.repos);
     json_decref(rq->audit.chunks);
     unsaved_drop(rq->unsaved);
+    remote_session_drop(rq->remote);
     free(rq);
 }

@@ -22,7 +22,7 @@ json_t *place_json(const struct scope *sc, const struct search_hit *h, uint32_t 
     const struct search_target *t = &sc->target[h->target];
     json_t *row = json_object();
     json_object_set_new(row, "repo", json_cstr(t->repo->name));
-    json_object_set_new(row, "commit", h->uncommitted || !t->oid_len ? json_null() : oid_json(&t->commit, t->oid_len));
+    json_object_set_new(row, "commit", h->uncommitted || cut_is_unsaved(h->cut) || !t->oid_len ? json_null() : oid_json(&t->commit, t->oid_len));
     json_object_set_new(row, "blob", oid_json(&h->oid, h->oid_len));
     set_path(row, h->path);
     json_object_set_new(row, "start_line", json_integer(start_line));

@@ -37,7 +37,7 @@ static bool among(const char *words, const char *word)
 
 static bool wanted(const char *offered, const char *name, const struct method_flag *f)
 {
-    return offered ? among(offered, name) : !f || (strcmp(name, "json") && f->type != FLAG_DIR);
+    return offered ? among(offered, name) : !f || (strcmp(name, "json") && strcmp(name, "server") && f->type != FLAG_DIR);
 }
 
 json_t *method_schema(const struct method *m, const char *offered, const char *argument)

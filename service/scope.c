@@ -1,4 +1,5 @@
 #include "service/audit.h"
+#include "service/overlays.h"
 #include "service/unsaved.h"
 
 #include "base/clock.h"
@@ -262,23 +263,47 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
     return jobs_index(s, &o, rq, MILESTONE_INDEXED, until, e);
 }
 
-int scope_open(struct scope *out, struct request *rq, struct err *e)
+/* Where an overlay stands: the view of its ref, if that is still at the same commit. */
+static int stand(struct seen *out, struct request *rq, const struct repo_row *repo, const struct overlay *o, struct err *e)
+{
+    struct txn *t;
+    int64_t reconciled = out->reconciled_ns;
+    int rc = store_read(&t, rq->s->store, e);
+    if (rc)
+        return rc;
+    rc = see(out, t, repo->id, overlay_ref(o), e);
+    txn_end(t);
+    if (!rc && memcmp(&out->commit, overlay_commit(o), sizeof out->commit))
+        rc = err_set(e, ERR_NOT_FOUND, "%s has moved on from the commit that the overlay stands on", repo->name);
+    out->reconciled_ns = reconciled > out->reconciled_ns ? reconciled : out->reconciled_ns;
+    return rc;
+}
+
+/* One repository's view, and the overlay that is asked for over it. */
+static int open_one(struct scope *out, size_t n, struct request *rq, const struct repo_row *repo, const char *ref, struct err *e)
+{
+    struct overlay *o;
+    int rc = overlay_take(&o, rq, repo->id, e);
+    out->overlay[n] = o;
+    if (rc)
+        return rc;
+    if (o)
+        ref = strcmp(overlay_ref(o), "HEAD") ? overlay_ref(o) : NULL;
+    rc = bring_in(&out->seen[n], &out->note, rq, repo, ref, e);
+    return !rc && o ? stand(&out->seen[n], rq, repo, o, e) : rc;
+}
+
+static int open_all(struct scope *out, struct request *rq, struct err *e)
 {
     struct service *s = rq->s;
     const char *ref = param_str(rq, "branch");
-    *out = (struct scope){0};
-    int rc = scope_repos(&out->repo, &out->n, rq, &(struct scope_rules){.add = true}, e);
-    if (rc)
-        return rc;
-    out->seen = arena_zero(&rq->arena, out->n, sizeof *out->seen);
-    out->target = arena_zero(&rq->arena, out->n, sizeof *out->target);
-    size_t n = 0;
-    bool many = out->n > 1;
-    for (size_t i = 0; i < out->n; i++) {
-        rc = bring_in(&out->seen[n], &out->note, rq, &out->repo[i], ref, e);
-        if (rc == RUN_PARKED)
-            return rc;
-        if (rc && !many)
+    size_t n = 0, all = out->n;
+    bool many = all > 1;
+    int rc = 0;
+    out->n = 0;
+    for (size_t i = 0; i < all; i++) {
+        rc = open_one(out, n, rq, &out->repo[i], ref, e);
+        if (rc == RUN_PARKED || (rc && (!many || out->overlay[n])))
             return rc;
         if (rc) { /* one of several: the others answer */
             out->note = arena_fmt(&rq->arena, "%s is left out: %s", out->repo[i].name, e->message);
@@ -290,13 +315,29 @@ int scope_open(struct scope *out, struct request *rq, struct err *e)
                                                 .oid_len = v->oid_len, .has_overlay = v->overlay};
         if (!ref)
             jobs_used(s, &out->repo[n]);
-        n++;
+        out->n = ++n;
     }
-    out->n = n;
     out->store = s->store;
     audit_repos(rq, out->repo, n);
     unsaved_over(out, rq);
     return n ? 0 : rc;
+}
+
+int scope_open(struct scope *out, struct request *rq, struct err *e)
+{
+    *out = (struct scope){0};
+    int rc = scope_repos(&out->repo, &out->n, rq, &(struct scope_rules){.add = true}, e);
+    if (rc)
+        return rc;
+    size_t all = out->n;
+    out->seen = arena_zero(&rq->arena, all, sizeof *out->seen);
+    out->target = arena_zero(&rq->arena, all, sizeof *out->target);
+    out->overlay = arena_zero(&rq->arena, all, sizeof *out->overlay);
+    rc = open_all(out, rq, e);
+    for (size_t i = 0; i < all; i++)
+        overlay_drop(out->overlay[i]);
+    out->overlay = NULL;
+    return rc;
 }
 
 int scope_open_one(struct scope *out, struct request *rq, struct err *e)

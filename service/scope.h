@@ -21,6 +21,7 @@ struct scope {
     struct repo_row *repo;         /* [n], in the request's arena */
     struct seen *seen;             /* [n] */
     struct search_target *target;  /* [n] */
+    struct overlay **overlay;      /* [n] that the request names (overlays.h), or NULL; while it is opened */
     size_t n;
     struct store *store;
     const char *note;              /* what the answer has to say about itself; NULL */

@@ -13,6 +13,8 @@
 #include "service/jobs.h"
 #include "service/mirrors.h"
 #include "service/models.h"
+#include "service/overlays.h"
+#include "service/remote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,11 @@ static void run_one(struct request *rq)
     struct err e = {0};
     size_t len = 0;
     char *json = NULL;
-    int rc = rq->method->run(rq, &result, &e);
+    int rc = 0;
+    if (!remote_run(&rc, &result, rq, &e)) {
+        rc = rq->method->run(rq, &result, &e);
+        remote_stamp(rq, result, rc, &e);
+    }
     if (rc != RUN_PARKED) {
         pthread_mutex_lock(&s->mu);
         int outcome = rq->terminal ? rq->outcome : rc; /* it may have been canceled meanwhile */
@@ -189,6 +195,7 @@ static void *clock_main(void *arg)
             pthread_mutex_unlock(&s->mu);
             look_after_home(s);
             cutting_rest(s->cutting, clock_ns());
+            overlays_rest(s->overlays, clock_ns());
             pthread_mutex_lock(&s->mu);
             continue;
         }
@@ -217,6 +224,8 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->audit = audit_new(o->paths, o->config);
     s->counts = counts_new();
     s->cutting = cutting_new();
+    s->overlays = overlays_new();
+    s->remote = remote_new(o->config);
     s->conversations = conversations_new(o->config);
     s->queue_last = &s->queue_first;
     s->ready_last = &s->ready_first;
@@ -366,6 +375,7 @@ void service_close(struct service *s)
         audit_request(rq, NULL, rq->outcome ? rq->outcome : ERR_STOPPING);
         request_free(rq);
     }
+    remote_close(s->remote); /* after the last of those that know a server */
     askers_free(s);
     audit_free(s->audit);
     models_close(s->models);
@@ -373,6 +383,7 @@ void service_close(struct service *s)
     counts_free(s->counts);
     conversations_free(s->conversations);
     cutting_free(s->cutting);
+    overlays_free(s->overlays);
     retriever_close(s->retriever);
     indexer_close(s->indexer);
     store_close(s->store);

@@ -96,6 +96,9 @@ struct hook_call {
 int session_hook(struct session *c, const struct hook_call *h, struct err *e);
 
 int session_open(struct session **out, struct service *s, const struct caller *who, struct err *e);
+/* Before the first request, for who is at this machine: requests are answered by this server first (service/remote.h). url NULL or empty: the one that
+ * the configuration names, if any; "none": no server. token NULL: that of server-token-file. Copied. */
+void session_server(struct session *c, const char *url, const char *token);
 /* params: one JSON object. *id is unique in the service. Errors before queueing are returned, later ones are EVENT_FAIL. */
 int session_submit(struct session *c, const char *method, const char *params, size_t len, struct sink sink, uint64_t *id,
                    struct err *e);

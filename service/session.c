@@ -1,6 +1,7 @@
 /* Sessions: one asker over one transport. Called on the loop's thread. */
 #include "service/askers.h"
 #include "service/audit.h"
+#include "service/remote.h"
 #include "service/unsaved.h"
 
 #include "base/clock.h"
@@ -19,6 +20,12 @@ int session_open(struct session **out, struct service *s, const struct caller *w
     pthread_mutex_unlock(&s->mu);
     *out = c;
     return 0;
+}
+
+void session_server(struct session *c, const char *url, const char *token)
+{
+    if (c->who.local && !c->remote)
+        c->remote = remote_session_new(c->s, url, token);
 }
 
 static void no_more(struct err *e)
@@ -73,6 +80,7 @@ static int submit(struct session *c, struct asker *asker, const struct binding *
     rq->session = c;
     rq->who = c->who;
     rq->asker = asker;
+    rq->remote = remote_session_hold(c->remote);
     rq->sink = sink;
     rq->last = &rq->first;
     rq->submitted_ns = clock_ns();
@@ -181,5 +189,6 @@ void session_close(struct session *c)
         }
     unsaved_forget_locked(c);
     pthread_mutex_unlock(&s->mu);
+    remote_session_drop(c->remote);
     free(c);
 }

@@ -1,6 +1,7 @@
 #include "service/unsaved.h"
 
 #include "base/mem.h"
+#include "service/overlays.h"
 #include "store/purge.h"
 
 #include <stdlib.h>
@@ -71,6 +72,11 @@ void unsaved_over(struct scope *sc, struct request *rq)
             unsaved_add(u, sc->seen[i].view, str_of(f->path + n + 1), f->text);
         }
     pthread_mutex_unlock(&rq->s->mu);
+    for (size_t i = 0; i < sc->n; i++)
+        if (sc->overlay[i]) {
+            u = u ? u : unsaved_new();
+            sc->seen[i].overlay_files = overlay_over(u, sc->overlay[i], sc->seen[i].view);
+        }
     unsaved_drop(rq->unsaved); /* of the time before it was parked */
     rq->unsaved = u;
     for (size_t i = 0; i < sc->n; i++)

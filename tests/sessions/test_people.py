@@ -31,8 +31,8 @@ WORDS = {
     "self": [{}],
     "feedback": [{"id": "a0000000000000000", "verdict": "good"}],
 }
-# of another scope; without anything of the index; in sessions/openai
-ELSEWHERE = {"metrics", "embed", "complete", "models", "embeddings", "chat/completions"}
+# of another scope; without anything of the index; in sessions/openai; in sessions/remote
+ELSEWHERE = {"metrics", "embed", "complete", "models", "embeddings", "chat/completions", "overlay.match", "overlay.tree", "overlay.put", "overlay.drop"}
 
 
 def steady(value):
