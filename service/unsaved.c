@@ -47,7 +47,7 @@ void unsaved_forget_locked(struct session *c)
 void unsaved_forget_purged_locked(struct session *c, const struct store *s)
 {
     for (struct unsaved_file **at = &c->unsaved, *f; (f = *at);) {
-        struct oid oid = unsaved_text_oid(f->text);
+        struct oid oid = *unsaved_text_oid(f->text);
         if (!purged(s, &oid)) {
             at = &f->next;
             continue;

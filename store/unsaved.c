@@ -42,11 +42,6 @@ void unsaved_text_drop(struct unsaved_text *x)
     free(x);
 }
 
-struct oid unsaved_text_oid(const struct unsaved_text *x)
-{
-    return x->oid;
-}
-
 struct str unsaved_record(const struct unsaved_text *x)
 {
     return batch_record(x->batch);

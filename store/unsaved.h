@@ -18,7 +18,6 @@ struct unsaved_text;
 /* Copies what it needs. The key's oid is what results name as the content. */
 int unsaved_text_new(struct unsaved_text **out, const struct cut_new *c, struct err *e);
 struct unsaved_text *unsaved_text_hold(struct unsaved_text *x); /* one reference more */
-struct oid unsaved_text_oid(const struct unsaved_text *x);
 void unsaved_text_drop(struct unsaved_text *x);                 /* accepts NULL */
 const struct oid *unsaved_text_oid(const struct unsaved_text *x);
 /* Appends the text as it was given, which is with its secrets masked. */
