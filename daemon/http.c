@@ -555,7 +555,9 @@ static int library_open(struct http_server *h, struct err *e)
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .foreign_loops = loops,
         .max_http_header_data2 = HTTP_HEAD_BYTES,
-        .max_http_header_pool2 = HTTP_HEADS,
+        /* A connection that has not sent its first request has one: fewer of them, and the silent ones would keep the others waiting until
+         * http_head_seconds are over. They are made when needed: 64 MB where all 4,096 connections are silent. */
+        .max_http_header_pool2 = (unsigned)h->o.config->http_connections,
         .timeout_secs = (unsigned)h->o.config->http_head_seconds,
         .timeout_secs_ah_idle = (unsigned)h->o.config->http_head_seconds,
         .keepalive_timeout = (int)h->o.config->http_idle_seconds,

@@ -11,7 +11,6 @@
 
 #define HTTP_DEFAULT "127.0.0.1:7411"
 #define HTTP_HEAD_BYTES 16384       /* of all headers: tokens and a browser's cookies are far below */
-#define HTTP_HEADS 256              /* requests whose headers are being read at a time; more wait */
 #define HTTP_HIGH_WATER (1u << 20)  /* unsent bytes of a reply past which its request stops producing */
 #define HTTP_LOW_WATER (256u << 10)
 #define HTTP_PIECE 16384            /* bytes of one write: a TLS record */

@@ -110,6 +110,19 @@ def searches(port, asked, seconds, at):
     return sorted(took), failed
 
 
+def idle_connection(port):
+    """One that has asked something, and stays."""
+    s = socket.create_connection(("127.0.0.1", port))
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    got = b""
+    while not got.endswith(b"ok\n"):
+        part = s.recv(4096)
+        if not part:
+            sys.exit("the server closed an idle connection")
+        got += part
+    return s
+
+
 def measure(home, clones, chunks):
     asked, env = questions(clones), environment(home)
     subprocess.run([RELEASE / "codeask", "stop"], env=env, capture_output=True)
@@ -123,7 +136,7 @@ def measure(home, clones, chunks):
                 sys.exit("the server did not start")
         port, pid = int(line.split(":")[-1]), server.pid
         _, failed = searches(port, asked, 10, lambda s: None)  # caches of a server that has run before
-        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(IDLE)]
+        idle = [idle_connection(port) for _ in range(IDLE)]
         here, there = multiprocessing.Pipe()
         readers = multiprocessing.Process(target=stream, args=(port, SECONDS + 5, there))
         readers.start()

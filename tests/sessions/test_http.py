@@ -215,6 +215,19 @@ def test_slow_answers_are_waited_for(w):
         assert status == 200 and got["mode"] == "generated" and time.monotonic() - began > 3.4, (method, got)
 
 
+def test_many_silent_connections_keep_nobody_waiting(w):
+    s = Server(w)
+    silent = [socket.create_connection(("127.0.0.1", s.port)) for _ in range(800)]
+    for c in silent[::2]:
+        c.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+    began = time.monotonic()
+    for _ in range(5):
+        assert s.ask("GET", "/healthz")[0] == 200
+    assert time.monotonic() - began < 3, "http_head_seconds is 10"
+    for c in silent:
+        c.close()
+
+
 def test_a_client_that_goes_away(w):
     """Its request is canceled; what it does not read does not pile up."""
     repo = w.repo(files=big_sources(300))
