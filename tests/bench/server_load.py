@@ -81,21 +81,25 @@ def stream(port, seconds, told):
 def searches(port, asked, seconds, at):
     """An open loop; at(second) is called now and then."""
     select = selectors.DefaultSelector()
-    free, took, failed, n = [Link(port, select) for _ in range(64)], [], 0, 0
+    free, opened, took, failed, n = [], 0, [], 0, 0
     begun = time.perf_counter()
     until = begun + seconds
-    while time.perf_counter() < until or len(free) < 64:
+    while time.perf_counter() < until or len(free) < opened:
         now = time.perf_counter()
         due = begun + n / RATE
-        if due <= now < until and free:
-            link = free.pop()
+        if due <= now < until:
+            link = free.pop() if free else Link(port, select)  # one that asks nothing at once is closed
+            opened += not link.got and link.due is None
             link.due = due
             link.post(b"/v1/search", {"query": asked[n % len(asked)], "all_repos": True})
             n += 1
             continue
         for key, _ in select.select(max(0, min(due, until) - now) if now < until else 1):
             link = key.data
-            link.got += link.s.recv(1 << 20)
+            part = link.s.recv(1 << 20)
+            if not part:
+                sys.exit(f"the server closed a connection in the middle: {bytes(link.got[:300])}")
+            link.got += part
             head = link.got.find(b"\r\n\r\n")
             if head < 0:
                 continue
