@@ -75,7 +75,7 @@ else()
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
   set(CPACK_DEBIAN_PACKAGE_DEPENDS libwebsockets-evlib-uv) # a plug-in that no binary names
 endif()
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS git)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "git, openssh-client")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/config/debian/postinst ${CMAKE_SOURCE_DIR}/config/debian/prerm
     ${CMAKE_SOURCE_DIR}/config/debian/postrm)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)

@@ -164,7 +164,7 @@ class Ssh:
         if os.geteuid() == 0:
             pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (self.folder / "config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder / host}\nAuthorizedKeysFile {self.folder / 'authorized'}\nStrictModes no\nUsePAM no\n"
+            f"Port {self.port}\nAddressFamily inet\nListenAddress 127.0.0.1\nHostKey {self.folder / host}\nAuthorizedKeysFile {self.folder / 'authorized'}\nStrictModes no\nUsePAM no\n"
             f"PasswordAuthentication no\nPidFile none\nPermitRootLogin yes\nLogLevel ERROR\n")
         w.popen(SSHD, "-D", "-e", "-f", self.folder / "config")
         for _ in range(200):
