@@ -65,6 +65,9 @@
     X(tls_key, "tls_key", TEXT, "", 0, 1024, NULL, "PEM file of its key, mode 0600")                                     \
     X(answers_at_once, "answers_at_once", INT, "0", 0, 512, NULL,                                                        \
       "answers that models may write at a time; 0: one a core, at most 4, which is what a model on this machine does well") \
+    X(proxy_addresses, "proxy-addresses", TEXT, "", 0, 1024, NULL,                                                     \
+      "addresses or networks of reverse proxies that are believed who asks; one on this machine with its user: 127.0.0.1@www-data") \
+    X(proxy_user_header, "proxy-user-header", TEXT, "", 0, 64, NULL, "the header in which they name the user")          \
     X(user_rate, "user_rate", INT, "3000", 0, 10000000, NULL, "requests that a user of the server may make in a minute; 0: any number") \
     X(user_burst, "user_burst", INT, "600", 1, 10000000, NULL, "of them at once")                                           \
     X(user_open, "user_open", INT, "256", 1, 1024, NULL, "requests of a user that may wait or run")                         \

@@ -16,6 +16,7 @@ struct http_request {       /* borrowed for the call; texts are NUL-terminated a
     size_t len;
     /* headers; NULL where there is none */
     const char *host, *origin, *authorization, *content_type, *accept, *forwarded /* any that a proxy adds */;
+    const char *proxy_user; /* that proxy-user-header names; to be believed of a proxy alone */
     const char *mcp_version, *mcp_method, *mcp_name; /* MCP-Protocol-Version, Mcp-Method, Mcp-Name */
     const char *hook_signature, *hook_token;        /* of webhooks: X-Hub-Signature-256 or X-Gitea-Signature; X-Gitlab-Token */
 };

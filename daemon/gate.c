@@ -27,12 +27,16 @@ static bool foreign_origin(const struct http_request *r, const struct peer_facts
     if (!r->origin)
         return false;
     snprintf(own, sizeof own, "%s://%.250s", peer->tls ? "https" : "http", r->host ? r->host : "");
-    return strcmp(r->origin, own) != 0;
+    if (!strcmp(r->origin, own))
+        return false;
+    snprintf(own, sizeof own, "https://%.250s", r->host ? r->host : "");
+    return !peer->proxy || strcmp(r->origin, own) != 0; /* TLS may end at the proxy */
 }
 
 bool gate_pass(struct caller *who, const struct http_request *r, const struct peer_facts *peer, struct service *s, struct http_reply *out)
 {
     struct err e = {0};
+    /* a proxy's own requests are nobody's: who runs the daemon does not come through it */
     bool bearer = r->authorization && !strncmp(r->authorization, BEARER, sizeof BEARER - 1);
     *who = (struct caller){0};
     if (foreign_origin(r, peer)) {
@@ -40,18 +44,19 @@ bool gate_pass(struct caller *who, const struct http_request *r, const struct pe
         reply_err(out, &e);
         return false;
     }
-    if (!r->authorization && peer->same_user && !r->forwarded && names_this_machine(r->host)) {
+    if (!r->authorization && peer->same_user && !peer->proxy && !r->forwarded && names_this_machine(r->host)) {
         *who = (struct caller){.local = true, .uid = geteuid()};
         return true;
     }
-    int rc = bearer ? service_authenticate(who, s, r->authorization + sizeof BEARER - 1, &e) : ERR_DENIED;
+    bool told = peer->proxy && r->proxy_user && !bearer;
+    int rc = told ? service_named(who, s, r->proxy_user, &e) : bearer ? service_authenticate(who, s, r->authorization + sizeof BEARER - 1, &e) : ERR_DENIED;
     if (!rc)
         return true;
     if (rc != ERR_DENIED) { /* closed, until it can be told again */
         reply_err(out, &e);
         return false;
     }
-    err_set(&e, ERR_DENIED, bearer ? "the token is not valid" : "a token is wanted");
+    err_set(&e, ERR_DENIED, told ? "the user is not known here" : bearer ? "the token is not valid" : "a token is wanted");
     err_hint(&e, "Authorization: Bearer TOKEN; without one only the daemon's own user on this machine is let in");
     reply_err(out, &e);
     out->status = 401;

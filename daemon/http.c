@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/uri.h"
+#include "daemon/proxy.h"
 #include "daemon/tls.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ struct http_server {
     char url[300];
     bool tls;
     struct tls_identity identity; /* where tls is set */
+    struct proxies proxies;
     unsigned char piece[LWS_PRE + HTTP_PIECE + 32]; /* of what is written: the chunk's frame beside it */
 };
 
@@ -192,8 +194,10 @@ static void dispatch(struct exchange *x)
     x->request.len = x->in.len;
     const struct route *route = route_of(&x->request, &x->reply);
     struct peer_facts facts = {.tls = h->tls};
-    if (route && !route->open)
+    if (route && !route->open) {
         facts.same_user = peer_is_same_user(lws_get_socket_fd(x->wsi), &facts.loopback);
+        facts.proxy = proxies_trust(&h->proxies, lws_get_socket_fd(x->wsi));
+    }
     if (route && (route->open || gate_pass(&who, &x->request, &facts, h->o.service, &x->reply))) {
         x->codec = route->codec;
         if (session_open(&x->session, h->o.service, &who, &e))
@@ -221,6 +225,7 @@ static int request_begin(struct slot *slot, struct http_server *h, struct lws *w
     x->request.authorization = header(x, WSI_TOKEN_HTTP_AUTHORIZATION);
     x->request.content_type = header(x, WSI_TOKEN_HTTP_CONTENT_TYPE);
     x->request.accept = header(x, WSI_TOKEN_HTTP_ACCEPT);
+    x->request.proxy_user = h->proxies.n ? other_header(x, h->proxies.header) : NULL;
     x->request.mcp_version = other_header(x, "mcp-protocol-version:");
     x->request.mcp_method = other_header(x, "mcp-method:");
     x->request.mcp_name = other_header(x, "mcp-name:");
@@ -588,7 +593,9 @@ int http_open(struct http_server **out, const struct http_options *o, struct err
     h->o = *o;
     h->fd = -1;
     h->tls = o->config->tls != TLS_NO;
-    int rc = listen_on(h, e);
+    int rc = proxies_open(&h->proxies, o->config, e);
+    if (!rc)
+        rc = listen_on(h, e);
     if (!rc)
         rc = library_open(h, e);
     if (rc) {

@@ -61,11 +61,39 @@ static bool owner(uid_t *uid, const union address *theirs, const union address *
     return m->idiag_inode != 0;
 }
 
+static bool both_ends(union address *theirs, union address *ours, int fd)
+{
+    socklen_t n = sizeof *theirs, k = sizeof *ours;
+    *theirs = *ours = (union address){0};
+    return !getpeername(fd, &theirs->any, &n) && !getsockname(fd, &ours->any, &k);
+}
+
 bool peer_is_same_user(int fd, bool *loopback)
 {
-    union address theirs = {0}, ours = {0};
-    socklen_t n = sizeof theirs, k = sizeof ours;
+    union address theirs, ours;
     uid_t uid;
-    *loopback = !getpeername(fd, &theirs.any, &n) && !getsockname(fd, &ours.any, &k) && is_loopback(&theirs) && is_loopback(&ours);
+    *loopback = both_ends(&theirs, &ours, fd) && is_loopback(&theirs) && is_loopback(&ours);
     return *loopback && owner(&uid, &theirs, &ours) && uid == geteuid();
+}
+
+bool peer_owner(uid_t *uid, int fd)
+{
+    union address theirs, ours;
+    return both_ends(&theirs, &ours, fd) && is_loopback(&theirs) && is_loopback(&ours) && owner(uid, &theirs, &ours);
+}
+
+bool peer_address(int *family, uint8_t out[16], int fd)
+{
+    union address theirs, ours;
+    memset(out, 0, 16);
+    if (!both_ends(&theirs, &ours, fd))
+        return false;
+    const struct in6_addr *v6 = &theirs.v6.sin6_addr;
+    bool mapped = theirs.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6);
+    *family = mapped ? AF_INET : theirs.any.sa_family;
+    if (theirs.any.sa_family == AF_INET)
+        memcpy(out, &theirs.v4.sin_addr, 4);
+    else if (theirs.any.sa_family == AF_INET6)
+        memcpy(out, mapped ? v6->s6_addr + 12 : v6->s6_addr, mapped ? 4 : 16);
+    return *family == AF_INET || *family == AF_INET6;
 }

@@ -73,6 +73,20 @@ int service_authenticate(struct caller *out, struct service *s, const char *toke
     return 0;
 }
 
+int service_named(struct caller *out, struct service *s, const char *name, struct err *e)
+{
+    struct user_row user;
+    *out = (struct caller){0};
+    int rc = people_name_ok(name) ? people_user(&user, s->store, name, false, e) : ERR_NOT_FOUND;
+    if (rc)
+        return err_set(e, rc == ERR_NOT_FOUND ? ERR_DENIED : ERR_UNAVAILABLE, rc == ERR_NOT_FOUND ? "the user is not known here" : "users cannot be read");
+    unsigned access;
+    access_of(&access, ACCESS_DEFAULT);
+    *out = (struct caller){.access = access, .user = user.id};
+    memcpy(out->name, user.name, sizeof out->name);
+    return 0;
+}
+
 static void is_good(void *arg, const struct token_row *t)
 {
     *(bool *)arg |= !t->expires_ns || t->expires_ns > clock_wall_ns();

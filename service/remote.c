@@ -437,6 +437,12 @@ static void say_server(json_t *result, const struct forwarding *f)
                      v->n == 1 ? "s" : "", v->n == 1 ? "was" : "were");
     }
     json_object_set_new(result, "server", o);
+    json_t *freshness = json_object_get(result, "freshness");
+    struct txn *t;
+    if (json_is_object(freshness) && !store_read(&t, f->rq->s->store, NULL)) { /* this home's: the server's is another count */
+        json_object_set_new(freshness, "generation", json_integer((json_int_t)txn_generation(t)));
+        txn_end(t);
+    }
 }
 
 static void wire_name(char out[32], const char *name)

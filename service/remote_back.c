@@ -48,6 +48,20 @@ static void place_back(json_t *row, const struct remote_view *v)
     }
 }
 
+/* A path that leads out of the repository is none: an editor opens what it is told. */
+static bool leads_out(const char *path)
+{
+    if (*path == '/')
+        return true;
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n == 2 && !strncmp(p, "..", 2))
+            return true;
+        p += n + (p[n] == '/');
+    }
+    return false;
+}
+
 static void freshness_back(json_t *f, const struct remote_view *v)
 {
     if (!v->pushed || !is_hex(json_object_get(f, "commit"), &v->base))
@@ -69,7 +83,9 @@ void remote_back(json_t *o, const struct remote_view *v, size_t n)
     }
     if (!json_is_object(o))
         return;
-    json_t *repo = json_object_get(o, "repo");
+    json_t *repo = json_object_get(o, "repo"), *path = json_object_get(o, "path");
+    if (json_is_string(path) && leads_out(json_string_value(path)))
+        json_object_set_new(o, "path", json_string(""));
     const struct remote_view *at = json_is_string(repo) ? view_named(v, n, json_string_value(repo)) : NULL;
     if (at) {
         if (json_object_get(o, "blob"))

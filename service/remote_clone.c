@@ -362,8 +362,7 @@ static int masked_text(struct buf *out, struct viewing *x, const struct remote_f
                 same(unsaved_text_oid(u->text), &f->oid))
                 text = unsaved_text_hold(u->text);
         pthread_mutex_unlock(&s->mu);
-        if (text)
-            rc = unsaved_text_read(out, text, x->e);
+        rc = text ? unsaved_text_read(out, text, x->e) : err_set(x->e, ERR_NOT_FOUND, "%s was edited meanwhile", f->path);
         unsaved_text_drop(text);
         return rc;
     }

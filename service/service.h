@@ -64,6 +64,9 @@ void service_close(struct service *s);               /* drains, joins the thread
 /* Who a token stands for. ERR_DENIED: forged, revoked or expired, all alike; ERR_UNAVAILABLE: that cannot be told now. Any thread. */
 int service_authenticate(struct caller *out, struct service *s, const char *token, struct err *e);
 
+/* A known user by name, proved by others, for what a token is good for by default. ERR_DENIED: there is none; ERR_UNAVAILABLE. */
+int service_named(struct caller *out, struct service *s, const char *name, struct err *e);
+
 int service_tokens(struct service *s, bool *any, struct err *e); /* whether there is one that is good still */
 
 /* A method that needs no service (service/alone.h), run at once: its result (the caller frees), or 1 when method is not of that

@@ -40,7 +40,7 @@ static void events(void **state)
     feeds(": a comment\nid: 1\nretry: 2\nunknown\n\nevent: none\n\ndata\n\n", "[message|]", 0);
     feeds("data: not ended\n", "", 0);
     feeds("data: stop\n\ndata: never\n\n", "[message|stop]", 7);
-    feeds("event: a-name-that-is-longer-than-thirty-two\ndata:  two\n\n", "[a-name-that-is-longer-than-thirty| two]", 0);
+    feeds("event: a-name-that-is-longer-than-thirty-two\ndata:  two\n\n", "[a-name-that-is-longer-than-thirt| two]", 0);
 }
 
 static void bounded(void **state)
