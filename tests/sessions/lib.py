@@ -275,6 +275,8 @@ def main(scope):
     """Runs the test_… functions of a module, each in a world of its own."""
     wanted = sys.argv[2:]
     failed = 0
+    late = set(re.findall(r"^def (test_\w+)", pathlib.Path(sys.argv[0]).read_text(encoding="utf-8"), re.M)) - set(scope)
+    assert not late, f"below the call of main, where it is never run: {late}"
     for name, test in list(scope.items()):
         if not name.startswith("test_") or not callable(test) or (wanted and name[5:] not in wanted):
             continue

@@ -190,10 +190,6 @@ def test_answers_follow_edits(w):
     assert found("ConnectionPool") == [] and found("RetryPolicy") == []
 
 
-if __name__ == "__main__":
-    main(globals())
-
-
 def test_an_explicit_index_tries_again(w):
     repo = w.repo(files=SOURCES | {"lost.py": "def lost_and_found():\n    pass\n"})
     blob = w.git(repo, "rev-parse", "HEAD:lost.py").strip()
@@ -203,9 +199,14 @@ def test_an_explicit_index_tries_again(w):
     branch = w.git(repo, "branch", "--show-current").strip()
     (repo / "lost.py").unlink()
     w.json("index", "--branch", branch, cwd=repo)
-    assert w.json("status")["repos"][0]["quarantined"] == 1
+    listed = w.json("status")["quarantine"]
+    assert [q["blob"] for q in listed] == [blob] and "cannot be read" in listed[0]["reason"], listed
     thing.write_bytes(kept)
     w.json("index", "--branch", branch, cwd=repo)
-    assert w.json("status")["repos"][0]["quarantined"] == 0
+    assert w.json("status")["quarantine"] == []
     found = w.json("search", "--branch", branch, "lost_and_found", cwd=repo)["results"]
     assert found and found[0]["path"] == "lost.py", found
+
+
+if __name__ == "__main__":
+    main(globals())
