@@ -68,6 +68,7 @@ int method_metrics(struct request *rq, json_t **result, struct err *e)
 {
     struct service *s = rq->s;
     struct tally tally[METHODS_MAX];
+    struct store_writes writes;
     pthread_mutex_lock(&s->mu);
     unsigned requests = s->nrequests, writing = s->writing, sessions = 0;
     for (struct session *c = s->sessions; c; c = c->next)
@@ -79,6 +80,10 @@ int method_metrics(struct request *rq, json_t **result, struct err *e)
     one(rows, "codeask_sessions", "gauge", "Sessions that are open, of all transports.", sessions);
     one(rows, "codeask_requests_open", "gauge", "Requests that wait or run.", requests);
     one(rows, "codeask_answers_writing", "gauge", "Answers that a model writes now.", writing);
+    store_writes(s->store, &writes);
+    one(rows, "codeask_write_transactions_total", "counter", "Write transactions of the index since the daemon started.", (double)writes.n);
+    one(rows, "codeask_write_transactions_slow_total", "counter", "Those that kept others from writing for 50 ms and more.", (double)writes.over);
+    one(rows, "codeask_write_transaction_seconds_max", "gauge", "The longest of them.", writes.longest_ms / 1e3);
     json_t *total = row(rows, "codeask_requests_total", "counter", "Requests that are over, by method and outcome.");
     json_t *seconds = row(rows, "codeask_request_seconds_total", "counter", "Seconds from asking to the end, of all requests of a method.");
     const struct method *m;

@@ -234,8 +234,8 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     json_object_set_new(*result, "disk", json_pack("{sI, sI, so}", "index", (json_int_t)file_bytes(s, "index.mdb"), "state",
                                                    (json_int_t)file_bytes(s, "state.mdb"), "tables", tables));
     store_writes(s->store, &writes);
-    json_object_set_new(*result, "writes", json_pack("{sI, sf, sf}", "transactions", (json_int_t)writes.n, "p99_ms", writes.p99_ms,
-                                                     "longest_ms", writes.longest_ms));
+    json_object_set_new(*result, "writes", json_pack("{sI, sf, sf, sI}", "transactions", (json_int_t)writes.n, "p99_ms", writes.p99_ms,
+                                                     "longest_ms", writes.longest_ms, "over_50_ms", (json_int_t)writes.over));
     json_object_set_new(*result, "gpus", gpus_json());
     json_object_set_new(*result, "quarantine", quarantine);
     json_object_set_new(*result, "feedback", json_integer((json_int_t)feedback));

@@ -395,7 +395,7 @@ void store_writes(struct store *s, struct store_writes *out)
     *out = (struct store_writes){0};
     pthread_mutex_lock(&v->lock);
     for (int i = 0; i < HELD_MS; i++)
-        out->n += v->held[i];
+        out->n += v->held[i], out->over += i < STORE_WRITE_MS ? 0 : v->held[i];
     for (int i = 0; i < HELD_MS && sum * 100 < out->n * 99; i++) {
         sum += v->held[i];
         out->p99_ms = i + 1;

@@ -66,9 +66,10 @@ void txn_bump(struct txn *t);
 int store_there(struct store *s, struct err *e);
 
 /* Write transactions of index.mdb since it was opened, by how long each kept other writers out: from its begin to the end of its
- * commit. p99_ms is rounded up. */
+ * commit. over: how many took STORE_WRITE_MS and more, which only a disk that is slow to sync brings about. p99_ms is rounded up. */
+#define STORE_WRITE_MS 50
 struct store_writes {
-    uint64_t n;
+    uint64_t n, over;
     double p99_ms, longest_ms;
 };
 void store_writes(struct store *s, struct store_writes *out);

@@ -114,6 +114,7 @@ def test_documents_itself(w):
     for line in text.splitlines():
         assert re.fullmatch(r'# (HELP|TYPE) codeask_\w+ .+|codeask_\w+(\{\w+="[\w ]+"(,\w+="[\w ]+")*\})? [0-9.e+-]+', line), line
     assert 'codeask_requests_total{method="status",outcome="done"} 1' in text
+    assert re.search(r"^codeask_write_transactions_total [1-9]", text, re.M) and "\ncodeask_write_transactions_slow_total " in text
 
 
 def test_says_what_is_wrong(w):

@@ -128,7 +128,8 @@ int main(int argc, char **argv)
         struct store_writes w;
         fprintf(stderr, "%sindex_run: %.1f ms\n", isatty(2) ? "\r" : "", clock_ms() - begun);
         store_writes(s, &w);
-        fprintf(stderr, "%llu write transactions: p99 %.0f ms, longest %.1f ms\n", (unsigned long long)w.n, w.p99_ms, w.longest_ms);
+        fprintf(stderr, "%llu write transactions: p99 %.0f ms, longest %.1f ms, %llu of %d ms and more\n", (unsigned long long)w.n, w.p99_ms, w.longest_ms,
+                (unsigned long long)w.over, STORE_WRITE_MS);
     }
     struct buf name = BUF_INIT;
     if (!rc && ref)
