@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -227,6 +229,36 @@ static void files_of_one_model(void **state)
     paths_close(&p);
 }
 
+/* A folder of the scratch one that the system says is on NFS. */
+#define NFS_FOLDER "/over-the-net"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+int statfs(const char *path, struct statfs *out)
+{
+    int rc = (int)syscall(SYS_statfs, path, out);
+    if (!rc && strstr(path, NFS_FOLDER))
+        out->f_type = 0x6969;
+    return rc;
+}
+#pragma GCC diagnostic pop
+
+static void a_home_on_a_network_file_system_is_refused(void **state)
+{
+    struct paths p;
+    assert_int_equal(dir_make(in("over-the-net"), 0700, &e), 0);
+    for (int deep = 0; deep < 2; deep++) { /* the home itself, and one that is not there yet */
+        setenv("CODEASK_HOME", in(deep ? "over-the-net/a/home" : "over-the-net"), 1);
+        assert_int_equal(paths_open(&p, &e), 0);
+        assert_int_equal(paths_make(&p, &e), ERR_UNSUPPORTED);
+        assert_non_null(strstr(e.message, p.home));
+        assert_non_null(strstr(e.message, "network file system (NFS)"));
+        assert_non_null(strstr(e.hint, "set CODEASK_HOME to a folder on a local disk"));
+        paths_close(&p);
+    }
+    assert_false(dir_exists(in("over-the-net/a")));
+}
+
 static void network_file_systems_are_known(void **state)
 {
     assert_string_equal(paths_network(0x6969, "nfs4"), "NFS");
@@ -252,6 +284,7 @@ int main(void)
         T(models_are_found_in_order),
         T(files_of_one_model),
         T(network_file_systems_are_known),
+        T(a_home_on_a_network_file_system_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
