@@ -11,6 +11,7 @@
 
 #define MEMO_MAX (1u << 17) /* identifiers remembered before the tables are emptied: about 10 MB */
 #define RUN_KEPT 128        /* longer runs are data and not remembered */
+#define AHEAD 16          /* identifiers looked up together: the tables are larger than the near caches */
 #define WORDS_OF_MINIFIED 20000 /* bytes of a minified chunk that are read */
 
 struct term {
@@ -27,7 +28,7 @@ struct entry {
 
 struct run {
     uint64_t hash; /* of the raw bytes; 0: free */
-    uint32_t first, count; /* in ids */
+    uint32_t first, count; /* in ids; of a single one, which most are, first is its term */
 };
 
 struct word_memo {
@@ -106,6 +107,12 @@ static uint32_t term_index(struct word_memo *m, uint64_t hash)
     return m->terms.n - 1;
 }
 
+/* Where the search for a run begins. */
+static uint32_t run_slot(const struct word_memo *m, uint64_t hash)
+{
+    return (uint32_t)(hash >> 20) & (m->run_size - 1);
+}
+
 static void grow_runs(struct word_memo *m)
 {
     struct run *old = m->runs;
@@ -115,7 +122,7 @@ static void grow_runs(struct word_memo *m)
     for (uint32_t i = 0; i < size; i++) {
         if (!old[i].hash)
             continue;
-        uint32_t at = (uint32_t)old[i].hash & (m->run_size - 1);
+        uint32_t at = run_slot(m, old[i].hash);
         while (m->runs[at].hash)
             at = (at + 1) & (m->run_size - 1);
         m->runs[at] = old[i];
@@ -123,13 +130,21 @@ static void grow_runs(struct word_memo *m)
     free(old);
 }
 
-/* Appends the terms of a run to ids. */
-static void split_run(struct word_memo *m, const char *p, uint32_t n)
+/* One identifier of a text on its way through the tables. */
+struct seen {
+    const char *p;
+    uint32_t n;
+    uint64_t hash;
+    struct run run;
+};
+
+static struct run split_run(struct word_memo *m, const struct seen *s)
 {
+    struct run r = {s->hash, m->ids.n, 0};
     struct words w;
     struct word word;
     char stem[WORD_MAX + 1];
-    words_init(&w, p, n);
+    words_init(&w, s->p, s->n);
     while (words_next(&w, &word)) {
         if (word.len > WORD_MAX)
             continue;
@@ -137,33 +152,28 @@ static void split_run(struct word_memo *m, const char *p, uint32_t n)
         size_t len = word_stem(stem, word.len);
         VEC_ADD(m->ids, term_index(m, term_of(TERM_WORD, stem, len)));
     }
+    r.count = m->ids.n - r.first;
+    if (r.count == 1)
+        r.first = m->ids.v[--m->ids.n];
+    return r;
 }
 
-static struct run run_of(struct word_memo *m, const char *p, uint32_t n)
+static struct run run_of(struct word_memo *m, const struct seen *s)
 {
-    if (n > RUN_KEPT) {
-        struct run r = {1, m->ids.n, 0};
-        split_run(m, p, n);
-        r.count = m->ids.n - r.first;
-        return r; /* its ids stay until the tables are emptied: long runs are few */
-    }
-    uint64_t h = hash64(p, n) | 1;
-    uint32_t at = (uint32_t)(h >> 20) & (m->run_size - 1);
+    if (s->n > RUN_KEPT)
+        return split_run(m, s); /* its ids stay until the tables are emptied: long runs are few */
+    uint32_t at = run_slot(m, s->hash);
     for (; m->runs[at].hash; at = (at + 1) & (m->run_size - 1))
-        if (m->runs[at].hash == h)
+        if (m->runs[at].hash == s->hash)
             return m->runs[at];
     if (m->nruns * 2 > m->run_size) {
         grow_runs(m);
-        at = (uint32_t)(h >> 20) & (m->run_size - 1);
+        at = run_slot(m, s->hash);
         while (m->runs[at].hash)
             at = (at + 1) & (m->run_size - 1);
     }
-    struct run r = {h, m->ids.n, 0};
-    split_run(m, p, n);
-    r.count = m->ids.n - r.first;
-    m->runs[at] = r;
     m->nruns++;
-    return r;
+    return m->runs[at] = split_run(m, s);
 }
 
 static struct entry *entry_of(struct word_memo *m, uint32_t term, uint32_t chunk)
@@ -185,12 +195,25 @@ static struct entry *entry_of(struct word_memo *m, uint32_t term, uint32_t chunk
     return &m->entries.v[t->last];
 }
 
-/* Counts the words of a text in a chunk's field; returns how many. Chunks come in ascending order. */
-static uint32_t count(struct word_memo *m, const char *p, uint32_t n, uint32_t chunk, enum field field, uint32_t weight)
+static void count_term(struct word_memo *m, uint32_t term, uint32_t chunk, enum field field, uint32_t weight)
 {
-    const char *end = p + n;
-    uint32_t total = 0;
-    while (p < end) {
+    struct entry *e = entry_of(m, term, chunk);
+    if (field == BODY) {
+        e->body += e->body < 255;
+    } else if (field == DOC) {
+        e->doc += e->doc < 255;
+    } else {
+        e->symbol += e->symbol < 255;
+        e->weight = (uint16_t)(e->weight + weight < 255 ? e->weight + weight : 255);
+    }
+}
+
+/* The next identifiers of a text, their places in the tables asked for in advance. Returns how many. */
+static uint32_t look_ahead(const struct word_memo *m, struct seen *s, const char **at, const char *end)
+{
+    const char *p = *at;
+    uint32_t n = 0;
+    while (n < AHEAD) {
         while (p < end && !in_run[(uint8_t)*p])
             p++;
         const char *from = p;
@@ -198,18 +221,34 @@ static uint32_t count(struct word_memo *m, const char *p, uint32_t n, uint32_t c
             p++;
         if (p == from)
             break;
-        struct run r = run_of(m, from, (uint32_t)(p - from));
-        total += r.count;
-        for (uint32_t i = 0; i < r.count; i++) {
-            struct entry *e = entry_of(m, m->ids.v[r.first + i], chunk);
-            if (field == BODY) {
-                e->body += e->body < 255;
-            } else if (field == DOC) {
-                e->doc += e->doc < 255;
-            } else {
-                e->symbol += e->symbol < 255;
-                e->weight = (uint16_t)(e->weight + weight < 255 ? e->weight + weight : 255);
-            }
+        s[n] = (struct seen){.p = from, .n = (uint32_t)(p - from)};
+        s[n].hash = s[n].n > RUN_KEPT ? 1 : hash64(from, s[n].n) | 1;
+        __builtin_prefetch(&m->runs[run_slot(m, s[n].hash)]);
+        n++;
+    }
+    *at = p;
+    return n;
+}
+
+/* Counts the words of a text in a chunk's field; returns how many. Chunks come in ascending order. */
+static uint32_t count(struct word_memo *m, const char *p, uint32_t n, uint32_t chunk, enum field field, uint32_t weight)
+{
+    const char *end = p + n;
+    struct seen s[AHEAD];
+    uint32_t total = 0, k;
+    while ((k = look_ahead(m, s, &p, end)) > 0) {
+        for (uint32_t i = 0; i < k; i++) {
+            s[i].run = run_of(m, &s[i]);
+            __builtin_prefetch(s[i].run.count == 1 ? (const void *)&m->terms.v[s[i].run.first] : &m->ids.v[s[i].run.first]);
+        }
+        for (uint32_t i = 0; i < k; i++) {
+            const struct run *r = &s[i].run;
+            total += r->count;
+            if (r->count == 1)
+                count_term(m, r->first, chunk, field, weight);
+            else
+                for (uint32_t w = 0; w < r->count; w++)
+                    count_term(m, m->ids.v[r->first + w], chunk, field, weight);
         }
     }
     return total;

@@ -122,12 +122,22 @@ static void test_fixtures(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* A cutter that never saw anything makes the same record: what one remembers from content to content is no part of it. */
+static void check_fresh(const char *path, const struct language *l, struct buf *text, const struct buf *record)
+{
+    struct buf fresh = BUF_INIT;
+    assert_int_equal(cut(&fresh, l, text->data, text->len, NULL), 0);
+    if (fresh.len != record->len || memcmp(fresh.data, record->data, fresh.len))
+        fail_msg("%s: the record depends on what was cut before", path);
+    buf_release(&fresh);
+}
+
 static void cut_folder(struct cutter *c, const char *dir, int depth, unsigned *files)
 {
     struct dirent **names;
     int n = depth < 12 ? scandir(dir, &names, NULL, alphasort) : -1;
     for (int i = 0; i < n; i++) {
-        struct buf path = BUF_INIT, text = BUF_INIT, record = BUF_INIT;
+        struct buf path = BUF_INIT, text = BUF_INIT, record = BUF_INIT, again = BUF_INIT;
         struct err e = {0};
         struct record r;
         buf_addf(&path, "%s/%s", dir, names[i]->d_name);
@@ -135,15 +145,20 @@ static void cut_folder(struct cutter *c, const char *dir, int depth, unsigned *f
             cut_folder(c, path.data, depth + 1, files);
         if (names[i]->d_type == DT_REG && !file_read(&text, path.data, 1 << 20, NULL)) {
             const struct language *l = language_for(str_of(path.data), (struct str){text.data ? text.data : "", text.len});
+            buf_add(&again, text.data, text.len);
+            buf_addc(&again, 0);
+            again.len--;
             assert_int_equal(cutter_cut(c, &record, l, text.data, text.len, &e), 0);
             if (record_check(&r, record.data, record.len, &e))
                 fail_msg("%s: %s", path.data, e.message);
             check_promises(path.data, &r, (struct str){text.data, text.len});
+            check_fresh(path.data, l, &again, &record);
             ++*files;
         }
         buf_release(&path);
         buf_release(&text);
         buf_release(&record);
+        buf_release(&again);
         free(names[i]);
     }
     if (n >= 0)
@@ -306,6 +321,40 @@ static void test_shapes(void **state)
     buf_release(&record);
 }
 
+static const struct record_word *word_of(const struct record *r, const char *word)
+{
+    char stem[64];
+    strcpy(stem, word);
+    uint64_t term = term_of(TERM_WORD, stem, word_stem(stem, strlen(stem)));
+    for (uint32_t i = 0; i < r->head->nwords; i++)
+        if (r->word[i].term == term)
+            return &r->word[i];
+    return NULL;
+}
+
+/* A parse of millions of nodes, in lines that a person could have written: below the limit it is used, above it the content is cut by
+ * lines, and says so; found it is in either case. */
+static void test_a_million_nodes(void **state)
+{
+    struct buf text = BUF_INIT, record = BUF_INIT;
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        unsigned numbers = over ? CUT_MAX_NODES / 2 + 1000 : 600000; /* each with its comma: two nodes and more */
+        buf_clear(&text);
+        buf_adds(&text, "static const int first_table[] = {\n");
+        for (unsigned i = 0; i < numbers; i++)
+            buf_adds(&text, i % 16 == 15 ? "1,\n" : "1, ");
+        buf_adds(&text, "};\n\nint last_function(void)\n{\n    return first_table[0];\n}\n");
+        struct record r = cut_text(&record, "c", text.data, text.len);
+        assert_int_equal(r.head->flags & (RECORD_MINIFIED | RECORD_BY_LINES | RECORD_TRUNCATED), over ? RECORD_BY_LINES | RECORD_TRUNCATED : 0);
+        assert_true(over || r.head->nsymbols);
+        assert_true(r.head->nchunks && r.chunk[r.head->nchunks - 1].end_line >= numbers / 16 + 5);
+        assert_non_null(word_of(&r, "function"));
+    }
+    buf_release(&text);
+    buf_release(&record);
+}
+
 /* The same bytes give the same record, whatever the cutter did before. */
 static void test_pure(void **state)
 {
@@ -323,17 +372,6 @@ static void test_pure(void **state)
     cutter_free(c);
     buf_release(&a);
     buf_release(&b);
-}
-
-static const struct record_word *word_of(const struct record *r, const char *word)
-{
-    char stem[64];
-    strcpy(stem, word);
-    uint64_t term = term_of(TERM_WORD, stem, word_stem(stem, strlen(stem)));
-    for (uint32_t i = 0; i < r->head->nwords; i++)
-        if (r->word[i].term == term)
-            return &r->word[i];
-    return NULL;
 }
 
 static void test_words(void **state)
@@ -386,7 +424,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fixtures), cmocka_unit_test(test_own_sources), cmocka_unit_test(test_flags),
         cmocka_unit_test(test_minified), cmocka_unit_test(test_line_ends),   cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_pure),        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_a_million_nodes),   cmocka_unit_test(test_pure),        cmocka_unit_test(test_words),
         cmocka_unit_test(test_embedded_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
