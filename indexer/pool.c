@@ -26,6 +26,8 @@
 #define FLIGHT_LEAST ((size_t)32 << 10) /* some milliseconds of cutting, where few wait: see flight_most */
 #define WAITING_PER_WORKER 8     /* contents that wait in the queue before submit blocks */
 #define WAITING_BYTES ((size_t)64 << 20)
+#define RESULTS_AT_ONCE 8        /* results that are worth waking their receiver for; fewer wait RESULTS_MS, unless they are all */
+#define RESULTS_MS 10
 #define INNOCENT_MAX 20          /* deaths of one content's workers that were no blame */
 #define STARTS_MAX 5             /* workers that died before they were ready, in a row */
 #define TICK_MS 100
@@ -82,7 +84,10 @@ struct pool {
     bool closing;
     /* under lock */
     struct queue waiting;
+    bool hungry;                  /* the thread would take another content at once: wake it */
     struct done *done, **done_tail;
+    size_t ndone;
+    bool taking;                  /* the receiver was woken, and takes all there is */
     size_t in_flight;             /* waiting, with workers, or failed once */
     /* the thread's */
     struct queue suspects;        /* failed once: alone in a fresh worker */
@@ -154,8 +159,10 @@ static void finish(struct pool *p, struct job *j, int code, const struct err *wh
     pthread_mutex_lock(&p->lock);
     *p->done_tail = d;
     p->done_tail = &d->next;
+    p->ndone++;
     p->in_flight--;
-    pthread_cond_broadcast(&p->finished);
+    if (p->ndone >= RESULTS_AT_ONCE || !p->in_flight)
+        pthread_cond_broadcast(&p->finished);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -406,7 +413,9 @@ static void hand_out(struct pool *p)
             struct job *j = NULL;
             if (p->waiting.head && (!w->nflight || w->flight_bytes + p->waiting.head->bytes.len <= flight_most(p)))
                 j = queue_pop(&p->waiting);
-            if (j)
+            if (!j)
+                p->hungry = true;
+            else if (p->waiting.n <= (size_t)p->o.workers * WAITING_PER_WORKER / 2) /* several at a time: a switch of threads costs 5 us */
                 pthread_cond_signal(&p->room);
             pthread_mutex_unlock(&p->lock);
             if (!j)
@@ -414,6 +423,7 @@ static void hand_out(struct pool *p)
             if (w->pid < 0 && start_worker(p, w)) {
                 pthread_mutex_lock(&p->lock);
                 queue_push_front(&p->waiting, j);
+                p->hungry = true;
                 pthread_mutex_unlock(&p->lock);
                 break;
             }
@@ -491,6 +501,7 @@ static void *talk(void *arg)
 int pool_open(struct pool **out, const struct pool_options *o, struct err *e)
 {
     struct pool *p = mem_zero(1, sizeof *p);
+    pthread_condattr_t attr;
     sigset_t all, before;
     p->o = *o;
     if (p->o.workers <= 0) {
@@ -509,7 +520,10 @@ int pool_open(struct pool **out, const struct pool_options *o, struct err *e)
     p->done_tail = &p->done;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->room, NULL);
-    pthread_cond_init(&p->finished, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->finished, &attr);
+    pthread_condattr_destroy(&attr);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = p->wake < 0 ? errno : 0;
     sigfillset(&all); /* signals are the main thread's */
@@ -551,22 +565,41 @@ int pool_submit(struct pool *p, uint64_t tag, const struct language *lang, struc
         pthread_cond_wait(&p->room, &p->lock);
     queue_push(&p->waiting, j);
     p->in_flight++;
+    bool hungry = p->hungry;
+    p->hungry = false;
     pthread_mutex_unlock(&p->lock);
-    wake(p);
+    if (hungry)
+        wake(p);
     return 0;
+}
+
+/* Under lock: until there are several results, or all of them, or at least one after a while. */
+static void await_results(struct pool *p)
+{
+    while (!p->taking && p->in_flight && p->ndone < RESULTS_AT_ONCE) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += RESULTS_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (pthread_cond_timedwait(&p->finished, &p->lock, &until) && p->done)
+            break;
+    }
 }
 
 static bool next(struct pool *p, struct pool_result *out, bool wait)
 {
     pthread_mutex_lock(&p->lock);
-    while (wait && !p->done && p->in_flight)
-        pthread_cond_wait(&p->finished, &p->lock);
+    if (wait)
+        await_results(p);
     struct done *d = p->done;
     if (d) {
         p->done = d->next;
+        p->ndone--;
         if (!p->done)
             p->done_tail = &p->done;
     }
+    p->taking = p->ndone > 0;
     pthread_mutex_unlock(&p->lock);
     if (d)
         *out = d->result;

@@ -40,7 +40,8 @@ int pool_open(struct pool **out, const struct pool_options *o, struct err *e);
 /* Gives a content to the next free worker; blocks while all queues are full (back-pressure; finished ones do not count).
  * Takes the bytes over (buf is emptied). One submitting thread. */
 int pool_submit(struct pool *p, uint64_t tag, const struct language *lang, struct buf *bytes, struct err *e);
-/* The next finished one, in any order; blocks until there is one; returns false when nothing is in flight. */
+/* The next finished one, in any order; blocks until there is one, and some milliseconds longer while others are under way, so that
+ * several come at once; returns false when nothing is in flight. One receiving thread. */
 bool pool_next(struct pool *p, struct pool_result *out);
 /* The same without waiting: false when none is finished. */
 bool pool_try_next(struct pool *p, struct pool_result *out);
