@@ -47,6 +47,7 @@ struct gen_prompt {
     size_t n;
     struct gen_options options;
     struct gen_provenance provenance;
+    const char *adapter; /* folder of the adapter to write with (train/peft.h), in the place of engine_options.adapter; NULL: that one */
 };
 
 enum gen_channel { GEN_REASONING, GEN_ANSWER, GEN_TOOL };
@@ -73,7 +74,7 @@ struct gen_result {
 
 /* Blocks until the answer ends. *stop, polled between steps, may be NULL (ERR_CANCELED). ERR_LIMIT: the prompt does not fit
  * the window (nothing is cut silently); ERR_BUSY: too many wait; ERR_UNSUPPORTED: no generator, or a grammar that says more
- * than the subset; ERR_CRASHED: the engine process died in the middle, what was given stays valid. */
+ * than the subset; what train/peft.h says of the adapter; ERR_CRASHED: the engine process died in the middle, what was given stays valid. */
 int model_generate(struct model *m, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
                    const volatile bool *stop, struct err *e);
 

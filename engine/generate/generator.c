@@ -5,12 +5,12 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/generate/adapters.h"
 #include "engine/generate/conversation.h"
 #include "engine/generate/drafter.h"
 #include "engine/generate/prefix_disk.h"
 #include "engine/generate/schedule.h"
 #include "engine/generate/writer.h"
-#include "engine/train/peft.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -28,7 +28,9 @@ struct generator {
     struct schedule *schedule;
     struct prefix_disk *disk;    /* NULL: none */
     struct drafter *drafter;     /* NULL: none */
-    struct lora *adapter;        /* NULL: none */
+    struct adapters *adapters;   /* that requests name */
+    char *adapter;               /* folder of the one that the others have on; NULL: none */
+    char *name;                  /* the model's, which adapters borrow */
     struct sampler *sampler;
     struct decoder_info info;
     pthread_mutex_t lock;        /* guards vocab */
@@ -40,6 +42,8 @@ struct flight {
     struct generator *g;
     struct writer *writer;
     uint32_t prompt;
+    struct gen_provenance from; /* with a scope of the adapter's own */
+    struct buf scope;
     struct draft *draft;  /* the schedule's thread's own, as what follows; NULL: none */
     uint32_t *token;      /* [ntoken]: the prompt, then what was chosen; kept where there is a drafter */
     uint32_t ntoken, token_cap;
@@ -194,8 +198,29 @@ static void flight_release(struct flight *f)
     writer_free(f->writer);
     free(f->token);
     buf_release(&f->pieces);
+    buf_release(&f->scope);
     pthread_cond_destroy(&f->news);
     pthread_mutex_destroy(&f->lock);
+}
+
+/* The request's adapter; what is kept of its prompt is no other's. */
+static int put_on(struct flight *f, const struct pass_adapt **adapt, const struct gen_prompt *p, struct err *e)
+{
+    const struct generator *g = f->g;
+    const char *folder = p->adapter ? p->adapter : g->adapter;
+    const struct lora *l;
+    uint64_t key;
+    f->from = p->provenance;
+    *adapt = NULL;
+    if (!folder)
+        return 0;
+    int rc = adapters_get(&l, &key, g->adapters, folder, e);
+    if (rc)
+        return rc;
+    buf_addf(&f->scope, "%s|adapter %016llx", p->provenance.scope ? p->provenance.scope : "", (unsigned long long)key);
+    f->from.scope = f->scope.data;
+    *adapt = &l->adapt;
+    return 0;
 }
 
 int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink, void *arg, struct gen_result *out,
@@ -208,9 +233,12 @@ int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink
     struct flight f;
     uint64_t id;
     int64_t began = clock_ns();
+    const struct pass_adapt *adapt;
     flight_init(&f, g);
     shared.template_text = conversation_template(g->conversation, &shared.template_len);
-    int rc = conversation_render(&prompt, g->conversation, memory, p->message, p->n, p->options.max_reasoning, e);
+    int rc = put_on(&f, &adapt, p, e);
+    if (!rc)
+        rc = conversation_render(&prompt, g->conversation, memory, p->message, p->n, p->options.max_reasoning, e);
     f.prompt = (uint32_t)prompt.n;
     if (!rc)
         rc = writer_new(&f.writer, &shared, &p->options, prompt.text.text.data, prompt.text.text.len, prompt.token, f.prompt, emit,
@@ -224,7 +252,7 @@ int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink
         f.token_cap = f.prompt + 64;
     }
     uint32_t room = prompt.n < g->info.context ? g->info.context - f.prompt : 0;
-    struct schedule_task task = {.prompt = prompt.token, .n = f.prompt, .most = room ? room : 1, .from = &p->provenance,
+    struct schedule_task task = {.prompt = prompt.token, .n = f.prompt, .most = room ? room : 1, .from = &f.from, .adapt = adapt,
                                  .choose = choose, .draft = draft, .read = prompt_read, .ended = ended, .arg = &f};
     if ((rc = schedule_submit(g->schedule, &task, &id, e)))
         goto out;
@@ -294,13 +322,10 @@ static void open_disk(struct generator *g, const struct generator_options *o, co
 {
     struct buf b = BUF_INIT;
     struct err why = {0};
-    const struct lora *l = g->adapter;
-    struct hash128 adapter = l ? hash128(l->value, l->count * sizeof *l->value) : (struct hash128){0};
     if (!o->prefix_folder || !*o->prefix_folder || !o->prefix_bytes)
         return;
     buf_add(&b, hash, 32);
-    buf_addf(&b, "adapter %d %016llx%016llx by %a, kv %d, exact %d, window %u, family %s, %s, build %s", l != NULL,
-             (unsigned long long)adapter.hi, (unsigned long long)adapter.lo, l ? (double)l->scale : 0, (int)d->kv, d->exact, g->info.context, g->info.family,
+    buf_addf(&b, "kv %d, exact %d, window %u, family %s, %s, build %s", (int)d->kv, d->exact, g->info.context, g->info.family,
              o->provider ? o->provider : "", CODEASK_VERSION);
     struct hash128 key = hash128(b.data, b.len);
     if (prefix_disk_new(&g->disk, o->prefix_folder, o->prefix_bytes, (const uint8_t *)&key, &why))
@@ -329,15 +354,20 @@ static void open_drafter(struct generator *g, const struct backend *b, void *dev
 
 static void open_adapter(struct generator *g, const char *path, const struct generator_options *o, struct model_info *info)
 {
-    struct peft_base base = {.name = last_name(path)};
+    struct peft_base base = {.name = g->name = mem_str(last_name(path))};
     struct err why = {0};
+    const struct lora *l;
+    uint64_t key;
+    memcpy(base.hash, info->hash, sizeof base.hash);
+    g->adapters = adapters_new(g->decoder, &base);
     if (!o->adapter || !*o->adapter)
         return;
-    memcpy(base.hash, info->hash, sizeof base.hash);
-    if (peft_read(&g->adapter, g->decoder, o->adapter, &base, &why))
+    if (adapters_get(&l, &key, g->adapters, o->adapter, &why)) {
         log_err(LOG_WARN, "the answer model writes without its adapter", &why);
-    else
-        snprintf(info->adapter, sizeof info->adapter, "%s", last_name(o->adapter));
+        return;
+    }
+    g->adapter = mem_str(o->adapter);
+    snprintf(info->adapter, sizeof info->adapter, "%s", last_name(o->adapter));
 }
 
 int generator_open(struct generator **out, const struct backend *b, void *device, const char *path,
@@ -374,7 +404,7 @@ int generator_open(struct generator **out, const struct backend *b, void *device
         open_disk(g, o, &d, info->hash);
     if (!rc)
         rc = schedule_open(&g->schedule, g->decoder,
-                           &(struct schedule_options){.disk = g->disk, .adapt = g->adapter ? &g->adapter->adapt : NULL}, e);
+                           &(struct schedule_options){.disk = g->disk}, e);
     if (rc) {
         generator_close(g);
         return rc;
@@ -396,7 +426,9 @@ void generator_close(struct generator *g)
     drafter_close(g->drafter);
     sampler_free(g->sampler);
     grammar_vocab_free(g->vocab);
-    lora_free(g->adapter);
+    adapters_free(g->adapters);
+    free(g->adapter);
+    free(g->name);
     decoder_free(g->decoder);
     conversation_close(g->conversation);
     tokenizer_close(g->tokenizer);

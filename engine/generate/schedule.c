@@ -111,10 +111,10 @@ static void preempt(struct schedule *s)
     youngest->parked = true;
 }
 
-static int new_sequence(struct schedule *s, struct sequence **out)
+static int new_sequence(struct schedule *s, const struct run *r, struct sequence **out)
 {
     int rc = sequence_new(out, s->d, NULL);
-    return rc ? rc : sequence_adapt(*out, s->o.adapt, NULL);
+    return rc ? rc : sequence_adapt(*out, r->t.adapt, NULL);
 }
 
 /* In the place of r's sequence (NULL: none) the kept one on the disk, where that shares more with it. */
@@ -127,7 +127,7 @@ static void look_on_disk(struct schedule *s, struct run *r, const char *scope)
     r->looked = true;
     if (prefix_disk_common(s->o.disk, r->token, r->n, scope) < have + PREFIX_LEAST)
         return;
-    while (new_sequence(s, &fresh))
+    while (new_sequence(s, r, &fresh))
         if (!prefix_evict(s->kept))
             return;
     int rc;
@@ -153,7 +153,7 @@ static void admit(struct schedule *s)
         const char *scope = r->t.from->scope ? r->t.from->scope : "";
         r->seq = prefix_take(s->kept, r->token, r->n, scope);
         look_on_disk(s, r, scope);
-        while (!r->seq && new_sequence(s, &r->seq) && prefix_evict(s->kept))
+        while (!r->seq && new_sequence(s, r, &r->seq) && prefix_evict(s->kept))
             ;
         if (!r->seq)
             return;

@@ -24,7 +24,6 @@ struct schedule_options { /* zero: the defaults */
     uint32_t waiting;    /* requests that may wait; 0: 64 */
     uint32_t kept;       /* prefixes kept; 0: half of the decoder's sequences */
     bool keep_nothing;
-    const struct pass_adapt *adapt; /* what every sequence has on (decoder.h: sequence_adapt); NULL: nothing */
     struct prefix_disk *disk; /* prefix_disk.h: the schedule's thread calls it until the close; NULL: none */
 };
 
@@ -37,7 +36,7 @@ struct schedule_result {
 struct schedule_task {
     const uint32_t *prompt;                /* [n], n ≥ 1, borrowed until ended */
     uint32_t n, most;                      /* most: tokens written at most */
-    const struct gen_provenance *from;     /* borrowed until ended */
+    const struct gen_provenance *from;     /* borrowed until ended; its scope is none of another adapter's */
     /* The next token from its logits (may be written to); false: the text ends here, without it. */
     bool (*choose)(void *arg, float *logits, uint32_t *token);
     /* Guesses of what follows what was chosen so far, at most `most`; may be NULL. Guesses change nothing but the speed. */
@@ -46,6 +45,7 @@ struct schedule_task {
     /* Once, last. rc: 0, ERR_CANCELED, or what the decoder said. cut: `most` or the window's end ended it, not choose. */
     void (*ended)(void *arg, int rc, bool cut, const struct err *why, const struct schedule_result *r);
     void *arg;
+    const struct pass_adapt *adapt;        /* what its sequence has on (decoder.h: sequence_adapt), borrowed until the close; NULL: nothing */
 };
 
 struct schedule;

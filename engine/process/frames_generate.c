@@ -105,6 +105,9 @@ int frame_get_generate(struct frame_generate *out, const struct frame *f, struct
         c.bad = true;
     out->prompt.provenance = (struct gen_provenance){contents ? (const uint8_t (*)[HASH_BYTES])hash : NULL, contents,
                                                      take_textz(&c, &len, true)};
+    out->prompt.adapter = take_textz(&c, &len, true);
+    if (!len)
+        out->prompt.adapter = NULL;
     int rc = wire_done(&c, "GENERATE", e);
     if (rc)
         frame_generate_release(out);
@@ -154,6 +157,7 @@ int frame_put_generate(struct buf *b, uint64_t id, uint32_t model, const struct 
     buf_add(b, p->provenance.content ? (const void *)p->provenance.content : "", p->provenance.ncontent * HASH_BYTES);
     const char *scope = p->provenance.scope ? p->provenance.scope : "";
     put_textz(b, scope, strlen(scope));
+    put_textz(b, p->adapter, p->adapter ? strlen(p->adapter) : 0);
     wire_end(b, at);
     return 0;
 }

@@ -2,7 +2,7 @@
  *
  *   GENERATE  u32 model, u32 max_tokens, u32 max_reasoning, f32 temperature, top_p, min_p, u32 top_k, f32 repetition,
  *             u64 seed, u8 lookup, u8 stops, u16 messages, textz stop[stops], textz grammar (empty: none),
- *             (u8 role, textz)[messages], u32 contents, hash[20][contents], textz scope   → PIECE …, GENERATED | FAIL
+ *             (u8 role, textz)[messages], u32 contents, hash[20][contents], textz scope, textz adapter → PIECE …, GENERATED | FAIL
  *   COUNT     u32 model, u32 n, textz[n]                     → COUNTS | FAIL
  *   FORGET    u32 model, u8 all, hash[20]                    → COUNTS (n = 0) | FAIL
  *   PIECE     u8 channel, u8 zero[3], u32 prompt_done, u32 prompt_total, u32 bytes, bytes

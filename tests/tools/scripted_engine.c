@@ -114,9 +114,9 @@ static int keep(const char *folder, const struct gen_prompt *p)
     json_t *list = json_array(), *o;
     for (size_t i = 0; i < p->n; i++)
         json_array_append_new(list, json_pack("{ss, ss%}", "role", p->message[i].role, "text", p->message[i].text, p->message[i].len));
-    o = json_pack("{so, sI, sI, sb, ss?, sI, ss?, ss?}", "messages", list, "max_tokens", (json_int_t)p->options.max_tokens, "max_reasoning",
+    o = json_pack("{so, sI, sI, sb, ss?, sI, ss?, ss?, ss?}", "messages", list, "max_tokens", (json_int_t)p->options.max_tokens, "max_reasoning",
                   (json_int_t)p->options.max_reasoning, "lookup", p->options.lookup, "stop", p->options.stop[0], "contents",
-                  (json_int_t)p->provenance.ncontent, "scope", p->provenance.scope, "grammar", p->options.grammar);
+                  (json_int_t)p->provenance.ncontent, "scope", p->provenance.scope, "grammar", p->options.grammar, "adapter", p->adapter);
     if (!o || json_dump_file(o, path.data, 0))
         _exit(3);
     json_decref(o);

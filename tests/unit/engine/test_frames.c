@@ -31,7 +31,7 @@ static void generation_comes_back(void **state)
                                  {.max_tokens = 9, .max_reasoning = 8, .temperature = .5f, .top_p = .9f, .min_p = .1f, .top_k = 7,
                                   .repetition = 1.1f, .seed = 1ull << 63, .stop = {"\n\n", "END"}, .grammar = "root ::= \"x\"",
                                   .lookup = true},
-                                 {content, 2, "scope"}};
+                                 {content, 2, "scope"}, "/home/adapters/x"};
     assert_int_equal(frame_put_generate(&b, 5, 3, &p, &e), 0);
     struct frame f = whole(&b);
     struct frame_generate g;
@@ -50,6 +50,7 @@ static void generation_comes_back(void **state)
     assert_int_equal(g.prompt.provenance.ncontent, 2);
     assert_memory_equal(g.prompt.provenance.content, content, sizeof content);
     assert_string_equal(g.prompt.provenance.scope, "scope");
+    assert_string_equal(g.prompt.adapter, "/home/adapters/x");
     frame_generate_release(&g);
     ((uint8_t *)b.data)[FRAME_HEAD + 44] = 9; /* more stop strings than there may be */
     f.payload = (uint8_t *)b.data + FRAME_HEAD;

@@ -469,6 +469,65 @@ static void with_an_adapter(void **state)
     buf_release(&s.text);
 }
 
+/* Requests name theirs: two and none, one behind the other and side by side, each as if it were alone, in process and through the
+ * engine's; one of another base is refused by name, and the others go on. */
+struct wearer {
+    const char *adapter;
+    struct said said;
+    int rc;
+};
+
+static void *wear(void *arg)
+{
+    struct wearer *w = arg;
+    const struct gen_message message = {"user", "where is the parser of the configuration?", 41};
+    struct gen_prompt p = {.message = &message, .n = 1, .options.max_tokens = 40, .adapter = w->adapter};
+    struct gen_result r;
+    struct err why;
+    buf_clear(&w->said.text);
+    w->rc = model_generate(m, &p, hear, &w->said, &r, NULL, &why);
+    if (w->rc == ERR_USAGE && !strstr(why.message, "tiny"))
+        w->rc = ERR_INTERNAL;
+    return NULL;
+}
+
+static void requests_name_adapters(void **state)
+{
+    char a[] = "/tmp/codeask-adapter-XXXXXX", b[] = "/tmp/codeask-adapter-XXXXXX", other[] = "/tmp/codeask-adapter-XXXXXX", command[160];
+    assert_true(mkdtemp(a) && mkdtemp(b) && mkdtemp(other));
+    make_adapter(a, .5f, 0);
+    make_adapter(b, -.8f, 0);
+    make_adapter(other, .5f, 1);
+    for (int spawned = 0; spawned < 2; spawned++) {
+        struct wearer alone[3] = {{NULL}, {a}, {b}}, beside[6] = {{a}, {NULL}, {b}, {b}, {a}, {NULL}}, wrong = {other};
+        pthread_t thread[6];
+        start(spawned);
+        for (int i = 0; i < 3; i++) {
+            wear(&alone[i]);
+            assert_int_equal(alone[i].rc, 0);
+            for (int j = 0; j < i; j++)
+                assert_true(alone[i].said.text.len != alone[j].said.text.len || memcmp(alone[i].said.text.data, alone[j].said.text.data, alone[i].said.text.len));
+        }
+        wear(&wrong);
+        assert_int_equal(wrong.rc, ERR_USAGE);
+        for (int i = 0; i < 6; i++)
+            assert_int_equal(pthread_create(&thread[i], NULL, wear, &beside[i]), 0);
+        for (int i = 0; i < 6; i++) {
+            pthread_join(thread[i], NULL);
+            const struct wearer *want = &alone[!beside[i].adapter ? 0 : beside[i].adapter == a ? 1 : 2];
+            assert_int_equal(beside[i].rc, 0);
+            assert_int_equal(beside[i].said.text.len, want->said.text.len);
+            assert_memory_equal(beside[i].said.text.data, want->said.text.data, want->said.text.len);
+            buf_release(&beside[i].said.text);
+        }
+        for (int i = 0; i < 3; i++)
+            buf_release(&alone[i].said.text);
+        finish();
+    }
+    snprintf(command, sizeof command, "rm -rf %s %s %s", a, b, other);
+    assert_int_equal(system(command), 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--engine"))
@@ -486,6 +545,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(behind_a_header),
         cmocka_unit_test(drafted),
         cmocka_unit_test(with_an_adapter),
+        cmocka_unit_test(requests_name_adapters),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
