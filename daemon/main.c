@@ -1,10 +1,11 @@
-/* codeaskd. The same binary is the daemon, the engine process and the cut workers: what it is stands in argv. */
+/* codeaskd. The same binary is the daemon, the processes of the engine and the cut workers: what it is stands in argv. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/loop.h"
 #include "daemon/once.h"
 #include "engine/engine.h"
+#include "engine/process/tune.h"
 #include "indexer/mirror.h"
 #include "indexer/pool.h"
 
@@ -214,6 +215,8 @@ int main(int argc, char **argv)
 {
     if (argc >= 2 && !strcmp(argv[1], "--engine"))
         return engine_main(ENGINE_FD);
+    if (argc >= 2 && !strcmp(argv[1], TUNE_ARG))
+        return tune_main(ENGINE_FD);
     if (argc >= 2 && !strcmp(argv[1], POOL_WORKER_ARG))
         return cut_worker_main(POOL_WORKER_FD);
     if (argc >= 2 && !strcmp(argv[1], MIRROR_WORKER_ARG))

@@ -320,7 +320,7 @@ static int start_process(struct client *c, struct err *e)
 {
     int fd = -1;
     pid_t pid = -1;
-    int rc = engine_process_spawn(&pid, &fd, c->program, e);
+    int rc = engine_process_spawn(&pid, &fd, c->program, "--engine", e);
     if (rc)
         return rc;
     /* a process that no longer reads must not hold a writer for ever */

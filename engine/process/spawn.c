@@ -26,15 +26,15 @@ static char **clean_environment(void)
     return env;
 }
 
-int engine_process_spawn(pid_t *pid, int *fd, const char *program, struct err *e)
+int engine_process_spawn(pid_t *pid, int *fd, const char *program, const char *argument, struct err *e)
 {
     int pair[2], err = 0;
     posix_spawn_file_actions_t files;
     posix_spawnattr_t how;
     sigset_t none, all;
-    char *const argv[] = {(char *)program, "--engine", NULL};
+    char *const argv[] = {(char *)program, (char *)argument, NULL};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-        return err_errno(e, errno, "a socket for the engine process");
+        return err_errno(e, errno, "a socket for a process of the engine");
     char **env = clean_environment();
     sigemptyset(&none);
     sigfillset(&all);
