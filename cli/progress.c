@@ -71,8 +71,9 @@ void progress_show(void *progress, json_t *o)
         return;
     p->drawn_ns = now;
     bool texts = !strcmp(stage, "embedding"), tokens = !strcmp(stage, "reading"), objects = !strcmp(stage, "fetching") || !strcmp(stage, "resolving");
-    double all = number(o, texts ? "texts" : tokens ? "tokens" : "files");
-    double done = number(o, texts ? "texts_done" : tokens ? "tokens_done" : "files_done");
+    bool steps = json_object_get(o, "steps") != NULL;
+    double all = number(o, steps ? "steps" : texts ? "texts" : tokens ? "tokens" : "files");
+    double done = number(o, steps ? "step" : texts ? "texts_done" : tokens ? "tokens_done" : "files_done");
     double seconds = number(o, "seconds"), bytes = number(o, "bytes_done"), total = number(o, "bytes");
     double share = total > 0 && !texts ? bytes / total : all > 0 ? done / all : 0;
     char size[32];
@@ -92,12 +93,19 @@ void progress_show(void *progress, json_t *o)
     } else if (all > 0) {
         buf_adds(&b, "  ");
         bar(&b, share, p->color);
-        buf_addf(&b, "  %.0f/%.0f %s", done, all, texts ? "texts" : tokens ? "tokens of sources" : objects ? "objects" : "files");
+        buf_addf(&b, "  %.0f/%.0f %s", done, all, steps ? "steps" : texts ? "texts" : tokens ? "tokens of sources" : objects ? "objects" : "files");
         if (seconds > 0.5 && bytes > 0 && !texts)
             buf_addf(&b, "  %s/s", human_bytes(size, bytes / seconds));
         if (seconds > 0.5 && texts)
             buf_addf(&b, "  %.0f/s", done / seconds);
         put_left(&b, seconds, share);
+        if (steps && number(o, "loss") > 0) {
+            long left = (long)(number(o, "eta_s") + .5);
+            buf_addf(&b, "  loss %.3f  %.0f tokens/s  %s  ETA %ld:%02ld", number(o, "loss"), number(o, "tokens_per_s"), human_bytes(size, number(o, "memory")), left / 60,
+                     left % 60);
+        }
+        if (steps && json_is_true(json_object_get(o, "paused")))
+            buf_adds(&b, "  stands still for a question");
     } else {
         buf_adds(&b, " …");
     }

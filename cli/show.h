@@ -41,6 +41,12 @@ void show_ask_rest(struct buf *out, const struct look *l, json_t *r, bool text_s
 /* One citation a line; those whose n is in except (rows as these) are left out. Returns how many. */
 size_t put_citations(struct buf *out, const struct look *l, json_t *rows, json_t *answer, json_t *except);
 
+/* show_tune.c */
+void show_merged(struct buf *out, const struct look *l, json_t *r);
+void show_tune(struct buf *out, const struct look *l, json_t *r);
+bool not_used(json_t *r);   /* an adapter is done, and answers are written without it */
+bool not_better(json_t *r); /* the same, measured only */
+
 /* show_tour.c */
 void show_tour(struct buf *out, const struct look *l, json_t *r);
 

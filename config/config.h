@@ -27,6 +27,8 @@
       "a small model of the answer model's vocabulary that guesses ahead for it: the same text, faster; empty: none")  \
     X(answer_adapter, "answer_adapter", TEXT, "", 0, 200, NULL,                                                        \
       "a folder of PEFT (LoRA) that the answer model writes with: a path, or a name in adapters/ of the home; empty: none") \
+    X(tune_checkpoint_seconds, "tune_checkpoint_seconds", INT, "60", 0, 86400, NULL,                                   \
+      "seconds of tuning that an interruption may cost; 0: none, a checkpoint after each step")                        \
     X(rerank_model, "rerank_model", TEXT, "", 0, 200, NULL,                                                            \
       "a cross-encoder that reads the best hits again (codeask model list); empty: none")                              \
     X(rerank_ms, "rerank_ms", INT, "400", 10, 60000, NULL, "the reranker may take so long for a question")             \

@@ -20,6 +20,7 @@ alone_run alone_named(const char *name); /* dispatch.c; NULL: it is not of that 
 
 int restore_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 int model_check_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
+int model_merge_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 int model_pull_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 int model_quantize_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 

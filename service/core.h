@@ -4,6 +4,7 @@
  *   loop       calls session_* and service_poll (one thread)
  *   workers    run methods, a request each
  *   indexing   index jobs, one at a time            embedding   embed jobs, one at a time        (jobs.c)
+ *   tuning     makes an adapter                                                                   (tuning.c)
  *   clock      time-outs, and reconciles every ten seconds while somebody asks
  * One lock, service.mu, guards every field marked [mu]. It is never held across a call into another room, a sink, or
  * anything that waits. jobs.c has a second one for writing the job list (save_mu), taken before mu; models.c a third. */
@@ -136,6 +137,7 @@ struct conversations;
 struct cutting;
 struct overlays;
 struct remote;
+struct tunings;
 
 struct service {
     struct service_options o;
@@ -153,6 +155,7 @@ struct service {
     struct cutting *cutting;
     struct overlays *overlays;
     struct remote *remote;
+    struct tunings *tunings;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;

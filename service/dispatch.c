@@ -16,6 +16,8 @@ static const struct binding bindings[] = {
     {"paths", method_paths},
     {"page", method_page},
     {"tour", method_tour},
+    {"tune", method_tune},
+    {"eval", method_eval},
     {"embed", method_embed},
     {"complete", method_complete},
     {"index", method_index},
@@ -67,6 +69,7 @@ static const struct {
     {"restore", false, restore_alone},
     {"model.verify", true, model_check_alone},
     {"model.pull", false, model_pull_alone},
+    {"model.merge", false, model_merge_alone},
     {"model.quantize", false, model_quantize_alone},
 };
 

@@ -7,6 +7,8 @@
 int method_ask(struct request *rq, json_t **result, struct err *e);
 int method_search(struct request *rq, json_t **result, struct err *e);
 int method_symbol(struct request *rq, json_t **result, struct err *e);
+int method_tune(struct request *rq, json_t **result, struct err *e);
+int method_eval(struct request *rq, json_t **result, struct err *e);
 int method_tour(struct request *rq, json_t **result, struct err *e);
 int method_history(struct request *rq, json_t **result, struct err *e);
 int method_unsaved(struct request *rq, json_t **result, struct err *e);

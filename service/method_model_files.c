@@ -1,4 +1,4 @@
-/* model verify FILE and model quantize: what needs nothing but the files. */
+/* model verify FILE, model quantize and model merge: what needs nothing but the files. */
 #include "service/alone.h"
 
 #include "base/clock.h"
@@ -6,6 +6,7 @@
 #include "engine/format/quantize.h"
 #include "engine/format/summary.h"
 #include "engine/run/importance.h"
+#include "engine/train/merge.h"
 #include "service/sample.h"
 
 #include <string.h>
@@ -108,5 +109,19 @@ int model_quantize_alone(json_t **result, const struct alone *a, json_t *params,
                             (json_int_t)r.bytes_in, "bytes_out", (json_int_t)r.bytes_out, "error", r.error, "took_ms",
                             (double)(clock_ns() - s.began) / 1e6);
     importance_free(im);
+    return rc;
+}
+
+int model_merge_alone(json_t **result, const struct alone *a, json_t *params, struct err *e)
+{
+    const char *from = text_of(params, "in"), *adapter = text_of(params, "adapter"), *to = text_of(params, "out");
+    int64_t began = clock_ns();
+    if (!from || !adapter || !to)
+        return err_set(e, ERR_USAGE, "three folders are wanted: the model, the adapter, and the new one");
+    a->progress(a, json_pack("{ss, so}", "stage", "merging", "repo", json_cstr(to)));
+    int rc = merge_write(to, from, adapter, e);
+    if (!rc)
+        *result = json_pack("{so, so, so, sf}", "in", json_cstr(from), "adapter", json_cstr(adapter), "merged", json_cstr(to), "took_ms",
+                            (double)(clock_ns() - began) / 1e6);
     return rc;
 }

@@ -76,6 +76,40 @@ static const struct method_flag tour_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag tune_flags[] = {
+    F_DIR,
+    F_REPO,
+    F_ALL_REPOS,
+    {"status", 0, FLAG_BOOL, NULL, "show what runs, and which adapter answers are written with"},
+    {"stop", 0, FLAG_BOOL, NULL, "stop what runs at its next step; it can go on"},
+    {"resume", 0, FLAG_BOOL, NULL, "go on with what was stopped or has failed"},
+    {"revert", 0, FLAG_BOOL, NULL, "answer with the adapter before, or with none"},
+    {"name", 0, FLAG_STRING, "NAME", "what the adapter is called (default: the model's name and the time)"},
+    {"rank", 0, FLAG_INT, "N", "of the adapter (default: 16)"},
+    {"epochs", 0, FLAG_INT, "N", "how often everything is read (default: 1)"},
+    {"steps", 0, FLAG_INT, "N", "steps, instead of --epochs"},
+    {"records", 0, FLAG_INT, "N", "records of a kind that are learned (default: 2000)"},
+    {"context", 0, FLAG_INT, "N", "tokens of the longest record (default: 1024)"},
+    {"seed", 0, FLAG_INT, "N", "draws what is held out, the order and the beginning (default: 1)"},
+    {"no-use", 0, FLAG_BOOL, NULL, "measure it, and leave answers as they are"},
+    {"no-wait", 0, FLAG_BOOL, NULL, "return at once; the work goes on in the background"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
+static const struct method_flag eval_flags[] = {
+    F_DIR,
+    F_REPO,
+    F_ALL_REPOS,
+    {"use", 0, FLAG_BOOL, NULL, "answer with it where it is better"},
+    {"records", 0, FLAG_INT, "N", "records of a kind that it is measured by are a fourth of it (default: 2000)"},
+    {"context", 0, FLAG_INT, "N", "tokens of the longest record (default: 1024)"},
+    {"seed", 0, FLAG_INT, "N", "draws what it is measured by (default: 1)"},
+    {"no-wait", 0, FLAG_BOOL, NULL, "return at once; the work goes on in the background"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
 static const struct method_flag feedback_flags[] = {
     F_SERVER,
     F_DIR,
@@ -247,6 +281,15 @@ const struct method methods[] = {
     {"index", NULL, "", "bring the index up to date",
      "Returns when the words, symbols and vectors of what was asked for are in. Ctrl-C ends the wait, not the work.",
      index_flags, .starts_daemon = true},
+    {"tune", NULL, "", "tune the model that answers on the repository's own code, and use the result where it is better",
+     "Records are made out of the index, some are held out, an adapter (LoRA) learns the others in a process of its own that stands still while "
+     "anybody asks, and both models are measured by what was held out. Only an adapter that is better there, and refuses and cites no worse, is used. "
+     "Ctrl-C ends the wait, not the work; exit status 1 where it is not used.",
+     tune_flags, .starts_daemon = true},
+    {"eval", "[NAME]", "name", "measure an adapter beside the model it is for",
+     "NAME is a folder in adapters/ of the home (PEFT's format), by default the one that answers are written with. One that was made here is measured "
+     "by what it was not shown; another by records of what is indexed. Exit status 1 where it is not better.",
+     eval_flags, .starts_daemon = true},
     {"feedback", "ID good|bad", "id verdict", "say whether an answer was good or bad",
      "ID is what `ask` shows behind an answer (\"id\" under --json). What was asked and shown is kept with the verdict in state.mdb, for "
      "evaluation and tuning on this machine; secrets are masked.",
@@ -295,6 +338,9 @@ const struct method methods[] = {
      "(`git log --format= --raw --no-abbrev -- PATH`). A tombstone outlives the index: nothing is made of that content again, wherever it comes back. "
      "Repositories are not changed; what still holds the content is listed, and adapters that were trained on it are blocked.",
      purge_flags, .starts_daemon = true, .access = ACCESS_ADMIN},
+    {"model merge", "IN ADAPTER OUT", "in adapter out", "write a model with an adapter's changes in its own weights",
+     "IN is a folder of safetensors (F32 or BF16), ADAPTER a folder in PEFT's format, OUT the new folder: for programs that know no adapters.",
+     plain_flags, .apart = true},
     {"backup", "DIR", "to", "copy what cannot be rebuilt into a new or empty directory",
      "The repositories, settings and feedback of state.mdb, the adapters and the configuration file, with a manifest of their hashes. "
      "The daemon goes on meanwhile. The index is not copied: it is built again out of the repositories.",

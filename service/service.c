@@ -15,6 +15,7 @@
 #include "service/models.h"
 #include "service/overlays.h"
 #include "service/remote.h"
+#include "service/tuning.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -244,7 +245,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
         log_line(LOG_WARN, "the index was of another version or damaged: it is built again");
     if ((rc = indexer_open(&s->indexer, s->store, o->config, o->program, e)) ||
         (rc = retriever_open(&s->retriever, s->store, e)) || (rc = models_open(&s->models, s, e)) ||
-        (rc = jobs_open(&s->jobs, s, e)) || (rc = mirrors_open(&s->mirrors, s, e)))
+        (rc = jobs_open(&s->jobs, s, e)) || (rc = mirrors_open(&s->mirrors, s, e)) || (rc = tunings_open(&s->tunings, s, e)))
         goto fail;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned want = cores < 1 ? 2 : (unsigned)cores * 2;
@@ -323,7 +324,7 @@ bool service_quiet(struct service *s)
 
 bool service_idle(struct service *s)
 {
-    return service_quiet(s) && jobs_idle(s) && mirrors_idle(s);
+    return service_quiet(s) && jobs_idle(s) && mirrors_idle(s) && tunings_idle(s);
 }
 
 bool service_stop_asked(struct service *s)
@@ -343,6 +344,8 @@ void service_drain(struct service *s)
         jobs_drain(s);
     if (s->mirrors)
         mirrors_drain(s);
+    if (s->tunings)
+        tunings_drain(s);
 }
 
 void service_close(struct service *s)
@@ -369,6 +372,7 @@ void service_close(struct service *s)
         pthread_join(s->clock, NULL);
     mirrors_close(s->mirrors);
     jobs_close(s->jobs);
+    tunings_close(s->tunings);
     while (s->requests) {
         struct request *rq = s->requests;
         s->requests = rq->next;

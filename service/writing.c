@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/generate.h"
 #include "retriever/cited.h"
+#include "service/adapters.h"
 #include "service/askers.h"
 #include "service/audit.h"
 #include "service/models.h"
@@ -217,13 +218,15 @@ static int generate(struct gen_result *out, struct writing *w, struct err *e)
         memcpy(content[i], p->source[i].s.hit.oid.byte, sizeof *content);
         known &= p->source[i].s.hit.oid_len == 20;
     }
-    struct gen_prompt prompt = {.message = m, .n = p->nmessages,
+    char *adapter = adapter_for(w->t->rq);
+    struct gen_prompt prompt = {.message = m, .n = p->nmessages, .adapter = adapter,
                                 .options = {.max_tokens = (uint32_t)c->answer_tokens, .max_reasoning = (uint32_t)c->reasoning_tokens,
                                             .lookup = true, .stop = {p->fence}}};
     if (known)
         prompt.provenance = (struct gen_provenance){(const uint8_t(*)[20])content, p->nsources,
                                                     arena_fmt(arena, "%llu/%016llx", (unsigned long long)caller_key(&w->t->rq->who), (unsigned long long)about)};
     int rc = model_generate(w->t->model, &prompt, on_piece, w, out, &w->t->rq->enough, e);
+    free(adapter);
     for (size_t i = 0; i < p->nsources; i++)
         if (purged(w->t->rq->s->store, &p->source[i].s.hit.oid)) { /* while it was written: it was kept behind the purge */
             models_forget(w->t->rq->s, NULL);

@@ -1,7 +1,7 @@
 /* A kept prefix as a file: a pure byte machine. Native byte order: it is read where it was made.
  *
  *   char  magic[8]        "capref01"
- *   u8    key[16]         model, adapter, type of the cache, window, build: whose state it is (prefix_disk.h)
+ *   u8    key[16]         model, type of the cache, window, build: whose state it is (prefix_disk.h)
  *   u32   contents        what it was made of: n git hashes
  *   u32   scope           bytes of the permission scope's name
  *   u32   tokens

@@ -1,0 +1,283 @@
+#include "service/verdict.h"
+
+#include "base/mem.h"
+#include "engine/train/corpus.h"
+#include "engine/train/random.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct row {
+    enum corpus_kind kind;
+    bool held;
+    int texts;
+    double tokens, base, tuned;
+};
+struct rows {
+    struct row *v;
+    size_t n;
+};
+struct figure {
+    double value, low, high;
+};
+
+static int kind_of(const char *name)
+{
+    int k = 0;
+    while (k < CORPUS_KIND_COUNT && (!name || strcmp(corpus_kind_name((enum corpus_kind)k), name)))
+        k++;
+    return k;
+}
+
+static int read_rows(struct rows *out, const json_t *rows, struct err *e)
+{
+    size_t i;
+    json_t *r;
+    out->v = mem_zero(json_array_size(rows) + 1, sizeof *out->v);
+    json_array_foreach(rows, i, r) {
+        int kind = kind_of(json_string_value(json_array_get(r, 0)));
+        struct row x = {(enum corpus_kind)kind, json_is_true(json_array_get(r, 1)), (int)json_integer_value(json_array_get(r, 2)),
+                        (double)json_integer_value(json_array_get(r, 3)), json_number_value(json_array_get(r, 4)), json_number_value(json_array_get(r, 5))};
+        if (kind == CORPUS_KIND_COUNT || x.texts < 1 || !isfinite(x.base) || !isfinite(x.tuned))
+            return err_set(e, ERR_FORMAT, "measured record %zu is none", i);
+        if (x.tokens > 0)
+            out->v[out->n++] = x;
+    }
+    return 0;
+}
+
+/* -- the bootstrap ------------------------------------------------------------------------------------------------------------ */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* of: a figure of rows pick[0 … n). */
+typedef double (*figure_of)(const struct row *v, const size_t *pick, size_t n, const void *arg);
+
+static struct figure bootstrap(const struct rows *r, figure_of of, const void *arg, uint64_t seed)
+{
+    size_t *pick = mem_alloc((r->n + 1) * sizeof *pick), kept = 0;
+    double *value = mem_alloc(VERDICT_RESAMPLES * sizeof *value);
+    struct figure f = {0};
+    for (size_t i = 0; i < r->n; i++)
+        pick[i] = i;
+    f.value = of(r->v, pick, r->n, arg);
+    for (uint64_t s = 0; s < VERDICT_RESAMPLES; s++) {
+        uint64_t stream = random_bits(seed, s);
+        for (size_t i = 0; i < r->n; i++)
+            pick[i] = random_bits(stream, i) % r->n;
+        double x = of(r->v, pick, r->n, arg);
+        if (isfinite(x))
+            value[kept++] = x;
+    }
+    if (kept) {
+        qsort(value, kept, sizeof *value, by_value);
+        f.low = value[(size_t)((1 - VERDICT_SHARE) / 2 * (double)(kept - 1))];
+        f.high = value[(size_t)((1 + VERDICT_SHARE) / 2 * (double)(kept - 1))];
+    }
+    free(pick);
+    free(value);
+    return f;
+}
+
+static json_t *figure_json(const struct figure *f)
+{
+    return json_pack("{sf, sf, sf}", "value", f->value, "low", f->low, "high", f->high);
+}
+
+static struct rows some(const struct rows *all, bool (*wanted)(const struct row *r, const void *arg), const void *arg)
+{
+    struct rows out = {mem_alloc((all->n + 1) * sizeof *out.v), 0};
+    for (size_t i = 0; i < all->n; i++)
+        if (wanted(&all->v[i], arg))
+            out.v[out.n++] = all->v[i];
+    return out;
+}
+
+/* -- perplexity --------------------------------------------------------------------------------------------------------------- */
+
+static bool held_text(const struct row *r, const void *arg)
+{
+    return r->held && r->texts == 1;
+}
+
+struct sums {
+    double base, tuned, tokens;
+};
+
+static struct sums sum(const struct row *v, const size_t *pick, size_t n)
+{
+    struct sums s = {0};
+    for (size_t i = 0; i < n; i++) {
+        const struct row *r = &v[pick ? pick[i] : i];
+        s.base += r->base;
+        s.tuned += r->tuned;
+        s.tokens += r->tokens;
+    }
+    return s;
+}
+
+static double perplexity_ratio(const struct row *v, const size_t *pick, size_t n, const void *arg)
+{
+    struct sums s = sum(v, pick, n);
+    return exp((s.base - s.tuned) / s.tokens);
+}
+
+/* -- choices ------------------------------------------------------------------------------------------------------------------ */
+
+static bool of_kind(const struct row *r, const void *arg)
+{
+    return r->held && r->texts > 1 && r->kind == *(const enum corpus_kind *)arg;
+}
+
+static double score_of(enum corpus_kind kind, double rank)
+{
+    return kind == CORPUS_DEFINITION ? 1 / rank : rank <= 1;
+}
+
+static double gain(const struct row *v, const size_t *pick, size_t n, const void *arg)
+{
+    double all = 0;
+    for (size_t i = 0; i < n; i++)
+        all += score_of(v[pick[i]].kind, v[pick[i]].tuned) - score_of(v[pick[i]].kind, v[pick[i]].base);
+    return all / (double)n;
+}
+
+/* -- leak --------------------------------------------------------------------------------------------------------------------- */
+
+static bool a_text(const struct row *r, const void *arg)
+{
+    return r->texts == 1;
+}
+
+/* How much more of its loss a held-out record lost than a learned one of the same kind: mean over the kinds that have both. */
+static double leak_of(const struct row *v, const size_t *pick, size_t n, const void *arg)
+{
+    struct sums s[CORPUS_KIND_COUNT][2] = {0};
+    double all = 0, kinds = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct row *r = &v[pick[i]];
+        s[r->kind][r->held].base += r->base;
+        s[r->kind][r->held].tuned += r->tuned;
+    }
+    for (int k = 0; k < CORPUS_KIND_COUNT; k++)
+        if (s[k][0].base > 0 && s[k][1].base > 0) {
+            all += s[k][0].tuned / s[k][0].base - s[k][1].tuned / s[k][1].base;
+            kinds++;
+        }
+    return kinds > 0 ? all / kinds : 0;
+}
+
+/* -- the report --------------------------------------------------------------------------------------------------------------- */
+
+struct judging {
+    struct rows rows;
+    json_t *report, *why;
+    uint64_t seed;
+    bool promote;
+};
+
+static void refuse(struct judging *j, const char *fmt, double a, double b)
+{
+    char text[300];
+    snprintf(text, sizeof text, fmt, a, b);
+    json_array_append_new(j->why, json_string(text));
+    j->promote = false;
+}
+
+static void judge_perplexity(struct judging *j)
+{
+    struct rows r = some(&j->rows, held_text, NULL);
+    struct sums s = sum(r.v, NULL, r.n);
+    if (r.n < VERDICT_TEXTS_LEAST || s.tokens <= 0) {
+        refuse(j, "%.0f held-out texts are too few to measure by", (double)r.n, 0);
+        json_object_set_new(j->report, "perplexity", json_null());
+    } else {
+        struct figure f = bootstrap(&r, perplexity_ratio, NULL, j->seed);
+        double base = exp(s.base / s.tokens), tuned = exp(s.tuned / s.tokens);
+        json_object_set_new(j->report, "perplexity", json_pack("{sI, sI, sf, sf, so}", "records", (json_int_t)r.n, "tokens", (json_int_t)s.tokens, "base", base,
+                                                               "tuned", tuned, "ratio", figure_json(&f)));
+        if (!(f.low > 1))
+            refuse(j, "held-out perplexity is not surely better: %.4g, and %.4g before", tuned, base);
+    }
+    free(r.v);
+}
+
+static void judge_choice(struct judging *j, enum corpus_kind kind, const char *name, const char *worse)
+{
+    struct rows r = some(&j->rows, of_kind, &kind);
+    double base = 0, tuned = 0;
+    for (size_t i = 0; i < r.n; i++) {
+        base += score_of(kind, r.v[i].base) / (double)r.n;
+        tuned += score_of(kind, r.v[i].tuned) / (double)r.n;
+    }
+    if (r.n) {
+        struct figure f = bootstrap(&r, gain, NULL, random_bits(j->seed, (uint64_t)kind + 1));
+        json_object_set_new(j->report, name, json_pack("{sI, sf, sf, so}", "questions", (json_int_t)r.n, "base", base, "tuned", tuned, "gain", figure_json(&f)));
+        if (f.high < 0 || tuned - base < -VERDICT_WORSE)
+            refuse(j, worse, tuned, base);
+    } else {
+        json_object_set_new(j->report, name, json_null());
+    }
+    free(r.v);
+}
+
+static void judge_leak(struct judging *j, uint64_t shared)
+{
+    struct rows r = some(&j->rows, a_text, NULL);
+    struct figure f = r.n ? bootstrap(&r, leak_of, NULL, random_bits(j->seed, 100)) : (struct figure){0};
+    json_object_set_new(j->report, "leak", figure_json(&f));
+    json_object_set_new(j->report, "shared", json_integer((json_int_t)shared));
+    if (shared)
+        refuse(j, "%.0f records that it is measured by were learned", (double)shared, 0);
+    else if (f.low > VERDICT_LEAK)
+        refuse(j, "its loss fell by %.0f %% more on what was held out than on what was learned: it has seen what it is measured by", 100 * f.value, 0);
+    free(r.v);
+}
+
+static void list_kinds(struct judging *j)
+{
+    json_t *kinds = json_object();
+    for (int k = 0; k < CORPUS_KIND_COUNT; k++) {
+        struct sums s = {0};
+        double n = 0;
+        for (size_t i = 0; i < j->rows.n; i++) {
+            const struct row *r = &j->rows.v[i];
+            if (r->kind != (enum corpus_kind)k || !r->held || r->texts > 1)
+                continue;
+            s.base += r->base;
+            s.tuned += r->tuned;
+            s.tokens += r->tokens;
+            n++;
+        }
+        if (n > 0)
+            json_object_set_new(kinds, corpus_kind_name((enum corpus_kind)k), json_pack("{sI, sf, sf}", "records", (json_int_t)n, "base", exp(s.base / s.tokens),
+                                                                                        "tuned", exp(s.tuned / s.tokens)));
+    }
+    json_object_set_new(j->report, "kinds", kinds);
+}
+
+int verdict(json_t **report, const json_t *rows, uint64_t shared, uint64_t seed, struct err *e)
+{
+    struct judging j = {.report = json_object(), .why = json_array(), .seed = seed, .promote = true};
+    int rc = read_rows(&j.rows, rows, e);
+    if (!rc) {
+        judge_perplexity(&j);
+        judge_choice(&j, CORPUS_DEFINITION, "definition", "the right definition is ranked worse: %.3f, and %.3f before");
+        judge_choice(&j, CORPUS_CITE, "cite", "sources are cited worse: %.3f are right, and %.3f before");
+        judge_choice(&j, CORPUS_UNANSWERABLE, "refusal", "it refuses worse: %.3f are right, and %.3f before");
+        judge_leak(&j, shared);
+        list_kinds(&j);
+        json_object_set_new(j.report, "promote", json_boolean(j.promote));
+        json_object_set_new(j.report, "why", json_incref(j.why));
+        *report = json_incref(j.report);
+    }
+    json_decref(j.report);
+    json_decref(j.why);
+    free(j.rows.v);
+    return rc;
+}
