@@ -91,22 +91,50 @@ size_t lookup_length(const struct lookup *l)
     return l->n;
 }
 
+/* How many tokens before the last `length` are the same before those that end at end. */
+static size_t same_before(const struct lookup *l, size_t end, size_t length)
+{
+    size_t n = 0;
+    while (n < LOOKUP_BEFORE && n + length < end && l->token[end - length - n - 1] == l->token[l->n - length - n - 1])
+        n++;
+    return n;
+}
+
+/* Where the last `length` tokens stood before, by their end: of those looked at the one with the longest agreement, the last of equals;
+ * NONE. Of a single token only where the same always followed. */
+static uint32_t find(const struct lookup *l, size_t length)
+{
+    const uint32_t *suffix = l->token + l->n - length, *before = l->before[length - LOOKUP_SHORTEST];
+    uint32_t end = l->head[length - LOOKUP_SHORTEST][slot(l, l->n, (int)length)], best = NONE;
+    size_t most = 0;
+    for (int steps = 0; end != NONE; end = before[end], steps++) {
+        if (steps == LOOKUP_STEPS)
+            return length == 1 ? NONE : best;
+        if (memcmp(l->token + end - length, suffix, length * sizeof *suffix))
+            continue;
+        size_t same = same_before(l, end, length);
+        if (length == 1 && best != NONE && l->token[best] != l->token[end])
+            return NONE;
+        if (best == NONE || same > most) {
+            best = end;
+            most = same;
+        }
+    }
+    return best;
+}
+
 size_t lookup_draft(const struct lookup *l, uint32_t *out, size_t max)
 {
-    for (int length = LOOKUP_LONGEST; length >= LOOKUP_SHORTEST; length--) {
-        if (l->n <= (size_t)length)
+    static const size_t after[] = {LOOKUP_AFTER_ONE, LOOKUP_AFTER_TWO, LOOKUP_AFTER_THREE};
+    for (size_t length = LOOKUP_LONGEST; length >= LOOKUP_SHORTEST; length--) {
+        uint32_t end = l->n > length ? find(l, length) : NONE;
+        if (end == NONE)
             continue;
-        int k = length - LOOKUP_SHORTEST, steps = 0;
-        const uint32_t *suffix = l->token + l->n - length;
-        for (uint32_t end = l->head[k][slot(l, l->n, length)]; end != NONE && steps < LOOKUP_STEPS; end = l->before[k][end], steps++) {
-            if (memcmp(l->token + end - length, suffix, (size_t)length * sizeof *suffix))
-                continue;
-            size_t most = length == 2 ? LOOKUP_AFTER_TWO : length == 3 ? LOOKUP_AFTER_THREE : max;
-            most = most < max ? most : max;
-            size_t n = l->n - end < most ? l->n - end : most;
-            memcpy(out, l->token + end, n * sizeof *out);
-            return n;
-        }
+        size_t n = l->n - end < max ? l->n - end : max;
+        if (length < LOOKUP_LONGEST && n > after[length - LOOKUP_SHORTEST])
+            n = after[length - LOOKUP_SHORTEST];
+        memcpy(out, l->token + end, n * sizeof *out);
+        return n;
     }
     return 0;
 }

@@ -1,4 +1,5 @@
-/* Drafts out of the context: what followed the last time when the last 4 (3, 2) tokens stood there. Answers quote what they
+/* Drafts out of the context: what followed when the last 4 (3, 2) tokens stood there, where most of what stands before them is the same
+ * too, else the last time; after one token, where it was always followed by the same. Answers quote what they
  * were given, so such drafts are often right, and a wrong one costs only its verification.
  *
  * Adding and taking back a token costs O(1) amortised, a look-up at most LOOKUP_STEPS comparisons for each length. Not thread-safe. */
@@ -9,10 +10,12 @@
 #include <stdint.h>
 
 #define LOOKUP_LONGEST 4 /* longer suffixes find hardly more, and what they find the shorter ones find too */
-#define LOOKUP_SHORTEST 2
-#define LOOKUP_AFTER_TWO 2   /* guesses after a match of two tokens, of three: most go wrong at once (of 17 after two, 10 in */
-#define LOOKUP_AFTER_THREE 4 /* tests/bench/replay.txt), and what goes on is found again by four tokens in the next step */
-#define LOOKUP_STEPS 8   /* candidates of one hash that are looked at; more only where tokens collide */
+#define LOOKUP_BEFORE 8  /* tokens before such a suffix that choose among the places where it stands */
+#define LOOKUP_SHORTEST 1
+#define LOOKUP_AFTER_ONE 2   /* guesses after a match of one token, of two, of three: most go wrong at once, and what goes on is */
+#define LOOKUP_AFTER_TWO 3   /* found again by four tokens in the next step (computed from the texts of tests/bench/replay*.txt with */
+#define LOOKUP_AFTER_THREE 5 /* costs of rows measured with and without AMX) */
+#define LOOKUP_STEPS 8   /* candidates of one hash that are looked at */
 
 struct lookup;
 struct lookup *lookup_new(void);

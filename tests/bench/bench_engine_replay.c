@@ -1,6 +1,6 @@
 /* What does not have to be computed again: a prompt's beginning that is kept, and an answer that quotes its context. Arguments: model
- * file, threads, replay.txt. Weights are random, so the recorded answer is forced through the mask of the constrained output; guesses
- * come out of the context alone and every one is verified in full. Prints rows. */
+ * file, threads, recorded texts (replay.txt, replay_two.txt: a row each, the first's without a number). Weights are random, so the recorded
+ * answer is forced through the mask of the constrained output; guesses come out of the context alone and every one is verified in full. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -137,7 +137,7 @@ static double median(double *x, size_t n)
     return x[n / 2];
 }
 
-static void speculation(struct decoder *d, const struct decoder_info *info, const char *path)
+static void speculation(struct decoder *d, const struct decoder_info *info, const char *path, const char *number)
 {
     struct buf text = BUF_INIT;
     struct tokens prompt = {0}, answer = {0};
@@ -158,8 +158,8 @@ static void speculation(struct decoder *d, const struct decoder_info *info, cons
         ratio[i] = plain / with[i];
     }
     schedule_close(s);
-    printf("{\"name\": \"speculation.replay\", \"value\": %.1f, \"unit\": \"tokens/s\", \"against\": \"without guesses; %u of %u accepted, %zu tokens\", "
-           "\"ratio\": %.3f, \"goal\": 1.8}\n", (double)answer.n / median(with, ROUNDS), result.accepted, result.drafted, answer.n,
+    printf("{\"name\": \"speculation.replay%s\", \"value\": %.1f, \"unit\": \"tokens/s\", \"against\": \"without guesses; %u of %u accepted, %zu tokens\", "
+           "\"ratio\": %.3f, \"goal\": 1.8}\n", number, (double)answer.n / median(with, ROUNDS), result.accepted, result.drafted, answer.n,
            median(ratio, ROUNDS));
     buf_release(&text);
     free(prompt.at);
@@ -255,7 +255,8 @@ int main(int argc, char **argv)
     reuse(d, &info);
     rows_cost(d, &info);
     fflush(stdout);
-    speculation(d, &info, argv[3]);
+    for (int i = 3; i < argc && i < 12; i++)
+        speculation(d, &info, argv[i], i == 3 ? "" : (char[]){'.', (char)('0' + i - 2), '\0'});
     decoder_free(d);
     backend_cpu.close(dev);
     return 0;
