@@ -14,7 +14,7 @@
 #define LOOKUP_SHORTEST 1
 #define LOOKUP_AFTER_ONE 2   /* guesses after a match of one token, of two, of three: most go wrong at once, and what goes on is */
 #define LOOKUP_AFTER_TWO 3   /* found again by four tokens in the next step (computed from the texts of tests/bench/replay*.txt with */
-#define LOOKUP_AFTER_THREE 5 /* costs of rows measured with and without AMX) */
+#define LOOKUP_AFTER_THREE 5 /* measured costs of rows) */
 #define LOOKUP_STEPS 8   /* candidates of one hash that are looked at */
 
 struct lookup;
