@@ -521,11 +521,13 @@ static int collect(struct run *r, struct err *e)
             buf_release(&got.text);
             continue;
         }
+        if (b.n && b.bytes + got.text.len > r->batch_bytes) /* two large contents are two transactions */
+            rc = batch_write(r, &b, e);
         batch_add(r, &b, &got);
         /* what there is once all is read, while the last ones are cut: with nothing left to cut, writing it has one core idle */
         bool now = ending && !early && b.bytes >= BATCH_LEAST;
         early |= now;
-        if (now || b.bytes >= r->batch_bytes || clock_ms() - b.since >= BATCH_MS)
+        if (!rc && (now || b.bytes >= r->batch_bytes || clock_ms() - b.since >= BATCH_MS))
             rc = batch_write(r, &b, e);
         if (!rc && !tell(r, &last, false))
             rc = err_set(e, ERR_CANCELED, "indexing was stopped");

@@ -6,6 +6,7 @@ usage of a test file: test_<name>.py BUILD_DIR [TEST…]
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal

@@ -120,7 +120,6 @@ static void test_a_transaction_is_small(void **state)
     bool did = true;
     sh("mkdir src && git init -q src");
     write_sources();
-    open_index("home");
     assert_int_equal(stat(at("home/index.mdb"), &seen.file), 0);
     ok(state_repo_add(fx.store, at("src"), false, &row, &e));
     seen.on = true;
@@ -136,7 +135,6 @@ static void test_a_transaction_is_small(void **state)
                   (unsigned long long)w.n, w.p99_ms, w.longest_ms, (unsigned long long)w.over, STORE_WRITE_MS);
     assert_true(seen.most <= INDEX_WRITE_MOST);
     repo_row_release(&row);
-    close_index();
 }
 
 static const struct CMUnitTest tests[] = {GIT_TEST(test_a_transaction_is_small)};
