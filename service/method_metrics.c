@@ -51,7 +51,9 @@ static void gpus(json_t *rows)
             uint64_t v;
             memcpy(&v, (const char *)&gpu[i] + figures[f].at, sizeof v);
             if (v != NVML_UNKNOWN)
-                json_array_append_new(values, json_pack("{s{so}, sf}", "labels", "gpu", json_sprintf("%zu", i), "value", (double)v * figures[f].unit));
+                json_array_append_new(values, json_pack("{s{so}, so}", "labels", "gpu", json_sprintf("%zu", i), "value",
+                                                        figures[f].unit < 1 ? json_real((double)v * figures[f].unit)
+                                                                            : json_integer((json_int_t)((double)v * figures[f].unit)))); /* whole: reals are written with 9 digits */
         }
     }
     json_t *slowed = n ? row(rows, "codeask_gpu_throttled", "gauge", "1 where the GPU is slower than it could be, by reason.") : NULL;

@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "net/sse.h"
 #include "service/methods.h"
-#include "service/sse.h"
 
 #include <curl/curl.h>
 #include <openssl/ssl.h>

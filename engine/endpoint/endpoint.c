@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/endpoint/sse.h"
 #include "engine/format/sha256.h"
 #include "engine/model.h"
+#include "net/sse.h"
 #include "net/web.h"
 
 #include <jansson.h>
@@ -195,15 +195,15 @@ static char *chat_body(const struct endpoint *x, const struct gen_prompt *p)
 
 static int read_stream(struct web_stream *h, struct endpoint_stream *s, struct err *e)
 {
-    struct sse events = {0};
+    struct sse events = SSE_INIT(ENDPOINT_EVENT_MAX);
     char piece[16384];
     size_t n = 0;
     int rc = 0, fed = 0;
     while (!rc && !fed && !(rc = web_read(h, piece, sizeof piece, &n, e)) && n)
-        fed = sse_feed(&events, piece, n, endpoint_event, s);
+        fed = sse_feed(&events, piece, n, endpoint_event, s, e);
     sse_release(&events);
     if (fed < 0)
-        rc = err_set(e, ERR_FORMAT, "an event of its stream is larger than %u bytes", SSE_EVENT_MAX);
+        rc = fed;
     if (!rc)
         rc = s->rc;
     if (!rc && !s->enough && !s->done && !s->ended)

@@ -37,6 +37,8 @@ int endpoint_open(struct model **out, const struct endpoint_options *o, struct e
 /* http:// or https:// with a host and without user, password, query and fragment; ERR_USAGE. host: "gpu1:8000", 256 bytes. */
 int endpoint_check_url(char host[256], const char *url, struct err *e);
 
+#define ENDPOINT_EVENT_MAX (1u << 20) /* bytes of an event of its stream: a token is some hundred */
+
 /* Pure, for tests and fuzzing. */
 struct endpoint_stream {
     gen_sink sink;
@@ -48,8 +50,8 @@ struct endpoint_stream {
     int rc;
     struct err *e;
 };
-/* An event of a chat's stream. false: stop reading. */
-bool endpoint_event(void *stream, const char *data, size_t len);
+/* An event of a chat's stream (net/sse.h). 1: stop reading. */
+int endpoint_event(void *stream, const char *name, struct str data);
 /* A text as it is sent: what a server could read as a special token of some model is parted by a word joiner. */
 void endpoint_text(struct buf *out, const char *text, size_t len);
 /* [n, dim] out of an answer of /embeddings, unit length; *dim 0: any, and set. ERR_FORMAT. */

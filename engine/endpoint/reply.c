@@ -61,15 +61,15 @@ static uint32_t count_at(json_t *o, const char *key)
     return n > 0 && n < UINT32_MAX ? (uint32_t)n : 0;
 }
 
-bool endpoint_event(void *arg, const char *data, size_t len)
+int endpoint_event(void *arg, const char *name, struct str data)
 {
     struct endpoint_stream *s = arg;
     size_t n;
-    if (len == 6 && !memcmp(data, "[DONE]", 6)) {
+    if (str_same(data, STR("[DONE]"))) {
         s->done = true;
-        return false;
+        return 1;
     }
-    json_t *o = json_loadb(data, len, 0, NULL), *choice = json_array_get(json_object_get(o, "choices"), 0), *delta = json_object_get(choice, "delta"),
+    json_t *o = json_loadb(data.p, data.n, 0, NULL), *choice = json_array_get(json_object_get(o, "choices"), 0), *delta = json_object_get(choice, "delta"),
            *usage = json_object_get(o, "usage"), *error = json_object_get(o, "error");
     bool go = true;
     if (!json_is_object(o)) {
@@ -100,7 +100,7 @@ bool endpoint_event(void *arg, const char *data, size_t len)
         s->out->end = !strcmp(text, "length") ? GEN_END_LENGTH : GEN_END_TURN;
     }
     json_decref(o);
-    return go;
+    return !go;
 }
 
 /* -- vectors ------------------------------------------------------------------------------------------------------------- */

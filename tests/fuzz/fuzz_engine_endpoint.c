@@ -1,7 +1,7 @@
 /* What an endpoint says: the first byte chooses a stream, cut into pieces of that many bytes, or an answer with vectors. However a stream is
  * cut, the same comes out of it; vectors are of unit length or refused. */
 #include "engine/endpoint/endpoint.h"
-#include "engine/endpoint/sse.h"
+#include "net/sse.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,13 +18,13 @@ static int run(struct buf *out, const char *bytes, size_t n, size_t step)
 {
     struct gen_result g = {0};
     struct err e = {0};
-    struct sse s = {0};
+    struct sse s = SSE_INIT(ENDPOINT_EVENT_MAX);
     struct endpoint_stream x = {.sink = take, .arg = out, .out = &g, .e = &e};
     int fed = 0;
     for (size_t at = 0; at < n && !fed; at += step)
-        fed = sse_feed(&s, bytes + at, n - at < step ? n - at : step, endpoint_event, &x);
+        fed = sse_feed(&s, bytes + at, n - at < step ? n - at : step, endpoint_event, &x, &e);
     sse_release(&s);
-    return fed * 1000 + x.rc * 2 + x.ended;
+    return (fed < 0 ? -1 : fed) * 1000 + x.rc * 2 + x.ended;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -105,20 +105,23 @@ static void open_model(const struct frame *f)
 /* The folder's next number, with the prompt kept under it. */
 static int keep(const char *folder, const struct gen_prompt *p)
 {
+    static pthread_mutex_t numbers = PTHREAD_MUTEX_INITIALIZER; /* requests have threads: each prompt has a file of its own */
     struct buf path = BUF_INIT;
     int n = 0;
-    do {
-        buf_clear(&path);
-        buf_addf(&path, "%s/prompt.%d", folder, ++n);
-    } while (file_exists(path.data));
     json_t *list = json_array(), *o;
     for (size_t i = 0; i < p->n; i++)
         json_array_append_new(list, json_pack("{ss, ss%}", "role", p->message[i].role, "text", p->message[i].text, p->message[i].len));
     o = json_pack("{so, sI, sI, sb, ss?, sI, ss?, ss?, ss?}", "messages", list, "max_tokens", (json_int_t)p->options.max_tokens, "max_reasoning",
                   (json_int_t)p->options.max_reasoning, "lookup", p->options.lookup, "stop", p->options.stop[0], "contents",
                   (json_int_t)p->provenance.ncontent, "scope", p->provenance.scope, "grammar", p->options.grammar, "adapter", p->adapter);
+    pthread_mutex_lock(&numbers);
+    do {
+        buf_clear(&path);
+        buf_addf(&path, "%s/prompt.%d", folder, ++n);
+    } while (file_exists(path.data));
     if (!o || json_dump_file(o, path.data, 0))
         _exit(3);
+    pthread_mutex_unlock(&numbers);
     json_decref(o);
     buf_release(&path);
     return n;

@@ -1,5 +1,5 @@
 /* Server-sent events, in pieces of every size. */
-#include "service/sse.h"
+#include "net/sse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "service/sse.h"
+#include "net/sse.h"
 
 #include <string.h>
 

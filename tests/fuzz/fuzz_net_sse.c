@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/sse.h"
+#include "net/sse.h"
 
 #define MOST 256
 

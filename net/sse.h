@@ -1,6 +1,6 @@
 /* Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) as they come in: a pure byte machine. */
-#ifndef CODEASK_SERVICE_SSE_H
-#define CODEASK_SERVICE_SSE_H
+#ifndef CODEASK_NET_SSE_H
+#define CODEASK_NET_SSE_H
 
 #include "base/buf.h"
 #include "base/err.h"
