@@ -1,19 +1,14 @@
-#define _GNU_SOURCE
 #include "service/adapters.h"
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "engine/train/corpus.h"
+#include "service/holders.h"
 #include "service/models.h"
 #include "service/permission.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define STATE_KEY "adapters"
 #define LINEAGE_KEY "adapter/"
@@ -96,6 +91,8 @@ char *adapter_now(struct service *s)
 
 int adapter_promote(struct service *s, const char *name, struct err *e)
 {
+    if (adapter_blocked(s, name))
+        return err_set(e, ERR_UNSUPPORTED, "the adapter %s has learned a content that was purged since: no model writes with it", name);
     json_t *o = use(s), *before = json_object_get(o, "before"), *now = json_object_get(o, "now");
     if (json_is_string(now) && !strcmp(json_string_value(now), name)) {
         json_decref(o);
@@ -136,7 +133,7 @@ char *adapter_for(const struct request *rq)
     struct repo_row *rows = NULL;
     size_t n = 0, i;
     char *model = models_name(s, ROLE_ANSWER);
-    bool made_for = lineage && !strcmp(json_string_value(json_object_get(lineage, "model")) ? json_string_value(json_object_get(lineage, "model")) : "", model);
+    bool made_for = lineage && !adapter_blocked(s, name) && !strcmp(json_string_value(json_object_get(lineage, "model")) ? json_string_value(json_object_get(lineage, "model")) : "", model);
     bool may = made_for && (rq->who.local || !readable_repos(&rows, &n, rq, NULL));
     json_array_foreach(json_object_get(lineage, "repos"), i, id) {
         bool reads = rq->who.local;
@@ -153,39 +150,7 @@ char *adapter_for(const struct request *rq)
     return folder;
 }
 
-/* -- purging ---------------------------------------------------------------------------------------------------------------------- */
-
-bool adapter_holds(struct service *s, const char *name, const uint8_t content[20])
-{
-    struct buf path = BUF_INIT, bytes = BUF_INIT;
-    struct corpus c = {0};
-    struct err e;
-    char *folder = adapter_folder(s, name);
-    buf_addf(&path, "%s/corpus", folder);
-    bool holds = file_read(&bytes, path.data, CORPUS_MAX, &e) || corpus_read(&c, bytes.data, bytes.len, &e);
-    for (uint32_t i = 0; i < c.records && !holds; i++)
-        for (uint16_t b = 0; b < c.record[i].blobs && !holds; b++)
-            holds = !memcmp(c.record[i].blob + (size_t)b * 20, content, 20);
-    corpus_release(&c);
-    buf_release(&bytes);
-    buf_release(&path);
-    free(folder);
-    return holds;
-}
-
-static void remove_folder(const char *folder)
-{
-    DIR *d = opendir(folder);
-    for (struct dirent *f; d && (f = readdir(d));)
-        if (strcmp(f->d_name, ".") && strcmp(f->d_name, ".."))
-            unlinkat(dirfd(d), f->d_name, 0);
-    if (d)
-        closedir(d);
-    rmdir(folder);
-}
-
-/* In use no more, and nothing to go back to. */
-static int forget(struct service *s, const char *name, struct err *e)
+int adapter_forget(struct service *s, const char *name, struct err *e)
 {
     json_t *o = use(s), *before = json_object_get(o, "before"), *now = json_object_get(o, "now");
     for (size_t i = json_array_size(before); i-- > 0;) {
@@ -196,27 +161,4 @@ static int forget(struct service *s, const char *name, struct err *e)
     if (json_is_string(now) && !strcmp(json_string_value(now), name))
         json_object_set_new(o, "now", json_null());
     return put(s, STATE_KEY, o, e);
-}
-
-int adapters_purge(struct service *s, const uint8_t content[20], unsigned *dropped, struct err *e)
-{
-    struct buf path = BUF_INIT;
-    int rc = 0;
-    *dropped = 0;
-    buf_addf(&path, "%s/adapters", s->o.paths->home);
-    DIR *d = opendir(path.data);
-    for (struct dirent *f; d && !rc && (f = readdir(d));) {
-        if (!adapter_name_good(f->d_name))
-            continue;
-        char *folder = adapter_folder(s, f->d_name);
-        if (dir_exists(folder) && adapter_lineage(s, f->d_name) && adapter_holds(s, f->d_name, content) && !(rc = forget(s, f->d_name, e))) {
-            remove_folder(folder);
-            ++*dropped;
-        }
-        free(folder);
-    }
-    if (d)
-        closedir(d);
-    buf_release(&path);
-    return rc;
 }

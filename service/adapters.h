@@ -1,7 +1,7 @@
 /* The adapters of a home: which one answers are written with, what each was made of, and one step back.
  *
  *   <home>/adapters/NAME/   adapter_config.json, adapter_model.safetensors, codeask.json (train/peft.h), corpus (train/corpus.h: what it was made of,
- *                           record by record with its contents), report.json (verdict.h), state
+ *                           record by record), contents (holders.h), report.json (verdict.h), state
  *   state.mdb               "adapters": {"now": NAME or null, "before": [NAME …]}
  *                           "adapter/NAME": {"repos": [id …], "model": …, "context": tokens, "made": seconds}: its lineage, which outlives the folder */
 #ifndef CODEASK_SERVICE_ADAPTERS_H
@@ -17,19 +17,17 @@ char *adapter_folder(const struct service *s, const char *name); /* the caller f
 
 /* Notes what it was made of, and how long its records may be (0: the default); before anything of it is on the disk. */
 int adapter_note(struct service *s, const char *name, const uint32_t *repo, size_t repos, const char *model, uint32_t context, struct err *e);
-/* Answers are written with it from now on. */
+/* Answers are written with it from now on. ERR_UNSUPPORTED: a purge has blocked it. */
 int adapter_promote(struct service *s, const char *name, struct err *e);
 /* The one before it, or none. *now: its name, "" for none; the caller frees it. ERR_NOT_FOUND where none is in use. */
 int adapter_revert(char **now, struct service *s, struct err *e);
 /* The one in use, "" for none. The caller frees it. */
 char *adapter_now(struct service *s);
-/* The folder that the request's answer is written with: NULL where none is in use, where it was made for another model than answers now, or of a repository
+/* The folder that the request's answer is written with: NULL where none is in use, where a purge has blocked it, where it was made for another model than answers now, or of a repository
  * that the asker may not read. The caller frees it. */
 char *adapter_for(const struct request *rq);
-/* Whether a text that it learned or is measured by was made of this content: for a purge. An adapter whose records cannot be read may hold it. */
-bool adapter_holds(struct service *s, const char *name, const uint8_t content[20]);
-/* Those that hold it are in use no more, and their folders are gone. */
-int adapters_purge(struct service *s, const uint8_t content[20], unsigned *dropped, struct err *e);
+/* In use no more, and nothing to go back to. */
+int adapter_forget(struct service *s, const char *name, struct err *e);
 /* Its lineage; a new reference, NULL where there is none. */
 json_t *adapter_lineage(struct service *s, const char *name);
 

@@ -5,10 +5,12 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "service/adapters.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONTENTS_MAX ((size_t)256 << 20) /* bytes of an adapter's list: six million hashes */
 #define BLOCKED "adapters.blocked"       /* in state.mdb: names, each ended by a newline */
@@ -85,6 +87,18 @@ static int block_adapter(struct service *s, const char *name, struct err *e)
     return rc;
 }
 
+/* The texts that it learned go, the hashes stay. What another was measured by (`measured`) is made again when it is wanted. */
+static void drop_texts(const char *folder, bool holds)
+{
+    static const char *const files[] = {"measured", "corpus"};
+    for (int i = 0; i < 1 + holds; i++) {
+        struct buf path = BUF_INIT;
+        buf_addf(&path, "%s/%s", folder, files[i]);
+        unlink(path.data);
+        buf_release(&path);
+    }
+}
+
 static int look_at_adapter(struct asked *a, const char *folder, const char *name, struct err *e)
 {
     struct buf path = BUF_INIT, contents = BUF_INIT;
@@ -96,8 +110,10 @@ static int look_at_adapter(struct asked *a, const char *folder, const char *name
     bool holds = known && contents.len && memmem(contents.data, contents.len, hex, 40);
     path.len -= sizeof "/contents" - 1;
     path.data[path.len] = 0;
-    if (holds && a->block)
-        rc = block_adapter(a->s, name, e);
+    if (a->block)
+        drop_texts(path.data, holds);
+    if (holds && a->block && !(rc = block_adapter(a->s, name, e)))
+        rc = adapter_forget(a->s, name, e);
     if (holds || !known)
         add(a, "adapter", name, path.data, holds, adapter_blocked(a->s, name));
     buf_release(&path);

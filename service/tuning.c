@@ -13,10 +13,12 @@
 #include "service/models.h"
 #include "service/scope.h"
 #include "service/verdict.h"
+#include "store/purge.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STATE_KEY "tuning"
 #define PATCH_BYTES 6000   /* of a commit's changes: what a prompt of 2,000 tokens holds */
@@ -170,7 +172,45 @@ static void make_nicely(void *arg)
     m->rc = corpus_make(&m->out, &m->told, m->t->s->retriever, m->order, m->e);
 }
 
-static int make(struct tunings *t, const struct repo_row *rows, size_t n, const char *path, struct err *e)
+/* The hashes of what the records were made of (holders.h); out: NULL, only to look. ERR_BUSY: one of them was purged meanwhile. */
+static int contents_of(struct buf *out, struct tunings *t, const struct buf *records, struct err *e)
+{
+    struct corpus c = {0};
+    char hex[2 * CORPUS_BLOB + 1];
+    int rc = corpus_read(&c, records->data, records->len, e);
+    const uint8_t *last = NULL; /* records of one file follow each other */
+    for (uint32_t i = 0; i < c.records && !rc; i++)
+        for (uint16_t b = 0; b < c.record[i].blobs && !rc; b++) {
+            const uint8_t *blob = c.record[i].blob + (size_t)b * CORPUS_BLOB;
+            struct oid oid = {{0}};
+            memcpy(oid.byte, blob, CORPUS_BLOB);
+            if (purged(t->s->store, &oid))
+                rc = err_set(e, ERR_BUSY, "a content that it was to learn was purged meanwhile: ask again");
+            hex_of(hex, blob, CORPUS_BLOB);
+            if (out && (!last || memcmp(last, blob, CORPUS_BLOB)))
+                buf_addf(out, "%s\n", hex);
+            last = blob;
+        }
+    corpus_release(&c);
+    return rc;
+}
+
+/* Hashes before texts, so that a purge finds both; what was purged before they stood there is found here. contents: NULL: they are not learned. */
+static int write_records(struct tunings *t, const char *path, const char *contents, const struct buf *records, struct err *e)
+{
+    struct buf hashes = BUF_INIT;
+    int rc = contents_of(&hashes, t, records, e);
+    if (!rc && contents)
+        rc = file_write(contents, hashes.data ? hashes.data : "", hashes.len, 0600, e);
+    if (!rc)
+        rc = file_write(path, records->data, records->len, 0600, e);
+    if (!rc && (rc = contents_of(NULL, t, records, e)))
+        unlink(path);
+    buf_release(&hashes);
+    return rc;
+}
+
+static int make(struct tunings *t, const struct repo_row *rows, size_t n, const char *path, const char *contents, struct err *e)
 {
     const json_t *job = t->job;
     struct search_target *target = mem_zero(n + 1, sizeof *target);
@@ -189,7 +229,7 @@ static int make(struct tunings *t, const struct repo_row *rows, size_t n, const 
         rc = m.rc;
     }
     if (!rc)
-        rc = file_write(path, m.out.data, m.out.len, 0600, e);
+        rc = write_records(t, path, contents, &m.out, e);
     if (!rc)
         set(t, "records", told_json(&m.told));
     buf_release(&m.out);
@@ -390,7 +430,7 @@ static int find_repos(struct repo_row **rows, size_t *n, size_t *kept, struct tu
 
 static int do_job(struct tunings *t, struct err *e)
 {
-    char *folder = adapter_folder(t->s, text(t->job, "adapter")), *corpus = in(folder, "corpus");
+    char *folder = adapter_folder(t->s, text(t->job, "adapter")), *corpus = in(folder, "corpus"), *contents = in(folder, "contents");
     struct repo_row *rows = NULL;
     size_t all = 0, n = 0;
     json_t *result = NULL;
@@ -399,16 +439,19 @@ static int do_job(struct tunings *t, struct err *e)
         rc = dir_make(folder, 0700, e);
     if (*text(t->job, "measure") && !file_exists(corpus)) { /* made elsewhere: measured by what is indexed here */
         free(corpus);
+        free(contents);
         corpus = in(folder, "measured");
+        contents = NULL;
     }
     if (!rc && !file_exists(corpus))
-        rc = make(t, rows, n, corpus, e);
+        rc = make(t, rows, n, corpus, contents, e);
     if (!rc)
         rc = learn(t, &result, folder, corpus, e);
     if (!rc)
         rc = judge(t, result, folder, corpus, e);
     json_decref(result);
     state_repos_free(rows, all);
+    free(contents);
     free(corpus);
     free(folder);
     return rc;

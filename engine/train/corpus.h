@@ -25,6 +25,7 @@
 #define CORPUS_MAX ((size_t)1 << 30) /* bytes of a file: half a million pages, more than a box tunes on in a week */
 #define CORPUS_REPOS 65536           /* repositories that a home can name in one file */
 #define CORPUS_BLOBS 64              /* of a record: a commit that touches more is no lesson */
+#define CORPUS_BLOB 20               /* bytes of a content's git hash */
 #define CORPUS_TEXTS 16              /* choices of a question */
 
 /* X(symbol, name, a conversation: what is asked and what is to be answered, rendered by the model's template; else plain text that goes on) */
@@ -56,7 +57,7 @@ struct corpus_record { /* everything borrowed */
     bool held;             /* held out: measured by, never learned */
     uint32_t repo;
     int64_t time;
-    const uint8_t *blob;   /* [blobs][20] */
+    const uint8_t *blob;   /* [blobs][CORPUS_BLOB] */
     uint16_t blobs;
     struct str prompt, suffix;
     struct str text[CORPUS_TEXTS];

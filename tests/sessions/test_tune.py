@@ -176,6 +176,27 @@ def test_another_base_is_refused_by_name(w):
     assert r.returncode == 2 and "of the model told" in r.stderr and "mine" in r.stderr, r
 
 
+def test_a_purge_blocks_it(w):
+    """What it learned of a purged content cannot be taken out of its weights: it is blocked, and its texts are gone."""
+    home(w)
+    repo = code(w)
+    assert w.json("tune", "--steps", "10", "--name", "one", *SMALL, cwd=repo, timeout=120)["promoted"]
+    folder = w.home / "adapters" / "one"
+    learned = set((folder / "contents").read_text().split())
+    at = {line.split()[2]: line.split()[3] for line in w.git(repo, "ls-tree", "-r", "HEAD").splitlines()}
+    blob = next(b for b in at if b in learned and at[b].startswith("gen/"))
+    marker = next(line for line in (repo / at[blob]).read_bytes().splitlines() if b"def step_" in line).split(b"(")[0]
+    held = lambda: [str(f) for f in w.home.rglob("*") if f.is_file() and marker in f.read_bytes()]
+    assert str(folder / "corpus") in held(), held()
+    o = w.json("purge", blob, cwd=repo, timeout=120)
+    assert {h["name"]: (h["holds"], h["blocked"]) for h in o["holders"] if h["kind"] == "adapter"} == {"one": (True, True)}, o
+    assert not held(), held()
+    o = w.json("tune", "--status", cwd=repo)
+    assert not o.get("in_use"), o
+    o = w.json("eval", "one", "--use", *SMALL[:4], cwd=repo, timeout=120, code=2)
+    assert "purged" in o["error"]["message"], o
+
+
 def test_never_for_who_may_not_read_it(w):
     home(w)
     courier, vault = code(w), code(w, "vault")
