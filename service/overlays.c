@@ -188,6 +188,14 @@ void overlays_revoked(struct overlays *o, uint64_t token, uint32_t user)
     pthread_mutex_unlock(&o->mu);
 }
 
+void overlays_forget(struct overlays *o)
+{
+    pthread_mutex_lock(&o->mu);
+    for (struct holder *h = o->first; h; h = h->next)
+        empty(o, h);
+    pthread_mutex_unlock(&o->mu);
+}
+
 static int not_there(const char *id, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "no overlay %.40s of yours is held", id);

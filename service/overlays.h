@@ -21,6 +21,8 @@ void overlays_rest(struct overlays *o, int64_t now_ns);   /* now and then: forge
 /* What this token's (0: any) or this user's (0: any) requests made. */
 void overlays_revoked(struct overlays *o, uint64_t token, uint32_t user);
 
+void overlays_forget(struct overlays *o);                 /* all of them, for a purge: whose is still needed makes it again */
+
 /* The overlays that a request names ("overlay") which stand on this repository; NULL: none. A reference, for overlay_drop. ERR_NOT_FOUND:
  * it names one that is not there, or is somebody else's. */
 struct overlay;

@@ -9,6 +9,7 @@
 #include "service/conversations.h"
 #include "service/holders.h"
 #include "service/models.h"
+#include "service/overlays.h"
 #include "service/quotes.h"
 #include "service/unsaved.h"
 #include "store/purge.h"
@@ -112,6 +113,7 @@ static void forget_memory(struct purge *p)
     answers_forget(s->answers, is_purged, p);
     models_forget(s, NULL); /* all: a prompt that tells of earlier questions does not name its contents */
     pages_forget(s);
+    overlays_forget(s->overlays);
     pthread_mutex_lock(&s->mu);
     for (struct session *c = s->sessions; c; c = c->next)
         unsaved_forget_purged_locked(c, s->store);

@@ -131,6 +131,10 @@ static void gone_in_time(void **state)
     assert_true(make(id, &ada, &courier, "a", "one"));
     overlays_rest(s->overlays, clock_ns() + OVERLAY_IDLE_NS + 1000000000);
     assert_false(takes(&ada, id, courier.id));
+    keep(&ada, "a", "one", 10);
+    assert_true(make(id, &ada, &courier, "a", "one"));
+    overlays_forget(s->overlays);
+    assert_false(takes(&ada, id, courier.id));
     overlays_free(s->overlays);
     json_decref(ada.params);
     free(s);
