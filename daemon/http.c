@@ -563,6 +563,7 @@ static int library_open(struct http_server *h, struct err *e)
         /* A connection that has not sent its first request has one: fewer of them, and the silent ones would keep the others waiting until
          * http_head_seconds are over. They are made when needed: 64 MB where all 4,096 connections are silent. */
         .max_http_header_pool2 = (unsigned)h->o.config->http_connections,
+        .pt_serv_buf_size = HTTP_READ, /* what is left of a record is no longer seen in the socket, and the library may not look for it */
         .timeout_secs = (unsigned)h->o.config->http_head_seconds,
         .timeout_secs_ah_idle = (unsigned)h->o.config->http_head_seconds,
         .keepalive_timeout = (int)h->o.config->http_idle_seconds,

@@ -13,6 +13,7 @@
 #define HTTP_HEAD_BYTES 16384       /* of all headers: tokens and a browser's cookies are far below */
 #define HTTP_HIGH_WATER (1u << 20)  /* unsent bytes of a reply past which its request stops producing */
 #define HTTP_LOW_WATER (256u << 10)
+#define HTTP_READ 16384             /* bytes of one read: never less than a TLS record holds */
 #define HTTP_PIECE 16384            /* bytes of one write: a TLS record */
 
 struct http_server;

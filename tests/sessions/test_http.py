@@ -340,6 +340,12 @@ def test_https(w):
             raise AssertionError("TLS 1.1 was spoken")
     except (ssl.SSLError, OSError):
         pass
+    for n in range(1000, 60000, 1000):  # whatever records the bytes come in
+        body = json.dumps({"query": "retry " + "x" * n, "repo": ["none"]})
+        https.request("POST", "/v1/search", body)
+        r = https.getresponse()
+        assert r.read() and r.status == 404, (n, r.status)
+        https.close()
     before = key.read_bytes()
     assert w.run("stop").returncode == 0 and s.p.wait(20) == 0
     files = w.root / "own"
