@@ -148,6 +148,25 @@ static void wanted_release(struct wanted *w)
     free(w->spec);
 }
 
+/* Where HEAD stands at no branch's tip (a clone that somebody works in), or at none that is there: the usual ones, else the only one. */
+static void guess_head(struct wanted *w, const git_remote_head **heads, size_t n)
+{
+    static const char *const usual[] = {HEADS "main", HEADS "master"};
+    const char *only = NULL;
+    size_t branches = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!strncmp(heads[i]->name, HEADS, sizeof HEADS - 1)) {
+            only = heads[i]->name;
+            branches++;
+        }
+    for (size_t k = 0; k < sizeof usual / sizeof *usual && !*w->head; k++)
+        for (size_t i = 0; i < n; i++)
+            if (!strcmp(heads[i]->name, usual[k]))
+                strcpy(w->head, usual[k]);
+    if (!*w->head && branches == 1 && strlen(only) < sizeof w->head)
+        strcpy(w->head, only);
+}
+
 static int choose(struct wanted *w, git_remote *r, struct mirror_run *m)
 {
     const git_remote_head **heads = NULL;
@@ -159,6 +178,8 @@ static int choose(struct wanted *w, git_remote *r, struct mirror_run *m)
     if (!git_remote_default_branch(&head, r) && !strncmp(head.ptr, HEADS, sizeof HEADS - 1))
         snprintf(w->head, sizeof w->head, "%s", head.ptr);
     git_buf_dispose(&head);
+    if (!*w->head)
+        guess_head(w, heads, n);
     w->name = mem_zero(n + 1, sizeof *w->name);
     w->spec = mem_zero(n + 1, sizeof *w->spec);
     w->tip = mem_zero(n + 1, sizeof *w->tip);
@@ -181,6 +202,12 @@ static int choose(struct wanted *w, git_remote *r, struct mirror_run *m)
         git_oid_cpy(&w->tip[w->n], &heads[i]->oid);
         w->spec[w->n++] = buf_take(&b);
     }
+    for (size_t i = 0; i < n && !w->n; i++)
+        if (!strncmp(heads[i]->name, HEADS, sizeof HEADS - 1)) {
+            err_set(m->e, ERR_NOT_FOUND, "%.300s names no default branch", m->url.text);
+            err_hint(m->e, "--branches says which are meant: one of them is %.100s", heads[i]->name + sizeof HEADS - 1);
+            return ERR_NOT_FOUND;
+        }
     return 0;
 }
 

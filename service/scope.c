@@ -237,7 +237,7 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
     if (has_waited(rq, repo->id)) {
         if (missing) {
             if (!rq->wait_err.code)
-                return err_set(e, ERR_INTERNAL, "%s was indexed and has no view", repo->name);
+                return err_set(e, ERR_NOT_FOUND, "%s has no commit yet", repo->name);
             *e = rq->wait_err;
             return e->code;
         }

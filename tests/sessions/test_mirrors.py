@@ -123,10 +123,25 @@ def test_names_and_kinds(w):
     assert w.json("repo", "add", f"file://{w.root}/served/courier.git")["repo"] not in ("courier", "team/courier")
     w.git(w.root, "init", "-q", "--bare", w.root / "served" / "empty.git")
     assert w.json("repo", "add", server.url("ok", "empty"))["mirror"]["failures"] == 0
+    assert w.json("search", "--repo", "empty", "backoff", code=2)["error"]["message"] == "empty has no commit yet"
     w.git(work, "push", "-q", str(w.root / "served" / "empty.git"), "main")
     w.git(w.root / "served" / "empty.git", "symbolic-ref", "HEAD", "refs/heads/main")
     w.json("repo", "add", server.url("ok", "empty"))
     wait_for(lambda: any(r["path"] == "src/retry.py" for r in w.json("search", "--repo", "empty", "backoff", code=None).get("results", [])), "the first push")
+    # a clone that somebody works in: its HEAD is at no branch
+    clone = w.root / "clone"
+    w.git(w.root, "clone", "-q", w.root / "served" / "courier.git", clone)
+    w.git(clone, "checkout", "-q", "--detach")
+    w.git(clone, "commit", "-q", "--allow-empty", "-m", "Away from every branch")
+    assert w.json("repo", "add", f"file://{clone}")["repo"] == "clone"
+    wait_for(lambda: any(r["path"] == "src/retry.py" for r in w.json("search", "--repo", "clone", "backoff", code=None).get("results", [])), "its main branch")
+    for branch in ("one", "two"):
+        w.git(clone, "branch", branch)
+    w.git(clone, "branch", "-D", "main")
+    w.git(clone, "commit", "-q", "--allow-empty", "-m", "And away from these")
+    r = w.run("repo", "add", f"file://{clone}")
+    assert r.returncode == 2 and "names no default branch" in r.stderr and "--branches" in r.stderr, r
+    assert w.json("repo", "add", f"file://{clone}", "--branches", "one")["mirror"]["failures"] == 0
 
 
 def test_bad_servers(w):
