@@ -55,6 +55,14 @@ void put_freshness(struct buf *out, json_t *f)
         buf_addf(out, " · checked %lld s ago", (long long)(ago / 1000));
 }
 
+void put_state(struct buf *out, json_t *r)
+{
+    json_t *server = json_object_get(r, "server");
+    put_freshness(out, json_object_get(r, "freshness"));
+    if (json_is_true(json_object_get(server, "answered")))
+        buf_addf(out, " · from %s", text_of(server, "url"));
+}
+
 /* -- places --------------------------------------------------------------------------------------------------------------- */
 
 /* repo is named only where results come from several. */
@@ -302,7 +310,7 @@ static void show_search(struct buf *out, const struct look *l, json_t *r)
     }
     if (l->tty) {
         struct buf f = BUF_INIT;
-        put_freshness(&f, json_object_get(r, "freshness"));
+        put_state(&f, r);
         buf_addf(out, "%s", i ? "\n" : "");
         put_styled(out, l, STYLE_DIM, "%zu result%s · %s · %.0f ms", i, i == 1 ? "" : "s", f.data ? f.data : "",
                    json_number_value(json_object_get(r, "took_ms")));

@@ -55,6 +55,7 @@ void put_place(struct buf *out, const struct look *l, json_t *row, bool repo, bo
 const char *text_of(json_t *o, const char *key);  /* "" when absent */
 int64_t int_of(json_t *o, const char *key);
 void put_freshness(struct buf *out, json_t *freshness); /* "3f2a91c +2 uncommitted · 64% embedded" */
+void put_state(struct buf *out, json_t *r); /* of an answer: how fresh, and from which server it is */
 
 bool many_repos(json_t *rows);                    /* then a place names its repository */
 void put_uncommitted(struct buf *out, const struct look *l, json_t *row, json_t *answer);

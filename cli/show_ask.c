@@ -36,7 +36,7 @@ size_t put_citations(struct buf *out, const struct look *l, json_t *rows, json_t
 static void put_footer(struct buf *out, const struct look *l, json_t *r)
 {
     struct buf f = BUF_INIT;
-    put_freshness(&f, json_object_get(r, "freshness"));
+    put_state(&f, r);
     buf_addc(out, '\n');
     buf_adds(out, style(l, STYLE_DIM));
     put_cleans(out, text_of(r, "mode"));

@@ -107,6 +107,8 @@ def test_equal_states_give_equal_answers(w):
         there, here = from_server(w.json(*question, cwd=mine / "src"), team.url), local(w, *question, cwd=mine / "src")
         assert "server" not in here and ("freshness" not in here or there["freshness"]["generation"] <= here["freshness"]["generation"])
         assert steady(there) == steady(here), (question, there, here)
+    assert f"from {team.url} ·" in w.run("ask", "where is the retry policy?", cwd=mine).stdout
+    assert "from http" not in w.run("ask", "where is the retry policy?", "--server", "none", cwd=mine).stdout
     history = from_server(w.json("history", "retry.py:5", cwd=mine / "src"), team.url)
     assert steady(history) == steady(local(w, "history", "retry.py:5", cwd=mine / "src")) and history["path"] == "src/retry.py"
     assert {row["method"] for row in team.asked()} >= {"search", "symbol", "ask", "tour", "history", "overlay.match", "overlay.put"}
