@@ -99,8 +99,10 @@ static int content_of(struct oid *out, struct request *rq, const char *path, str
     txn_end(t);
     if (!rc)
         *out = h.oid;
-    else if (rc == ERR_NOT_FOUND)
+    if (rc == ERR_NOT_FOUND) {
+        err_set(e, rc, "%.300s: %s has no such file", path, sc.n ? sc.repo[0].name : "this repository");
         err_hint(e, "a file of the repository around the directory, or the git hash of a content: git hash-object FILE");
+    }
     return rc;
 }
 
