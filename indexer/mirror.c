@@ -30,7 +30,9 @@ static int send_order(int fd, const struct mirror_order *o, struct err *e)
     char *text = json_dumps(order, JSON_COMPACT);
     struct buf b = BUF_INIT;
     buf_addf(&b, "%s\n", text);
-    int rc = fd_write(fd, b.data, b.len, e); /* a few KB: they fit the socket's buffer */
+    int rc = fd_write(fd, b.data, b.len, NULL); /* a few KB: they fit the socket's buffer */
+    if (rc)
+        rc = err_set(e, ERR_CRASHED, "%.300s: the process that fetches it ended before it began", o->url);
     free(text);
     json_decref(order);
     buf_release(&b);
