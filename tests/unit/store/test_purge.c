@@ -308,7 +308,9 @@ static void killed(void **state)
     snprintf(keep, sizeof keep, "%s/kept", home);
     snprintf(command, sizeof command, "cp %s %s", path, keep);
     assert_int_equal(system(command), 0);
-    for (int i = 0; i < (longer ? 200 : 20); i++) {
+    bool emulated = getenv("CODEASK_TEST_EMULATED") != NULL;
+    int n = longer ? 200 : emulated ? 4 : 20, slow = emulated ? 20 : 1;
+    for (int i = 0; i <= n; i++) { /* the last one is let go on: a slow machine may have come to no tombstone before */
         fflush(NULL);
         pid_t pid = fork();
         if (!pid) {
@@ -318,11 +320,14 @@ static void killed(void **state)
             go_through(s);
             _exit(0);
         }
-        usleep(below(&r, 12000));
-        kill(pid, SIGKILL);
+        if (i < n) {
+            usleep(below(&r, 12000u * (unsigned)slow));
+            kill(pid, SIGKILL);
+        }
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         struct oid oid = oid_of(GOES);
         OK(store_open(&s, home, NULL, e));
+        assert_true(i < n || purged(s, &oid));
         if (purged(s, &oid)) {
             go_through(s);
             check(s, false);
@@ -332,10 +337,6 @@ static void killed(void **state)
         snprintf(command, sizeof command, "cp %s %s", keep, path); /* the content is back; the tombstone stays from the second time on */
         assert_int_equal(system(command), 0);
     }
-    struct oid oid = oid_of(GOES);
-    OK(store_open(&s, home, NULL, e));
-    assert_true(purged(s, &oid));
-    store_close(s);
 }
 
 #define IN_A_HOME(f) cmocka_unit_test_setup_teardown(f, home_make, home_remove)
