@@ -204,13 +204,14 @@ def measure(home, clones, chunks):
     yield {"name": ROWS[5], "value": share(took, .99), "unit": "ms", **common}
 
 
-def main():
+def on_corpus(names, measure):
+    """Prints the rows that measure(home, clones, chunks) gives on a home that holds the corpus, made for it or kept from before."""
     clones = os.environ.get("CODEASK_BENCH_REPOS", "")
     if not clones:
-        for name in ROWS:
+        for name in names:
             print(json.dumps({"name": name, "why": "CODEASK_BENCH_REPOS does not name a folder with clones"}))
         return
-    kept = os.environ.get("CODEASK_BENCH_HOME") # a home to make once and measure again
+    kept = os.environ.get("CODEASK_BENCH_HOME")  # a home to make once and measure again
     home = pathlib.Path(kept or tempfile.mkdtemp(prefix="codeask-load-"))
     made = home / "bench-corpus.json"
     try:
@@ -229,4 +230,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    on_corpus(ROWS, measure)

@@ -5,18 +5,15 @@ minute after the start. A tenth of the time in a short run: CODEASK_BENCH_SECOND
 import json
 import multiprocessing
 import os
-import pathlib
 import resource
 import selectors
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-from search_load import CHUNKS, RELEASE, anonymous_mb, corpus, cpu_seconds, environment, questions, share
+from search_load import CHUNKS, RELEASE, anonymous_mb, cpu_seconds, environment, on_corpus, questions, share
 
 ROWS = ("server.load_p99_ms", "server.load_memory", "server.load_tokens")
 STREAMS, IDLE, RATE, TOKENS, TOKEN_MS = 200, 2000, 20, 600, 50
@@ -175,31 +172,7 @@ def measure(home, clones, chunks):
     yield {"name": ROWS[2], "value": tokens / (SECONDS + 5) / STREAMS, "unit": "tokens/s a client", "goal": None, **common}
 
 
-def main():
-    clones = os.environ.get("CODEASK_BENCH_REPOS", "")
-    if not clones:
-        for name in ROWS:
-            print(json.dumps({"name": name, "why": "CODEASK_BENCH_REPOS does not name a folder with clones"}))
-        return
+if __name__ == "__main__":
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
-    kept = os.environ.get("CODEASK_BENCH_HOME")  # as in search_load.py
-    home = pathlib.Path(kept or tempfile.mkdtemp(prefix="codeask-load-"))
-    made = home / "bench-corpus.json"
-    try:
-        if made.exists():
-            used, chunks = json.loads(made.read_text())
-        else:
-            home.mkdir(exist_ok=True)
-            used, chunks = corpus(home, clones)
-            made.write_text(json.dumps([[str(c) for c in used], chunks]))
-        for row in measure(home, used, chunks):
-            print(json.dumps(row), flush=True)
-    finally:
-        subprocess.run([RELEASE / "codeask", "stop"], env=environment(home), capture_output=True)
-        if not kept:
-            shutil.rmtree(home, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()
+    on_corpus(ROWS, measure)
