@@ -221,6 +221,22 @@ def wait_for(check, what, seconds=30):
     raise AssertionError(f"waited {seconds} s for {what}")
 
 
+def process(pid):
+    """The fields of /proc/PID/stat from its state on: [0] state, [1] parent, [11] and [12] ticks spent; proc(5). None when there is none. What
+    stands before is its name in brackets, in which a space or a bracket may be."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+
+
+def ended(pid):
+    """Gone, or only waited for by its parent."""
+    found = process(pid)
+    return found is None or found[0] in "ZX"
+
+
 class Rpc:
     """The socket, spoken by hand."""
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 
-from lib import CODEASK, Rpc, big_sources, main, wait_for, write
+from lib import CODEASK, Rpc, big_sources, main, process, wait_for, write
 
 
 def test_sigterm_drains(w):
@@ -140,13 +140,6 @@ def cmdline(pid):
         return b""
 
 
-def child_of(pid, parent):
-    try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1] == parent
-    except OSError:
-        return False
-
-
 def test_a_slow_model_delays_an_answer_and_no_writer(w):
     repo = w.repo()
     w.json("index", cwd=repo)
@@ -155,7 +148,7 @@ def test_a_slow_model_delays_an_answer_and_no_writer(w):
         print("no model: skipped")
         return
     daemon = (w.home / "lock").read_text().strip()
-    engine = next(int(p) for p in os.listdir("/proc") if p.isdigit() and child_of(p, daemon) and b"--engine" in cmdline(p))
+    engine = next(int(p) for p in os.listdir("/proc") if p.isdigit() and (process(p) or [0, 0])[1] == daemon and b"--engine" in cmdline(p))
     os.kill(engine, signal.SIGSTOP)
     asker = w.popen(CODEASK, "search", "--json", "-C", repo, "how often is a request tried again")
     time.sleep(0.3)

@@ -7,15 +7,7 @@ import subprocess
 import threading
 import time
 
-from lib import CODEASK, DAEMON, Rpc, big_sources, main, wait_for
-
-
-def gone(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
-        return True
+from lib import CODEASK, DAEMON, Rpc, big_sources, ended, main, wait_for
 
 
 def test_socket_is_private(w):
@@ -92,7 +84,7 @@ def test_stop(w):
     pid = w.pid()
     r = w.run("stop")
     assert r.returncode == 0 and str(pid) in r.stdout
-    assert gone(pid), "stop returns when it has ended"
+    assert ended(pid), "stop returns when it has ended"
     assert not os.path.exists(w.socket)
 
 
@@ -165,8 +157,8 @@ def test_idle_exit(w):
     pid = w.pid()
     with Rpc(w.socket):
         time.sleep(2.5)
-        assert not gone(pid), "a client is there"
-    wait_for(lambda: gone(pid), "the idle exit", 30)
+        assert not ended(pid), "a client is there"
+    wait_for(lambda: ended(pid), "the idle exit", 30)
     assert not os.path.exists(w.socket)
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 
 from git_servers import BACKEND, SSHD, Https, Ssh
-from lib import main, wait_for, write
+from lib import ended, main, wait_for, write
 from test_http import Server
 
 BASE = "embed = no\nhistory = no\nmirror-hosts = 127.0.0.1\n"
@@ -273,7 +273,7 @@ def test_killed(w):
     assert child
     p.send_signal(signal.SIGKILL)
     p.wait()
-    wait_for(lambda: not any(os.path.exists(f"/proc/{c}") and "Z" not in open(f"/proc/{c}/stat").read().split(")")[1][:3] for c in child), "the end of what fetched", 5)
+    wait_for(lambda: all(map(ended, child)), "the end of what fetched", 5)
     mirror = next((w.home / "mirrors").rglob("HEAD")).parent
     assert w.git(mirror, "for-each-ref") == ""
     server.slow = 0

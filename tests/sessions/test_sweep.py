@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from lib import DAEMON, big_sources, main, wait_for
+from lib import DAEMON, big_sources, main, process, wait_for
 
 LONG = os.environ.get("CODEASK_TEST_LONG") == "1"
 
@@ -154,7 +154,7 @@ if LONG: # the first sweep is a minute after the start
             os.kill(c, signal.SIGSTOP)
         try:
             time.sleep(62)
-            spent = lambda: sum(map(int, open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13]))
+            spent = lambda: sum(map(int, process(pid)[11:13]))
             assert w.json("status")["jobs"], "it is still at it"
             before = spent()
             time.sleep(3)

@@ -3,8 +3,7 @@ import os
 import shutil
 import subprocess
 
-from lib import main, wait_for
-from test_daemon import gone
+from lib import ended, main, wait_for
 
 NOTICED = 20  # seconds: the look comes every ten
 
@@ -44,7 +43,7 @@ def test_taken_away(w):
     for (way, _), home in zip(WAYS, homes):
         way(home)
     for pid, home in zip(pids, homes):
-        wait_for(lambda: gone(pid), f"the daemon of {home.name} to end", NOTICED)
+        wait_for(lambda: ended(pid), f"the daemon of {home.name} to end", NOTICED)
     for (way, says), home in zip(WAYS, homes):
         if says: # a truncated file may end it first, by SIGBUS: the same to a client
             log = (home / "codeaskd.log").read_text()

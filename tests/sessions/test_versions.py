@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 
-from lib import BUILD, Rpc, big_sources, main, wait_for
+from lib import BUILD, Rpc, big_sources, ended, main, wait_for
 
 NEXT, LAST = BUILD / "versions" / "2", BUILD / "versions" / "3"
 FILES = 120
@@ -25,13 +25,6 @@ def listens(w, protocol):
     with Rpc(w.socket) as c:
         assert c.hello["codeask"] == protocol, c.hello
         return c.hello["pid"]
-
-
-def ended(pid):
-    try:
-        return open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def busy_home(w):
