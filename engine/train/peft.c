@@ -110,15 +110,20 @@ static int write_weights(const char *folder, const struct lora *l, struct err *e
     return rc;
 }
 
-int peft_write(const char *folder, const struct lora *l, const struct peft_base *base, struct err *e)
+int peft_base_write(const char *folder, const struct peft_base *base, struct err *e)
 {
     char hash[65];
     hex_of(hash, base->hash, sizeof base->hash);
+    return write_json(folder, OURS, json_pack("{ss, ss}", "base", hash, "model", base->name), e);
+}
+
+int peft_write(const char *folder, const struct lora *l, const struct peft_base *base, struct err *e)
+{
     int rc = dir_make(folder, 0755, e);
     if (!rc)
         rc = write_weights(folder, l, e);
     if (!rc)
-        rc = write_json(folder, OURS, json_pack("{ss, ss}", "base", hash, "model", base->name), e);
+        rc = peft_base_write(folder, base, e);
     if (!rc)
         rc = write_config(folder, l, base, e);
     return rc;
@@ -317,5 +322,16 @@ int peft_read(struct lora **out, struct decoder *d, const char *folder, const st
         rc = peft_parse(out, d, folder, &f, base, e);
     for (int i = 0; i < 3; i++)
         file_unmap(&m[i]);
+    return rc;
+}
+
+int peft_base_check(const char *folder, const struct peft_base *base, struct err *e)
+{
+    struct file_map m = {0};
+    struct str ours;
+    int rc = map(&m, &ours, folder, OURS, false, e);
+    if (!rc)
+        rc = check_base(folder, ours, base, e);
+    file_unmap(&m);
     return rc;
 }

@@ -29,4 +29,8 @@ struct peft_files {
 };
 int peft_parse(struct lora **out, struct decoder *d, const char *folder, const struct peft_files *f, const struct peft_base *base, struct err *e);
 
+/* codeask.json alone, for adapters of other kinds (query_map.h): the base that it is of, written and compared. */
+int peft_base_write(const char *folder, const struct peft_base *base, struct err *e);
+int peft_base_check(const char *folder, const struct peft_base *base, struct err *e); /* ERR_USAGE: another's; 0 where the file is not there */
+
 #endif

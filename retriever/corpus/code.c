@@ -70,7 +70,7 @@ static void documented(const struct at *a)
 static void remember(const struct at *a)
 {
     struct maker *m = a->m;
-    struct str says = first_sentence(m, a->doc), signature = record_str(a->r, a->s->signature, a->s->signature_len);
+    struct str says = arena_sentence(&m->arena, a->doc), signature = record_str(a->r, a->s->signature, a->s->signature_len);
     if (!says.n || !signature.n)
         return;
     struct known k = {.held = m->held, .kind = a->s->kind, .repo = m->o->target[m->target].repo->id, .first = a->s->start_line, .last = a->s->end_line,

@@ -64,6 +64,7 @@ static bool paths(struct maker *m, struct buf *out, struct contents *c, const st
         if (f != FILE_NONE)
             contents_file(c, m, m->target, f);
     }
+    c->held &= !m->o->commits_by_time;
     return true;
 }
 
@@ -90,6 +91,8 @@ static int one(struct maker *m, uint32_t commit, bool held, struct err *e)
     d.prompt = (struct str){prompt.data, prompt.len};
     d.text[0] = (struct str){files.data, files.len};
     lesson_add(m, held, &d, &c);
+    if (!lesson_wanted(m, CORPUS_COMMIT, held) || !m->o->patch)
+        goto out;
     if ((rc = m->o->patch(m->o->arg, &patch, t->repo, &row.oid, e))) { /* objects may be missing: the rest goes on */
         rc = rc == ERR_CANCELED ? rc : 0;
         goto out;

@@ -65,7 +65,7 @@ void lesson_add(struct maker *m, bool held, const struct draft *d, const struct 
 /* The next number of a stream that a place in the index names, below n. */
 uint32_t drawn(const struct maker *m, const void *key, size_t len, uint64_t i, uint32_t n);
 /* A comment as a sentence: without its marks, on one line, to the first full stop; empty where nothing is left. */
-struct str first_sentence(struct maker *m, struct str comment);
+struct str arena_sentence(struct arena *arena, struct str comment);
 struct str kept_text(struct maker *m, struct str s);
 struct str trimmed(struct str s);
 const char *path_of(struct maker *m, uint32_t target, uint32_t file); /* NUL-terminated, in the scratch arena */

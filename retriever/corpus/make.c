@@ -86,7 +86,7 @@ void contents_file(struct contents *c, const struct maker *m, uint32_t target, u
 bool lesson_wanted(const struct maker *m, enum corpus_kind kind, bool held)
 {
     uint32_t most = held ? (m->o->most + 3) / 4 : m->o->most;
-    return (held ? m->told->held : m->told->learned)[kind] < most && m->bytes < m->o->bytes;
+    return (!m->o->kinds || m->o->kinds >> kind & 1) && (held ? m->told->held : m->told->learned)[kind] < most && m->bytes < m->o->bytes;
 }
 
 struct str kept_text(struct maker *m, struct str s)
@@ -137,7 +137,7 @@ struct str trimmed(struct str s)
     return s;
 }
 
-struct str first_sentence(struct maker *m, struct str comment)
+struct str arena_sentence(struct arena *arena, struct str comment)
 {
     struct buf b = BUF_INIT;
     bool begun = false, more = true;
@@ -165,7 +165,9 @@ struct str first_sentence(struct maker *m, struct str comment)
     }
     while (b.len && ((unsigned char)b.data[b.len - 1] & 0xc0) == 0x80 && b.len >= SENTENCE_MOST) /* no half character at a cut */
         b.len--;
-    struct str s = b.len < SENTENCE_LEAST ? (struct str){"", 0} : kept_text(m, (struct str){b.data, b.len});
+    struct str s = {"", 0};
+    if (b.len >= SENTENCE_LEAST)
+        s = (struct str){arena_strn(arena, b.data, b.len), b.len};
     buf_release(&b);
     return s;
 }
@@ -245,7 +247,7 @@ static int of_target(struct maker *m, struct retriever *r, uint32_t target, stru
         arena_reset(&m->scratch);
     }
     free(order);
-    if (!rc && m->o->patch && m->o->target[target].oid_len && !(rc = lookup_open(&m->l, r, m->o->target, m->o->ntargets, &m->scratch, e))) {
+    if (!rc && m->o->mask && m->o->target[target].oid_len && !(rc = lookup_open(&m->l, r, m->o->target, m->o->ntargets, &m->scratch, e))) {
         rc = lessons_of_commits(m, target, e);
         lookup_close(&m->l);
         arena_reset(&m->scratch);
@@ -343,7 +345,7 @@ static void drop_repeated(struct maker *m)
                 each_line(x->r.prompt, learn_line, &lines);
                 each_line(x->r.suffix, learn_line, &lines);
                 each_line(x->r.text[0], learn_line, &lines);
-            } else if (x->r.texts == 1) {
+            } else if (x->r.texts == 1 && x->r.kind != CORPUS_CHANGE) {
                 each_line(x->r.text[0], count_line, &seen);
                 if (KNOWN_SHARE * seen.known > seen.n)
                     drop(m, x, &m->told->known);

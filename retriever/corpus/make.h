@@ -3,7 +3,7 @@
  *
  * Split: a tenth of the files (by their content, drawn from the seed, so that copies are on one side) and the last tenth of the commits (by
  * time) are held out. A record that is learned was made of no held-out file; a held-out one whose text stands in what is learned is
- * left out. Secrets are masked as cut() masks them. Files that were not committed, that a program generated, or that come from
+ * left out (but for a change's files: every commit is about files that others are about). Secrets are masked as cut() masks them. Files that were not committed, that a program generated, or that come from
  * elsewhere teach nothing. The same index and seed give the same bytes.
  *
  * Read transactions are opened for CORPUS_FILES_AT_ONCE files at a time. */
@@ -25,7 +25,9 @@ struct corpus_order {
     uint64_t seed;
     uint32_t most;             /* records of a kind that are learned; measured by are a fourth of it */
     size_t bytes;              /* of all records, ≤ CORPUS_MAX */
-    /* What libgit2 and cut() know (indexer), for a room that has neither. NULL: no records of commits. */
+    uint32_t kinds;            /* 1 << CORPUS_DOC …: those that are wanted; 0: all */
+    bool commits_by_time;      /* the files that a commit concerns do not keep it from being learned: its time alone decides */
+    /* What libgit2 and cut() know (indexer), for a room that has neither. mask NULL: no records of commits; patch NULL: none of what they changed. */
     int (*patch)(void *arg, struct corpus_patch *out, const struct repo_row *repo, const struct oid *commit, struct err *e);
     int (*mask)(void *arg, char *text, size_t len, struct err *e);
     void *arg;
