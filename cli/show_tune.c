@@ -13,6 +13,11 @@ static bool is_done(json_t *r)
     return !strcmp(text_of(r, "state"), "done");
 }
 
+static bool embeds(json_t *r)
+{
+    return !strcmp(text_of(r, "role"), "embed");
+}
+
 bool not_used(json_t *r)
 {
     return is_done(r) && !json_object_get(r, "in_use") && !json_is_true(json_object_get(r, "promoted"));
@@ -38,6 +43,8 @@ static void put_report(struct buf *out, const struct look *l, json_t *report)
     if (json_is_object(p))
         buf_addf(out, "  %-22s %.3f, %.3f before  (×%.3f, %.3f … %.3f; %lld records)\n", "held-out perplexity", number(p, "tuned"), number(p, "base"),
                  1 / number(ratio, "value"), 1 / number(ratio, "high"), 1 / number(ratio, "low"), (long long)int_of(p, "records"));
+    put_choice(out, report, "mrr", "MRR of the files");
+    put_choice(out, report, "ndcg", "NDCG of the first ten");
     put_choice(out, report, "definition", "the right definition");
     put_choice(out, report, "cite", "the right source");
     put_choice(out, report, "refusal", "refusing");
@@ -53,7 +60,9 @@ static void put_left(struct buf *out, json_t *r)
     if (int_of(r, "steps"))
         buf_addf(out, " %lld of %lld", (long long)int_of(r, "step"), (long long)int_of(r, "steps"));
     if (number(r, "loss") > 0)
-        buf_addf(out, ", loss %.4f, %.0f tokens/s, %.0f s left", number(r, "loss"), number(r, "tokens_per_s"), number(r, "eta_s"));
+        buf_addf(out, ", loss %.4f", number(r, "loss"));
+    if (number(r, "tokens_per_s") > 0)
+        buf_addf(out, ", %.0f tokens/s, %.0f s left", number(r, "tokens_per_s"), number(r, "eta_s"));
     if (int_of(r, "memory"))
         buf_addf(out, ", %s", human_bytes(size, (double)int_of(r, "memory")));
     if (json_is_true(json_object_get(r, "paused")))
@@ -66,6 +75,8 @@ void show_tune(struct buf *out, const struct look *l, json_t *r)
     json_t *error = json_object_get(r, "error"), *report = json_object_get(r, "report");
     if (!strcmp(state, "none")) {
         buf_adds(out, "no adapter was made yet\n");
+    } else if (!strcmp(state, "reverted") && embeds(r)) {
+        buf_adds(out, "questions are embedded as they were before\n");
     } else if (!strcmp(state, "reverted")) {
         buf_addf(out, "answers are written %s%s\n", *adapter ? "with " : "without an adapter", adapter);
     } else {
@@ -81,9 +92,14 @@ void show_tune(struct buf *out, const struct look *l, json_t *r)
         buf_addf(out, "  %s\n", text_of(error, "hint"));
     if (report && is_done(r)) {
         put_report(out, l, report);
-        buf_addf(out, "  %s\n", json_is_true(json_object_get(r, "promoted")) ? "answers are written with it from now on; codeask tune --revert takes that back"
+        buf_addf(out, "  %s\n", json_is_true(json_object_get(r, "promoted")) ? embeds(r) ? "questions go through it from now on; codeask tune --embedder --revert takes that back"
+                                : "answers are written with it from now on; codeask tune --revert takes that back"
                                 : json_is_true(json_object_get(report, "promote")) ? "it is better" : "it is not used");
     }
+    const char *repo;
+    json_t *map;
+    json_object_foreach(json_object_get(r, "in_use_embedder"), repo, map)
+        buf_addf(out, "questions about %s go through %s\n", repo, json_string_value(map));
     if (json_object_get(r, "in_use"))
         buf_addf(out, "answers are written %s%s\n", *text_of(r, "in_use") ? "with " : "without an adapter", text_of(r, "in_use"));
 }

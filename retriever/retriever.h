@@ -49,6 +49,7 @@ struct search_target {
     const struct unsaved *unsaved; /* texts over it (store/unsaved.h), the same ones for all targets of a request; NULL */
 };
 
+struct query_map;
 struct search_request {
     const char *text;              /* the question, UTF-8 */
     const char *context;           /* standard input of the asker (trace, error, log) or NULL */
@@ -62,6 +63,7 @@ struct search_request {
     bool unique_files, regex, explain;
     bool lines;                    /* a question of quoted text alone gets each line with it, as regex does; else it is ranked */
     struct model *embedder;        /* NULL: words and names alone */
+    const struct query_map *map;   /* the embedder's adapter (engine/train/query_map.h), of its dimension; NULL: none */
     struct model *reranker;        /* NULL: none */
     double rerank_ms;              /* it may take so long */
     const volatile bool *stop;     /* polled; NULL: never */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/train/query_map.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -137,10 +138,11 @@ struct run {
     struct name_def *def;
     size_t ndefs;
     struct embed_flight *question; /* on its way to the model */
-    float *vector;
+    float *vector, *turned;        /* turned: by the embedder's adapter; NULL without one */
     struct dense_owners *owners;
     struct sketch *sketch;
     struct dense dense;
+    float near;                    /* the best cosine of the question as the model has it */
     struct exact_quoted *quoted;
     struct ranking ranking;
 };
@@ -197,6 +199,10 @@ static void take_vector(struct run *x)
 {
     if (model_embed_finish(x->question, x->vector, x->q->stop, NULL))
         x->vector = NULL;
+    else if (x->q->map) {
+        x->turned = arena_alloc(x->arena, x->q->map->dim * sizeof *x->turned);
+        query_map_apply(x->turned, x->q->map, x->vector);
+    }
     x->question = NULL;
 }
 
@@ -216,7 +222,13 @@ static int score_dense(struct run *x, struct err *e)
         x->owners = cache_owners(&x->r->cache, x->base, &x->u, x->map, model, &rows);
         if (x->owners->nowned >= x->r->sketch_from && rows.n <= SKETCH_MOST)
             x->sketch = cache_sketch(&x->r->cache, model, &rows, info->dim);
-        dense_scan(&x->dense, &x->r->joint, &x->u, x->map, x->owners, x->sketch, &rows, x->vector, info->dim, x->scratch);
+        dense_scan(&x->dense, &x->r->joint, &x->u, x->map, x->owners, x->sketch, &rows, x->turned ? x->turned : x->vector, info->dim, x->scratch);
+        x->near = x->dense.best;
+        if (x->turned) { /* whether anything is there at all is judged by the model's own cosines, whatever an adapter was tuned on */
+            struct dense own;
+            dense_scan(&own, &x->r->joint, &x->u, x->map, x->owners, x->sketch, &rows, x->vector, info->dim, x->scratch);
+            x->near = own.best;
+        }
     }
     free(run);
     return rc;
@@ -418,7 +430,7 @@ static void weigh_evidence(const struct run *x, struct search_evidence *ev)
     }
     for (size_t i = 0; i < x->ndefs; i++)
         ev->name = fmax(ev->name, x->def[i].quality);
-    ev->dense = x->dense.best;
+    ev->dense = x->near;
 }
 
 /* *same (may be NULL): the universe is the one of the time before, so that what was found in it counts. */

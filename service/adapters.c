@@ -59,14 +59,16 @@ static json_t *use(struct service *s)
     return o;
 }
 
-int adapter_note(struct service *s, const char *name, const uint32_t *repo, size_t repos, const char *model, uint32_t context, struct err *e)
+int adapter_note(struct service *s, const char *name, const uint32_t *repo, size_t repos, enum model_role role, const char *model, uint32_t context,
+                 struct err *e)
 {
     struct buf key = BUF_INIT;
     json_t *ids = json_array();
     for (size_t i = 0; i < repos; i++)
         json_array_append_new(ids, json_integer(repo[i]));
     buf_addf(&key, LINEAGE_KEY "%s", name);
-    int rc = put(s, key.data, json_pack("{so, so, sI, sI}", "repos", ids, "model", json_cstr(model), "context", (json_int_t)context, "made", (json_int_t)(clock_wall_ns() / 1000000000)), e);
+    int rc = put(s, key.data, json_pack("{so, ss, so, sI, sI}", "repos", ids, "role", models_role(role), "model", json_cstr(model),
+                                      "context", (json_int_t)context, "made", (json_int_t)(clock_wall_ns() / 1000000000)), e);
     buf_release(&key);
     return rc;
 }
@@ -125,27 +127,31 @@ int adapter_revert(char **now, struct service *s, struct err *e)
 
 /* -- permission ------------------------------------------------------------------------------------------------------------------- */
 
-char *adapter_for(const struct request *rq)
+bool adapter_may_serve(const struct request *rq, const char *name, enum model_role role)
 {
     struct service *s = rq->s;
-    char *name = adapter_now(s), *folder = NULL;
-    json_t *lineage = *name ? adapter_lineage(s, name) : NULL, *id;
+    json_t *lineage = adapter_lineage(s, name), *id;
     struct repo_row *rows = NULL;
     size_t n = 0, i;
-    char *model = models_name(s, ROLE_ANSWER);
-    bool made_for = lineage && !adapter_blocked(s, name) && !strcmp(json_string_value(json_object_get(lineage, "model")) ? json_string_value(json_object_get(lineage, "model")) : "", model);
-    bool may = made_for && (rq->who.local || !readable_repos(&rows, &n, rq, NULL));
+    char *model = models_name(s, role);
+    const char *of = json_string_value(json_object_get(lineage, "model"));
+    bool may = of && !strcmp(of, model) && !adapter_blocked(s, name) && (rq->who.local || !readable_repos(&rows, &n, rq, NULL));
     json_array_foreach(json_object_get(lineage, "repos"), i, id) {
         bool reads = rq->who.local;
         for (size_t k = 0; k < n && !reads; k++)
             reads = rows[k].id == (uint32_t)json_integer_value(id);
         may &= reads;
     }
-    if (may)
-        folder = adapter_folder(s, name);
     state_repos_free(rows, n);
     json_decref(lineage);
     free(model);
+    return may;
+}
+
+char *adapter_for(const struct request *rq)
+{
+    char *name = adapter_now(rq->s);
+    char *folder = *name && adapter_may_serve(rq, name, ROLE_ANSWER) ? adapter_folder(rq->s, name) : NULL;
     free(name);
     return folder;
 }

@@ -137,6 +137,7 @@ struct conversations;
 struct cutting;
 struct overlays;
 struct remote;
+struct query_maps;
 struct tunings;
 
 struct service {
@@ -156,6 +157,7 @@ struct service {
     struct overlays *overlays;
     struct remote *remote;
     struct tunings *tunings;
+    struct query_maps *query_maps;
     int64_t started_ns;
     pthread_mutex_t mu;
     pthread_cond_t work, tick;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/adapters.h"
+#include "service/query_maps.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -114,6 +115,8 @@ static int look_at_adapter(struct asked *a, const char *folder, const char *name
         drop_texts(path.data, holds);
     if (holds && a->block && !(rc = block_adapter(a->s, name, e)))
         rc = adapter_forget(a->s, name, e);
+    if (holds && a->block && !rc)
+        rc = query_map_forget(a->s, name, e);
     if (holds || !known)
         add(a, "adapter", name, path.data, holds, adapter_blocked(a->s, name));
     buf_release(&path);

@@ -5,14 +5,16 @@
 #include "base/mem.h"
 #include "service/adapters.h"
 #include "service/jobs.h"
+#include "service/permission.h"
+#include "service/query_maps.h"
 #include "service/scope.h"
 #include "service/tuning.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The repositories of the request, indexed with their history; RUN_PARKED while they are not. */
-static int scope(struct repo_row **rows, size_t *n, struct request *rq, struct err *e)
+/* The repositories of the request, indexed with their history, for an embedder with their vectors; RUN_PARKED while they are not. */
+static int scope(struct repo_row **rows, size_t *n, struct request *rq, bool embedder, struct err *e)
 {
     int rc = scope_repos(rows, n, rq, &(struct scope_rules){.add = true}, e);
     size_t most = sizeof rq->waited / sizeof *rq->waited - 1; /* one is for the adapter itself */
@@ -26,7 +28,7 @@ static int scope(struct repo_row **rows, size_t *n, struct request *rq, struct e
         }
         struct job_order o = {.repo = &(*rows)[i], .durable = true};
         rq->waited[rq->nwaited++] = (*rows)[i].id;
-        return jobs_index(rq->s, &o, rq, MILESTONE_HISTORY, 0, e);
+        return jobs_index(rq->s, &o, rq, embedder ? MILESTONE_EMBEDDED : MILESTONE_HISTORY, 0, e);
     }
     return rc;
 }
@@ -68,6 +70,11 @@ static int control(struct request *rq, json_t **result, struct err *e)
     if (param_bool(rq, "stop") && (rc = tunings_stop(s, e)))
         return rc;
     if (param_bool(rq, "revert")) {
+        if (param_bool(rq, "embedder")) {
+            if (!(rc = query_map_revert(s, e)))
+                *result = json_pack("{ss, ss}", "state", "reverted", "role", models_role(ROLE_EMBED));
+            return rc;
+        }
         if ((rc = adapter_revert(&now, s, e)))
             return rc;
         *result = json_pack("{ss, so}", "state", "reverted", "adapter", *now ? json_cstr(now) : json_null());
@@ -83,6 +90,11 @@ static int control(struct request *rq, json_t **result, struct err *e)
     now = adapter_now(s);
     json_object_set_new(*result, "in_use", *now ? json_cstr(now) : json_null());
     free(now);
+    struct repo_row *rows = NULL;
+    size_t n = 0;
+    if (!readable_repos(&rows, &n, rq, NULL))
+        json_object_set_new(*result, "in_use_embedder", query_maps_now(s, rows, n));
+    state_repos_free(rows, n);
     return 0;
 }
 
@@ -112,7 +124,7 @@ int method_tune(struct request *rq, json_t **result, struct err *e)
         return control(rq, result, e);
     if (name && !adapter_name_good(name))
         return err_set(e, ERR_USAGE, "%.100s: a name is at most %d letters, digits, '-', '_' and '.'", name, ADAPTER_NAME_MAX);
-    int rc = scope(&rows, &n, rq, e);
+    int rc = scope(&rows, &n, rq, param_bool(rq, "embedder"), e);
     if (rc)
         return rc;
     if (rq->nwaited > waits(n))
@@ -130,8 +142,17 @@ int method_tune(struct request *rq, json_t **result, struct err *e)
     struct tuning_wish w = {.name = name, .repo = rows, .repos = n, .rank = (uint32_t)param_int(rq, "rank", 0), .steps = (uint32_t)param_int(rq, "steps", 0),
                             .epochs = (double)param_int(rq, "epochs", 1), .records = (uint32_t)param_int(rq, "records", 0),
                             .context = (uint32_t)param_int(rq, "context", 0), .seed = (uint64_t)param_int(rq, "seed", 1),
-                            .promote = !param_bool(rq, "no_use")};
+                            .promote = !param_bool(rq, "no_use"), .embedder = param_bool(rq, "embedder")};
     return begin(rq, &w, result, e);
+}
+
+static bool embeds(const char *folder)
+{
+    struct buf path = BUF_INIT;
+    buf_addf(&path, "%s/" QUERY_MAP_FILE, folder);
+    bool yes = file_exists(path.data);
+    buf_release(&path);
+    return yes;
 }
 
 int method_eval(struct request *rq, json_t **result, struct err *e)
@@ -153,12 +174,12 @@ int method_eval(struct request *rq, json_t **result, struct err *e)
     int64_t context = json_integer_value(json_object_get(lineage, "context"));
     json_decref(lineage);
     char *folder = adapter_folder(rq->s, name);
-    int rc = dir_exists(folder) ? scope(&rows, &n, rq, e) : err_set(e, ERR_NOT_FOUND, "no adapter is called %s", name);
+    int rc = dir_exists(folder) ? scope(&rows, &n, rq, embeds(folder), e) : err_set(e, ERR_NOT_FOUND, "no adapter is called %s", name);
     if (!rc && rq->nwaited > waits(n))
         rc = ended(rq, result, e);
     else if (!rc) {
         struct tuning_wish w = {.name = name, .repo = rows, .repos = n, .seed = (uint64_t)param_int(rq, "seed", 1), .records = (uint32_t)param_int(rq, "records", 0),
-                                .context = (uint32_t)param_int(rq, "context", context), .adapter = folder, .promote = param_bool(rq, "use")};
+                                .context = (uint32_t)param_int(rq, "context", context), .adapter = folder, .promote = param_bool(rq, "use"), .embedder = embeds(folder)};
         rc = begin(rq, &w, result, e);
     }
     free(folder);

@@ -4,6 +4,7 @@
 #include "indexer/language.h"
 #include "service/jobs.h"
 #include "service/pins.h"
+#include "service/query_maps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 void query_models_drop(struct service *s, struct query_models *m)
 {
+    query_map_drop(m->map);
     models_drop(s, m->embed);
     models_drop(s, m->rerank);
 }
@@ -91,8 +93,10 @@ int query_params(struct search_request *q, struct query_models *m, struct reques
         if (share < 1 && embed_role(rq->s, sc->repo[i].id) == m->embed->role)
             jobs_embed(rq->s, &sc->repo[i], param_str(rq, "branch"));
     }
-    if (any)
+    if (any) {
         q->embedder = m->embed->model;
+        q->map = m->map = query_map_for(rq, sc, m->embed);
+    }
     return 0;
 }
 

@@ -16,8 +16,10 @@ void set_path(json_t *row, struct str path);
 /* The request of ask and search out of params; the embedder is taken where the views hold vectors, the reranker where one is chosen:
  * give them back with query_models_drop. ERR_USAGE names the parameter. */
 struct embedder;
+struct query_map;
 struct query_models {
     struct embedder *embed, *rerank; /* NULL: none */
+    struct query_map *map;           /* the embedder's adapter; NULL: none */
 };
 void query_models_drop(struct service *s, struct query_models *m);
 int query_params(struct search_request *q, struct query_models *m, struct request *rq, const struct scope *sc, struct err *e);

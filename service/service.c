@@ -15,6 +15,7 @@
 #include "service/models.h"
 #include "service/overlays.h"
 #include "service/remote.h"
+#include "service/query_maps.h"
 #include "service/tuning.h"
 
 #include <stdlib.h>
@@ -239,6 +240,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     pthread_cond_init(&s->tick, &mono);
     pthread_condattr_destroy(&mono);
     *out = NULL;
+    s->query_maps = query_maps_new();
     if ((rc = paths_make(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
         goto fail;
     if (rebuilt)
@@ -373,6 +375,7 @@ void service_close(struct service *s)
     mirrors_close(s->mirrors);
     jobs_close(s->jobs);
     tunings_close(s->tunings);
+    query_maps_free(s->query_maps);
     while (s->requests) {
         struct request *rq = s->requests;
         s->requests = rq->next;

@@ -8,10 +8,14 @@
 #include "base/nice.h"
 #include "engine/process/tune.h"
 #include "indexer/patch.h"
+#include "retriever/asked/questions.h"
 #include "retriever/corpus/make.h"
 #include "service/adapters.h"
+#include "service/leak.h"
 #include "service/models.h"
+#include "service/query_maps.h"
 #include "service/scope.h"
+#include "service/tuning_embedder.h"
 #include "service/verdict.h"
 #include "store/purge.h"
 
@@ -49,6 +53,11 @@ static const char *text(const json_t *o, const char *key)
 static uint64_t integer(const json_t *o, const char *key)
 {
     return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+static bool embeds(const struct tunings *t)
+{
+    return !strcmp(text(t->job, "role"), models_role(ROLE_EMBED));
 }
 
 static double real(const json_t *o, const char *key)
@@ -221,8 +230,10 @@ static int make(struct tunings *t, const struct repo_row *rows, size_t n, const 
         if (!rc)
             target[i] = (struct search_target){.repo = &rows[i], .view = seen.view, .commit = seen.commit, .oid_len = seen.oid_len, .has_overlay = seen.overlay};
     }
+    bool embedder = embeds(t);
     struct corpus_order o = {.target = target, .ntargets = n, .seed = integer(job, "seed"), .most = (uint32_t)integer(job, "records"), .bytes = TUNING_BYTES,
-                             .patch = patch_of, .mask = mask, .arg = t, .go_on = go_on};
+                             .kinds = embedder ? QUESTION_KINDS : 0, .commits_by_time = embedder, .patch = embedder ? NULL : patch_of, .mask = mask, .arg = t,
+                             .go_on = go_on};
     struct making m = {.t = t, .order = &o, .e = e};
     if (!rc) {
         call_nicely(make_nicely, &m);
@@ -339,70 +350,92 @@ static int learn(struct tunings *t, json_t **result, const char *folder, const c
 
 /* -- the verdict ------------------------------------------------------------------------------------------------------------------ */
 
-static int by_hash(const void *a, const void *b)
+/* Keeps the report, and has it used where it is better. */
+static int conclude(struct tunings *t, json_t *report, const char *folder, struct err *e)
 {
-    const struct hash128 *x = a, *y = b;
-    return x->hi != y->hi ? (x->hi > y->hi) - (x->hi < y->hi) : (x->lo > y->lo) - (x->lo < y->lo);
-}
-
-static size_t hashes(struct hash128 **out, const char *path, bool held)
-{
-    struct buf bytes = BUF_INIT;
-    struct corpus c = {0};
-    struct err e;
-    size_t n = 0;
-    *out = NULL;
-    if (!file_read(&bytes, path, CORPUS_MAX, &e) && !corpus_read(&c, bytes.data, bytes.len, &e)) {
-        *out = mem_alloc(((size_t)c.records + 1) * sizeof **out);
-        for (uint32_t i = 0; i < c.records; i++)
-            if (c.record[i].held == held)
-                (*out)[n++] = corpus_hash(&c.record[i]);
-        qsort(*out, n, sizeof **out, by_hash);
+    const char *name = text(t->job, "adapter");
+    bool promote = json_is_true(json_object_get(report, "promote")) && json_is_true(json_object_get(t->job, "promote"));
+    char *path = in(folder, "report.json"), *lines = json_dumps(report, JSON_INDENT(1));
+    int rc = file_write(path, lines, strlen(lines), 0600, e);
+    if (!rc && promote)
+        rc = embeds(t) ? query_map_promote(t->s, name, json_object_get(t->job, "repos"), e) : adapter_promote(t->s, name, e);
+    if (!rc) {
+        set(t, "report", json_incref(report));
+        set(t, "promoted", json_boolean(promote));
     }
-    corpus_release(&c);
-    buf_release(&bytes);
-    return n;
-}
-
-/* Held-out records of the one file that are learned by the other. */
-static uint64_t shared(const char *measured_by, const char *learned_from)
-{
-    struct hash128 *held, *learned;
-    size_t n = hashes(&held, measured_by, true), m = hashes(&learned, learned_from, false);
-    uint64_t both = 0;
-    for (size_t i = 0; i < n; i++)
-        both += m && bsearch(&held[i], learned, m, sizeof *learned, by_hash) != NULL;
-    free(held);
-    free(learned);
-    return both;
+    free(lines);
+    free(path);
+    return rc;
 }
 
 static int judge(struct tunings *t, const json_t *result, const char *folder, const char *corpus, struct err *e)
 {
     const char *measured = text(t->job, "measure");
-    char *learned = in(*measured ? measured : folder, "corpus"), *path = in(folder, "report.json");
+    char *learned = in(*measured ? measured : folder, "corpus");
     json_t *report = NULL;
-    int rc = verdict(&report, json_object_get(result, "rows"), file_exists(learned) ? shared(corpus, learned) : 0, integer(t->job, "seed"), e);
+    int rc = verdict(&report, json_object_get(result, "rows"), file_exists(learned) ? records_shared(corpus, learned) : 0, integer(t->job, "seed"), e);
     if (!rc) {
-        bool promote = json_is_true(json_object_get(report, "promote")) && json_is_true(json_object_get(t->job, "promote"));
         json_object_update_new(report, json_pack("{so, so, sI, sI, sI, sf, sf, ss}", "adapter", json_cstr(text(t->job, "adapter")), "model",
                                                  json_cstr(text(t->job, "model")), "steps", (json_int_t)integer(result, "steps"), "texts",
                                                  (json_int_t)integer(result, "texts"), "tokens", (json_int_t)integer(result, "tokens"), "loss",
                                                  real(result, "loss"), "seconds", real(result, "seconds"), "base", text(result, "base")));
-        char *lines = json_dumps(report, JSON_INDENT(1));
-        rc = file_write(path, lines, strlen(lines), 0600, e);
-        free(lines);
-        if (!rc && promote)
-            rc = adapter_promote(t->s, text(t->job, "adapter"), e);
-        if (!rc) {
-            set(t, "report", json_incref(report));
-            set(t, "promoted", json_boolean(promote));
-        }
+        rc = conclude(t, report, folder, e);
     }
     json_decref(report);
     free(learned);
-    free(path);
     return rc;
+}
+
+/* -- the embedder ----------------------------------------------------------------------------------------------------------------- */
+
+static bool embedder_goes_on(void *arg, const char *stage, uint64_t step, uint64_t steps, double loss)
+{
+    struct tunings *t = arg;
+    pthread_mutex_lock(&t->s->mu);
+    t->loss = loss;
+    pthread_mutex_unlock(&t->s->mu);
+    tell(t, stage, step, steps);
+    for (int64_t busy_ns = 0; !halted(t); usleep(TUNING_LOOK_MS * 1000)) { /* a step takes some milliseconds: nobody waits for it */
+        busy_ns = others_work(t) ? clock_ns() : busy_ns;
+        bool pause = busy_ns && clock_ns() - busy_ns < TUNING_REST_NS;
+        pthread_mutex_lock(&t->s->mu);
+        t->paused = pause;
+        pthread_mutex_unlock(&t->s->mu);
+        if (!pause)
+            return true;
+    }
+    return false;
+}
+
+struct embedding {
+    struct tunings *t;
+    struct embedder_order o;
+    json_t *report;
+    struct err *e;
+    int rc;
+};
+
+static void embed_nicely(void *arg)
+{
+    struct embedding *x = arg;
+    x->rc = embedder_tune(&x->report, x->t->s, &x->o, x->e);
+}
+
+static int tune_embedder(struct tunings *t, const struct repo_row *rows, size_t n, const char *folder, const char *corpus, struct err *e)
+{
+    const char *measured = text(t->job, "measure");
+    char *learned = in(*measured ? measured : folder, "corpus");
+    struct embedding x = {.t = t, .e = e, .o = {.repo = rows, .repos = n, .folder = *measured ? measured : folder, .corpus = corpus, .learned = learned,
+                                                .model = text(t->job, "model"), .measure = *measured != 0, .seed = integer(t->job, "seed"),
+                                                .go_on = embedder_goes_on, .arg = t}};
+    call_nicely(embed_nicely, &x);
+    if (!x.rc) {
+        json_object_update_new(x.report, json_pack("{so, so}", "adapter", json_cstr(text(t->job, "adapter")), "model", json_cstr(text(t->job, "model"))));
+        x.rc = conclude(t, x.report, folder, e);
+    }
+    json_decref(x.report);
+    free(learned);
+    return x.rc;
 }
 
 /* -- one job ---------------------------------------------------------------------------------------------------------------------- */
@@ -445,9 +478,9 @@ static int do_job(struct tunings *t, struct err *e)
     }
     if (!rc && !file_exists(corpus))
         rc = make(t, rows, n, corpus, contents, e);
-    if (!rc)
-        rc = learn(t, &result, folder, corpus, e);
-    if (!rc)
+    if (!rc && embeds(t))
+        rc = tune_embedder(t, rows, n, folder, corpus, e);
+    else if (!rc && !(rc = learn(t, &result, folder, corpus, e)))
         rc = judge(t, result, folder, corpus, e);
     json_decref(result);
     state_repos_free(rows, all);
@@ -572,10 +605,10 @@ static json_t *job_of(struct service *s, const struct tuning_wish *w, const char
         json_array_append_new(ids, json_integer(w->repo[i].id));
         json_array_append_new(names, json_cstr(w->repo[i].name));
     }
-    return json_pack("{ss, ss, so, so, so, ss, sI, sf, sI, sf, sI, sI, sI, sb, sf}", "state", "running", "adapter", name, "model", json_cstr(model), "repos", ids,
+    return json_pack("{ss, ss, ss, so, so, so, ss, sI, sf, sI, sf, sI, sI, sI, sb, sf}", "state", "running", "adapter", name, "role", models_role(w->embedder ? ROLE_EMBED : ROLE_ANSWER), "model", json_cstr(model), "repos", ids,
                      "names", names, "measure", w->adapter ? w->adapter : "", "rank", (json_int_t)(w->rank ? w->rank : TUNING_RANK), "rate",
                      w->rate > 0 ? w->rate : TUNING_RATE, "want_steps", (json_int_t)w->steps, "epochs", w->epochs, "context", (json_int_t)w->context, "seed",
-                     (json_int_t)w->seed, "records", (json_int_t)(w->records ? w->records : TUNING_RECORDS), "promote", w->promote, "checkpoint_s",
+                     (json_int_t)w->seed, "records", (json_int_t)(w->records ? w->records : w->embedder ? EMBEDDER_RECORDS : TUNING_RECORDS), "promote", w->promote, "checkpoint_s",
                      (double)s->o.config->tune_checkpoint_seconds);
 }
 
@@ -599,12 +632,13 @@ int tunings_start(struct service *s, const struct tuning_wish *w, struct request
     struct tunings *t = s->tunings;
     char name[ADAPTER_NAME_MAX + 1];
     uint32_t *repo = mem_alloc((w->repos + 1) * sizeof *repo);
-    char *model = models_name(s, ROLE_ANSWER);
+    enum model_role role = w->embedder ? ROLE_EMBED : ROLE_ANSWER;
+    char *model = models_name(s, role);
     int rc = 0;
     for (size_t i = 0; i < w->repos; i++)
         repo[i] = w->repo[i].id;
-    if (!*model) {
-        rc = err_set(e, ERR_NOT_FOUND, "no model that answers is chosen: there is nothing to tune");
+    if (!*model || (w->embedder && !s->o.config->embed)) {
+        rc = err_set(e, ERR_NOT_FOUND, "no model that %s is chosen: there is nothing to tune", w->embedder ? "embeds" : "answers");
         err_hint(e, "codeask model use NAME");
         goto out;
     }
@@ -620,7 +654,7 @@ int tunings_start(struct service *s, const struct tuning_wish *w, struct request
         goto out;
     json_t *lineage = w->adapter ? adapter_lineage(s, name) : NULL;
     if (!lineage)
-        rc = adapter_note(s, name, repo, w->repos, model, w->context, e);
+        rc = adapter_note(s, name, repo, w->repos, role, model, w->context, e);
     json_decref(lineage);
     if (rc)
         goto out;

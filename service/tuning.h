@@ -31,6 +31,7 @@ struct tuning_wish {
     uint64_t seed;
     bool promote;           /* where it is better */
     const char *adapter;    /* folder of one that is measured only; NULL: learn */
+    bool embedder;          /* of questions (tuning_embedder.h); else of the model that answers */
 };
 /* Starts it; rq (may be NULL) is parked on it: RUN_PARKED. ERR_BUSY while another runs. */
 int tunings_start(struct service *s, const struct tuning_wish *w, struct request *rq, struct err *e);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "engine/train/corpus.h"
 #include "engine/train/random.h"
+#include "service/bootstrap.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,9 +18,6 @@ struct row {
 struct rows {
     struct row *v;
     size_t n;
-};
-struct figure {
-    double value, low, high;
 };
 
 static int kind_of(const char *name)
@@ -45,48 +43,6 @@ static int read_rows(struct rows *out, const json_t *rows, struct err *e)
             out->v[out->n++] = x;
     }
     return 0;
-}
-
-/* -- the bootstrap ------------------------------------------------------------------------------------------------------------ */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* of: a figure of rows pick[0 … n). */
-typedef double (*figure_of)(const struct row *v, const size_t *pick, size_t n, const void *arg);
-
-static struct figure bootstrap(const struct rows *r, figure_of of, const void *arg, uint64_t seed)
-{
-    size_t *pick = mem_alloc((r->n + 1) * sizeof *pick), kept = 0;
-    double *value = mem_alloc(VERDICT_RESAMPLES * sizeof *value);
-    struct figure f = {0};
-    for (size_t i = 0; i < r->n; i++)
-        pick[i] = i;
-    f.value = of(r->v, pick, r->n, arg);
-    for (uint64_t s = 0; s < VERDICT_RESAMPLES; s++) {
-        uint64_t stream = random_bits(seed, s);
-        for (size_t i = 0; i < r->n; i++)
-            pick[i] = random_bits(stream, i) % r->n;
-        double x = of(r->v, pick, r->n, arg);
-        if (isfinite(x))
-            value[kept++] = x;
-    }
-    if (kept) {
-        qsort(value, kept, sizeof *value, by_value);
-        f.low = value[(size_t)((1 - VERDICT_SHARE) / 2 * (double)(kept - 1))];
-        f.high = value[(size_t)((1 + VERDICT_SHARE) / 2 * (double)(kept - 1))];
-    }
-    free(pick);
-    free(value);
-    return f;
-}
-
-static json_t *figure_json(const struct figure *f)
-{
-    return json_pack("{sf, sf, sf}", "value", f->value, "low", f->low, "high", f->high);
 }
 
 static struct rows some(const struct rows *all, bool (*wanted)(const struct row *r, const void *arg), const void *arg)
@@ -121,8 +77,9 @@ static struct sums sum(const struct row *v, const size_t *pick, size_t n)
     return s;
 }
 
-static double perplexity_ratio(const struct row *v, const size_t *pick, size_t n, const void *arg)
+static double perplexity_ratio(const void *rows, const size_t *pick, size_t n)
 {
+    const struct row *v = rows;
     struct sums s = sum(v, pick, n);
     return exp((s.base - s.tuned) / s.tokens);
 }
@@ -139,8 +96,9 @@ static double score_of(enum corpus_kind kind, double rank)
     return kind == CORPUS_DEFINITION ? 1 / rank : rank <= 1;
 }
 
-static double gain(const struct row *v, const size_t *pick, size_t n, const void *arg)
+static double gain(const void *rows, const size_t *pick, size_t n)
 {
+    const struct row *v = rows;
     double all = 0;
     for (size_t i = 0; i < n; i++)
         all += score_of(v[pick[i]].kind, v[pick[i]].tuned) - score_of(v[pick[i]].kind, v[pick[i]].base);
@@ -155,8 +113,9 @@ static bool a_text(const struct row *r, const void *arg)
 }
 
 /* How much more of its loss a held-out record lost than a learned one of the same kind: mean over the kinds that have both. */
-static double leak_of(const struct row *v, const size_t *pick, size_t n, const void *arg)
+static double leak_of(const void *rows, const size_t *pick, size_t n)
 {
+    const struct row *v = rows;
     struct sums s[CORPUS_KIND_COUNT][2] = {0};
     double all = 0, kinds = 0;
     for (size_t i = 0; i < n; i++) {
@@ -197,7 +156,7 @@ static void judge_perplexity(struct judging *j)
         refuse(j, "%.0f held-out texts are too few to measure by", (double)r.n, 0);
         json_object_set_new(j->report, "perplexity", json_null());
     } else {
-        struct figure f = bootstrap(&r, perplexity_ratio, NULL, j->seed);
+        struct figure f = bootstrap(r.v, r.n, perplexity_ratio, j->seed);
         double base = exp(s.base / s.tokens), tuned = exp(s.tuned / s.tokens);
         json_object_set_new(j->report, "perplexity", json_pack("{sI, sI, sf, sf, so}", "records", (json_int_t)r.n, "tokens", (json_int_t)s.tokens, "base", base,
                                                                "tuned", tuned, "ratio", figure_json(&f)));
@@ -216,7 +175,7 @@ static void judge_choice(struct judging *j, enum corpus_kind kind, const char *n
         tuned += score_of(kind, r.v[i].tuned) / (double)r.n;
     }
     if (r.n) {
-        struct figure f = bootstrap(&r, gain, NULL, random_bits(j->seed, (uint64_t)kind + 1));
+        struct figure f = bootstrap(r.v, r.n, gain, random_bits(j->seed, (uint64_t)kind + 1));
         json_object_set_new(j->report, name, json_pack("{sI, sf, sf, so}", "questions", (json_int_t)r.n, "base", base, "tuned", tuned, "gain", figure_json(&f)));
         if (f.high < 0 || tuned - base < -VERDICT_WORSE)
             refuse(j, worse, tuned, base);
@@ -229,7 +188,7 @@ static void judge_choice(struct judging *j, enum corpus_kind kind, const char *n
 static void judge_leak(struct judging *j, uint64_t shared)
 {
     struct rows r = some(&j->rows, a_text, NULL);
-    struct figure f = r.n ? bootstrap(&r, leak_of, NULL, random_bits(j->seed, 100)) : (struct figure){0};
+    struct figure f = r.n ? bootstrap(r.v, r.n, leak_of, random_bits(j->seed, 100)) : (struct figure){0};
     json_object_set_new(j->report, "leak", figure_json(&f));
     json_object_set_new(j->report, "shared", json_integer((json_int_t)shared));
     if (shared)

@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VERDICT_RESAMPLES 2000
-#define VERDICT_SHARE .95      /* of the resamples that the interval holds */
 #define VERDICT_TEXTS_LEAST 2  /* held-out texts: fewer have no interval */
 #define VERDICT_WORSE .1       /* of a score by choice: so much less is worse, however few questions there are */
 #define VERDICT_LEAK .1        /* a loss may fall by so much more on what is held out than on what is learned; past it, it was learned */
