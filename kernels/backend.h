@@ -129,7 +129,23 @@ struct attention {
     uint32_t window; /* a row sees keys at most so many rows away; 0: all. qkv is fp32 then */
 };
 
-enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST, POOL_FIRST_AS_IS /* of its own length */ };
+/* One vector of a sequence's rows, of unit length or (from POOL_FIRST_AS_IS on) of its own. */
+enum pooling { POOL_MEAN, POOL_FIRST, POOL_LAST, POOL_FIRST_AS_IS, POOL_LAST_AS_IS, POOL_SUM_AS_IS };
+static inline bool pool_first(enum pooling how)
+{
+    return how == POOL_FIRST || how == POOL_FIRST_AS_IS;
+}
+
+static inline bool pool_last(enum pooling how)
+{
+    return how == POOL_LAST || how == POOL_LAST_AS_IS;
+}
+
+static inline bool pool_as_is(enum pooling how)
+{
+    return how >= POOL_FIRST_AS_IS;
+}
+
 
 struct bounds { /* of one queue: the largest shapes its ops will see */
     uint32_t rows, sequences, longest; /* longest: rows of one sequence */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/nice.h"
 #include "engine/batch.h"
+#include "engine/embed/judge.h"
 #include "engine/embed/reader.h"
 #include "engine/embed/tensors.h"
 #include "engine/run/decoder.h"
@@ -18,6 +19,7 @@
 #define TOKENS_DECODER 512     /* the same through a decoder, whose layers are ten times as many and wide; its largest step */
 #define PAIR_LEAST 8           /* tokens: reader_pair needs them */
 #define PAIRS 16               /* scored between two looks at whether it was canceled: some .2 s */
+#define PAIRS_DECODER 2        /* the same through a decoder of half a billion weights: as many as its largest step holds */
 
 /* A decoder belongs to one thread at a time: a question goes before the documents that wait. */
 struct turn {
@@ -34,6 +36,7 @@ struct embed_model {
     struct encoder *encoder;           /* one of the two */
     struct decoder *decoder;
     struct turn turn;
+    struct judge *judge;               /* of a decoder that scores */
     struct batcher *batcher;
     pthread_mutex_t lock;              /* guards memory */
     struct reader_memory **memory;     /* not in use */
@@ -83,6 +86,7 @@ static int run_encoder(void *arg, enum priority p, const uint32_t *token, const 
 static int run_decoder(void *arg, enum priority p, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
 {
     struct embed_model *m = arg;
+    int (*run)(struct decoder *, const uint32_t *, const uint32_t *, size_t, float *, struct err *) = m->judge ? decoder_last : decoder_embed;
     struct turn *t = &m->turn;
     pthread_mutex_lock(&t->lock);
     t->urgent += p == PRIORITY_QUERY;
@@ -91,7 +95,7 @@ static int run_decoder(void *arg, enum priority p, const uint32_t *token, const 
     t->urgent -= p == PRIORITY_QUERY;
     t->taken = true;
     pthread_mutex_unlock(&t->lock);
-    int rc = decoder_embed(m->decoder, token, offset, n, out, e);
+    int rc = run(m->decoder, token, offset, n, out, e);
     pthread_mutex_lock(&t->lock);
     t->taken = false;
     pthread_cond_broadcast(&t->over);
@@ -111,7 +115,11 @@ static int open_decoder(struct load *l, const struct model_file *f, struct err *
     decoder_info(m->decoder, &info);
     m->config.bert.vocab = info.vocab;
     m->dim = info.hidden;
-    return 0;
+    if (!m->config.bert.scores)
+        return 0;
+    if (!reader_tokenizer(m->reader))
+        return err_set(e, ERR_UNSUPPORTED, "a decoder with BERT's tokenizer");
+    return judge_open(&m->judge, f, &m->config, reader_tokenizer(m->reader), m->dim, e);
 }
 
 /* A device that wants many rows at once gets four micro-batches, so that it never waits for a host. */
@@ -150,7 +158,7 @@ int embed_model_open(struct embed_model **out, const struct backend *b, void *de
         rc = c->decoder ? open_decoder(&l, f, e) : open_encoder(&l, e);
     if (!rc && reader_vocab(m->reader) > m->config.bert.vocab)
         rc = err_set(e, ERR_FORMAT, "the tokenizer knows %u pieces and the model %u", reader_vocab(m->reader), m->config.bert.vocab);
-    if (!rc && c->bert.scores && (c->bert.type_vocab < 2 || c->max_tokens < PAIR_LEAST))
+    if (!rc && c->bert.scores && !c->decoder && (c->bert.type_vocab == 1 || c->max_tokens < PAIR_LEAST))
         rc = err_set(e, ERR_UNSUPPORTED, "a cross-encoder of %u token types and %u tokens", c->bert.type_vocab, c->max_tokens);
     if (!rc && !c->bert.scores)
         rc = batcher_new(&m->batcher, c->decoder ? run_decoder : run_encoder, m, m->dim, batch_tokens(&l), e);
@@ -170,6 +178,7 @@ void embed_model_close(struct embed_model *m)
     batcher_free(m->batcher);
     encoder_free(m->encoder);
     decoder_free(m->decoder);
+    judge_close(m->judge);
     reader_close(m->reader);
     for (size_t i = 0; i < m->nmemory; i++)
         reader_memory_free(m->memory[i]);
@@ -268,6 +277,37 @@ int embed_model_vectors(struct embed_model *m, enum embed_kind kind, const char 
     return rc;
 }
 
+/* Tokens of the pairs of text[0] with each of k documents. */
+static int read_pairs(struct slice *s, const struct embed_model *m, struct reader_memory *memory, const char *const *text, const size_t *len,
+                      const char *const *document, const size_t *document_len, size_t k, struct err *e)
+{
+    size_t max = m->config.max_tokens, tokens = 0, n, a_len = readable(len[0], PAIR_TEXT_MAX);
+    for (size_t i = 0; i < k; i++) {
+        size_t b_len = readable(document_len[i], PAIR_TEXT_MAX);
+        slice_room(s, tokens + max, true);
+        if (m->judge) {
+            int rc = judge_pair(m->judge, reader_memory_tokens(memory), text[0], a_len, document[i], b_len, s->token + tokens, &n, max, e);
+            if (rc)
+                return rc;
+        } else {
+            n = reader_pair(m->reader, memory, text[0], a_len, document[i], b_len, s->token + tokens, s->type + tokens, max);
+        }
+        tokens += n;
+        s->offset[i + 1] = (uint32_t)tokens;
+    }
+    return 0;
+}
+
+static int judge_some(struct embed_model *m, const struct slice *s, size_t k, float *score, struct err *e)
+{
+    float *last = mem_alloc(k * m->dim * sizeof *last);
+    int rc = run_decoder(m, PRIORITY_QUERY, s->token, s->offset, k, last, e);
+    for (size_t i = 0; i < k && !rc; i++)
+        score[i] = judge_score(m->judge, last + i * m->dim);
+    free(last);
+    return rc;
+}
+
 /* text[0]: the question. n: texts in all. */
 int embed_model_scores(struct embed_model *m, const char *const *text, const size_t *len, size_t n, float *score,
                        const volatile bool *stop, struct err *e)
@@ -276,19 +316,16 @@ int embed_model_scores(struct embed_model *m, const char *const *text, const siz
         return err_set(e, ERR_UNSUPPORTED, "a model of the family %s is no reranker", m->config.family);
     struct reader_memory *memory = take_memory(m);
     struct slice s = {.offset = mem_zero(PAIRS + 1, sizeof(uint32_t))};
-    size_t max = m->config.max_tokens;
+    size_t most = m->judge ? PAIRS_DECODER : PAIRS;
     int rc = 0;
-    for (size_t at = 1; at < n && !rc; at += PAIRS) {
-        size_t k = n - at < PAIRS ? n - at : PAIRS, tokens = 0;
-        for (size_t i = 0; i < k; i++) {
-            slice_room(&s, tokens + max, true);
-            tokens += reader_pair(m->reader, memory, text[0], readable(len[0], PAIR_TEXT_MAX), text[at + i], readable(len[at + i], PAIR_TEXT_MAX),
-                                  s.token + tokens, s.type + tokens, max);
-            s.offset[i + 1] = (uint32_t)tokens;
-        }
-        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
+    for (size_t at = 1; at < n && !rc; at += most) {
+        size_t k = n - at < most ? n - at : most;
+        rc = read_pairs(&s, m, memory, text, len, text + at, len + at, k, e);
+        if (!rc && stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
             rc = err_set(e, ERR_CANCELED, "reranking was canceled");
-        else
+        else if (!rc && m->judge)
+            rc = judge_some(m, &s, k, score + at - 1, e);
+        else if (!rc)
             rc = encoder_score(m->encoder, s.token, s.type, s.offset, k, score + at - 1, e);
     }
     give_memory(m, memory);

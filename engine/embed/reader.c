@@ -65,6 +65,16 @@ size_t reader_bytes(const struct reader *r)
     return r->words ? wordpiece_bytes(r->words) : 0; /* the others' tables are small beside their weights */
 }
 
+const struct tokenizer *reader_tokenizer(const struct reader *r)
+{
+    return r->tokens;
+}
+
+struct tokenizer_memory *reader_memory_tokens(struct reader_memory *m)
+{
+    return m->tokens;
+}
+
 struct reader_memory *reader_memory_new(void)
 {
     struct reader_memory *m = mem_zero(1, sizeof *m);

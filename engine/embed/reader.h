@@ -6,6 +6,7 @@
 #define CODEASK_ENGINE_EMBED_READER_H
 
 #include "engine/format/model_file.h"
+#include "engine/tokenizer/tokenizer.h"
 
 struct reader;
 struct reader_memory;
@@ -14,9 +15,11 @@ int reader_open(struct reader **out, const struct model_file *f, struct err *e);
 void reader_close(struct reader *r); /* accepts NULL */
 uint32_t reader_vocab(const struct reader *r); /* every id is below it */
 size_t reader_bytes(const struct reader *r);
+const struct tokenizer *reader_tokenizer(const struct reader *r); /* NULL: BERT's own WordPiece reads */
 
 struct reader_memory *reader_memory_new(void);
 void reader_memory_free(struct reader_memory *m); /* accepts NULL */
+struct tokenizer_memory *reader_memory_tokens(struct reader_memory *m); /* for reader_tokenizer; borrowed */
 
 /* first text last, into ids[0 … max), max ≥ 3; what does not fit is cut from the text's end. Returns how many, at least 1: an empty
  * text of a model without marks is one unknown or first token. */

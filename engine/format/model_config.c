@@ -56,14 +56,14 @@ static int read_sizes(struct bert_config *b, const char *name, const json_t *o, 
     return rc;
 }
 
-static int read_activation(struct bert_config *b, const char *name, const char *act, struct err *e)
+static int read_activation(enum activation *out, const char *name, const char *act, struct err *e)
 {
     size_t i = 0;
     while (i < sizeof activations / sizeof *activations && strcmp(activations[i].name, act))
         i++;
     if (i == sizeof activations / sizeof *activations)
         return err_set(e, ERR_UNSUPPORTED, "%s: hidden_act %.60s", name, act);
-    b->activation = activations[i].is;
+    *out = activations[i].is;
     return 0;
 }
 
@@ -93,6 +93,12 @@ static float base_of(const json_t *o, const char *const *key, double fallback)
     return (float)fallback;
 }
 
+static bool made_as(const json_t *o, const char *architecture)
+{
+    const json_t *made = json_array_get(json_object_get(o, "architectures"), 0);
+    return json_is_string(made) && !strcmp(json_string_value(made), architecture);
+}
+
 static int config_bert(struct bert_config *b, const char *name, const json_t *o, struct err *e)
 {
     const char *position = json_get_text(o, "position_embedding_type", "absolute");
@@ -101,9 +107,9 @@ static int config_bert(struct bert_config *b, const char *name, const json_t *o,
     int rc = read_sizes(b, name, o, true, e);
     if (!rc)
         rc = read_eps(b, name, o, "layer_norm_eps", 1e-12, e);
-    const json_t *made = json_array_get(json_object_get(o, "architectures"), 0);
-    b->scores = json_is_string(made) && strcmp(json_string_value(made), "BertForSequenceClassification") == 0;
-    return rc ? rc : read_activation(b, name, json_get_text(o, "hidden_act", "gelu"), e);
+    b->scores = made_as(o, "BertForSequenceClassification");
+    b->pooling = b->scores ? POOL_FIRST : POOL_MEAN;
+    return rc ? rc : read_activation(&b->activation, name, json_get_text(o, "hidden_act", "gelu"), e);
 }
 
 static int config_nomic(struct bert_config *b, const char *name, const json_t *o, struct err *e)
@@ -112,6 +118,7 @@ static int config_nomic(struct bert_config *b, const char *name, const json_t *o
     const char *act = json_get_text(o, "activation_function", "swiglu");
     b->names = NAMES_NOMIC;
     b->gated = true;
+    b->pooling = POOL_MEAN;
     b->rope_base[0] = base_of(o, bases, 1000);
     if (json_yes(o, "prenorm", false) || json_yes(o, "rotary_emb_interleaved", false) || json_yes(o, "qkv_proj_bias", false) ||
         json_number_value(json_object_get(o, "num_experts")) > 0)
@@ -119,7 +126,20 @@ static int config_nomic(struct bert_config *b, const char *name, const json_t *o
     int rc = read_sizes(b, name, o, true, e);
     if (!rc)
         rc = read_eps(b, name, o, either(o, "layer_norm_eps", "layer_norm_epsilon"), 1e-12, e);
-    return rc ? rc : read_activation(b, name, strcmp(act, "swiglu") ? act : json_get_text(o, "hidden_act", "silu"), e);
+    return rc ? rc : read_activation(&b->activation, name, strcmp(act, "swiglu") ? act : json_get_text(o, "hidden_act", "silu"), e);
+}
+
+/* ModernBertForSequenceClassification: the first token's state, or the mean, through dense, activation, norm and classifier. */
+static int head_modern(struct bert_config *b, const char *name, const json_t *o, struct err *e)
+{
+    const char *pooling = json_get_text(o, "classifier_pooling", "cls");
+    b->scores = made_as(o, "ModernBertForSequenceClassification");
+    b->pooling = b->scores && !strcmp(pooling, "cls") ? POOL_FIRST : POOL_MEAN;
+    if (!b->scores)
+        return 0;
+    if ((strcmp(pooling, "cls") && strcmp(pooling, "mean")) || json_yes(o, "classifier_bias", false))
+        return err_set(e, ERR_UNSUPPORTED, "%s: a classifier with a bias, or of the classifier_pooling %.40s", name, pooling);
+    return read_activation(&b->head, name, json_get_text(o, "classifier_activation", "gelu"), e);
 }
 
 static int config_modern(struct bert_config *b, const char *name, const json_t *o, struct err *e)
@@ -150,7 +170,9 @@ static int config_modern(struct bert_config *b, const char *name, const json_t *
     }
     if (!rc)
         rc = read_eps(b, name, o, "norm_eps", 1e-5, e);
-    return rc ? rc : read_activation(b, name, json_get_text(o, "hidden_activation", "gelu"), e);
+    if (!rc)
+        rc = read_activation(&b->activation, name, json_get_text(o, "hidden_activation", "gelu"), e);
+    return rc ? rc : head_modern(b, name, o, e);
 }
 
 /* To add a family: its model_type here, its architecture in model_config_gguf.c, its names of tensors in run/encoder.c. */
@@ -166,7 +188,6 @@ static int read_bert(struct model_config *out, const char *name, const json_t *o
         if (strcmp(families[i].type, type) == 0) {
             strcpy(out->family, type);
             int rc = families[i].read(&out->bert, name, o, e);
-            out->bert.pooling = POOL_MEAN;
             out->max_tokens = out->bert.max_position;
             return rc;
         }
@@ -217,21 +238,62 @@ static int read_pooling(struct model_config *out, bool *last, const char *name, 
     return 0;
 }
 
-/* What follows the pooling: bringing to unit length, which is done always; nothing else. */
-static int read_modules(const char *name, const json_t *list, struct err *e)
+/* What follows the pooling: bringing to unit length, which is done always; nothing else. judge: the folder of LogitScore, which
+ * makes a decoder a reranker; empty: there is none. */
+static int read_modules(char judge[64], const char *name, const json_t *list, struct err *e)
 {
-    static const char *const known[] = {"Transformer", "Pooling", "Normalize"};
+    static const char *const known[] = {"Transformer", "Pooling", "Normalize", "LogitScore"};
     size_t i;
     const json_t *m;
+    judge[0] = 0;
     json_array_foreach(list, i, m) {
-        const char *type = json_get_text(m, "type", ""), *last = strrchr(type, '.');
-        bool ok = false;
-        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-            ok |= !strcmp(last ? last + 1 : type, known[k]);
-        if (!ok)
+        const char *type = json_get_text(m, "type", ""), *last = strrchr(type, '.'), *path = json_get_text(m, "path", "");
+        size_t k = 0;
+        while (k < sizeof known / sizeof *known && strcmp(last ? last + 1 : type, known[k]))
+            k++;
+        if (k == sizeof known / sizeof *known)
             return err_set(e, ERR_UNSUPPORTED, "%s: a module of the type %.80s", name, type);
+        if (k < 3)
+            continue;
+        if (!*path || strlen(path) >= 64 || strchr(path, '/') || path[0] == '.')
+            return err_set(e, ERR_FORMAT, "%s: the path of LogitScore is %.80s", name, path);
+        strcpy(judge, path);
     }
     return 0;
+}
+
+/* A decoder's config.json: what it is in run/arch.h's terms is read there. */
+static int read_decoder(struct model_config *out, const char *name, const json_t *o, struct err *e)
+{
+    out->decoder = true;
+    out->bert = (struct bert_config){0};
+    return read_u32(&out->max_tokens, o, name, "max_position_embeddings", 1 << 24, e);
+}
+
+/* LogitScore's tokens: true_token_id, and false_token_id, which may be null. */
+static int read_judge(struct model_config *out, const char *dir, const char *folder, const json_t *root, struct err *e)
+{
+    char name[4096];
+    json_t *o = NULL;
+    int64_t v;
+    snprintf(name, sizeof name, "%s/config.json", dir);
+    snprintf(out->family, sizeof out->family, "%.31s", json_get_text(root, "model_type", "?"));
+    int rc = read_decoder(out, name, root, e);
+    if (rc)
+        return rc;
+    snprintf(name, sizeof name, "%s/%s/config.json", dir, folder);
+    rc = json_file(&o, name, FILE_MAX, DEPTH_MAX, VALUES_MAX, e);
+    if (!rc)
+        rc = json_int(&v, o, name, "true_token_id", 0, 1 << 24, e);
+    out->yes = rc ? 0 : (uint32_t)v;
+    out->no = UINT32_MAX;
+    if (!rc && !json_is_null(json_object_get(o, "false_token_id")) && json_object_get(o, "false_token_id")) {
+        rc = json_int(&v, o, name, "false_token_id", 0, 1 << 24, e);
+        out->no = rc ? 0 : (uint32_t)v;
+    }
+    out->bert.scores = true;
+    json_decref(o);
+    return rc;
 }
 
 static int read_prefix(char *to, const json_t *prompts, const char *const *keys, const char *name, struct err *e)
@@ -267,14 +329,6 @@ static int read_prompts(struct model_config *out, const char *name, const json_t
     return rc ? rc : read_prefix(out->document_prefix, prompts, document, name, e);
 }
 
-/* A decoder's config.json: what it is in run/arch.h's terms is read there. */
-static int read_decoder(struct model_config *out, const char *name, const json_t *o, struct err *e)
-{
-    out->decoder = true;
-    out->bert = (struct bert_config){0};
-    return read_u32(&out->max_tokens, o, name, "max_position_embeddings", 1 << 24, e);
-}
-
 /* Texts of a model without learned positions are cut where its buffers are to end. */
 static void bound_texts(struct model_config *out)
 {
@@ -288,11 +342,18 @@ static void bound_texts(struct model_config *out)
 /* The files that may be missing; root: config.json; encoder: what became of reading it as one. */
 static int read_beside(struct model_config *out, const char *dir, const json_t *root, int encoder, struct err *e)
 {
-    char name[4096];
+    char name[4096], judge[64];
     json_t *modules = NULL, *max = NULL, *pooling = NULL, *prompts = NULL;
     bool last = false;
     bool decoder = encoder && !out->family[0];
-    int rc = optional(&pooling, name, dir, "1_Pooling/config.json", e);
+    struct err known = e ? *e : (struct err){0}; /* what it has said as an encoder */
+    int rc = optional(&modules, name, dir, "modules.json", e);
+    if (!rc)
+        rc = read_modules(judge, name, modules, e);
+    if (rc && decoder) /* a folder of sentence-transformers' */
+        snprintf(out->family, sizeof out->family, "%.31s", json_get_text(root, "model_type", "?"));
+    if (!rc)
+        rc = optional(&pooling, name, dir, "1_Pooling/config.json", e);
     if (!rc && pooling && decoder) /* whatever it is, it is to embed */
         snprintf(out->family, sizeof out->family, "%.31s", json_get_text(root, "model_type", "?"));
     if (!rc && pooling)
@@ -303,15 +364,17 @@ static int read_beside(struct model_config *out, const char *dir, const json_t *
         rc = read_decoder(out, config, root, e);
         if (!rc && !last)
             rc = err_set(e, ERR_UNSUPPORTED, "%s: of a decoder only the last token can be pooled", name);
-    } else if (!rc) { /* what it has said is in e */
+    } else if (!rc && decoder && judge[0]) {
+        rc = read_judge(out, dir, judge, root, e);
+    } else if (!rc && encoder) {
         rc = encoder;
+        if (e)
+            *e = known;
     }
     if (!rc && !out->decoder && last)
         rc = err_set(e, ERR_UNSUPPORTED, "%s: the last token of a model that reads both ways", name);
-    if (!rc)
-        rc = optional(&modules, name, dir, "modules.json", e);
-    if (!rc)
-        rc = read_modules(name, modules, e);
+    if (!rc && !out->decoder && judge[0])
+        rc = err_set(e, ERR_UNSUPPORTED, "%s: LogitScore behind a model that reads both ways", dir);
     if (!rc)
         rc = optional(&max, name, dir, "sentence_bert_config.json", e);
     if (!rc)

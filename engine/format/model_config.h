@@ -14,7 +14,8 @@
 
 struct model_config {
     char family[32];        /* "bert" */
-    bool decoder;           /* its last token's state is the vector (run/decoder.h): bert is empty */
+    bool decoder;           /* its last token's state is the vector (run/decoder.h): bert is empty; with bert.scores it judges (embed/judge.h) */
+    uint32_t yes, no;       /* of one that judges: rows of its head; no UINT32_MAX: there is none */
     struct bert_config bert;
     uint32_t max_tokens;    /* the special ones included: sentence_bert_config.json's, else max_position */
     char query_prefix[MODEL_PREFIX_MAX + 1], document_prefix[MODEL_PREFIX_MAX + 1]; /* often empty */

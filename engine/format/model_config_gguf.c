@@ -84,6 +84,8 @@ static int config_bert(struct model_config *out, const struct settings *s, uint3
     b->type_vocab = rows_of(s->file, "token_types.weight", 64);
     b->max_position = positions;
     b->scores = pooling == PLACE_RANK;
+    if (b->scores)
+        b->pooling = POOL_FIRST;
     return positions ? 0 : err_set(e, ERR_FORMAT, "position_embd.weight is missing or no table");
 }
 
@@ -123,6 +125,8 @@ static int config_modern(struct model_config *out, const struct settings *s, uin
     if (!rc)
         rc = setting_uint(&b->global_every, s, "attention.sliding_window_pattern", NULL, 128, e);
     b->window = local / 2;
+    b->scores = pooling == PLACE_RANK; /* of the mean: so llama.cpp computes them, the file does not say it */
+    b->head = ACT_GELU;
     return rc || b->global_every ? rc : err_set(e, ERR_FORMAT, "%s: no layer sees everything", s->arch);
 }
 
@@ -136,13 +140,37 @@ static int read_encoder(struct model_config *out, const struct settings *s, size
 {
     strcpy(out->family, encoders[which].family);
     out->bert.pooling = pooling == PLACE_FIRST ? POOL_FIRST : POOL_MEAN;
-    if (pooling == PLACE_LAST || (pooling == PLACE_RANK && encoders[which].read != config_bert))
+    if (pooling == PLACE_LAST || (pooling == PLACE_RANK && encoders[which].read == config_nomic))
         return err_set(e, ERR_UNSUPPORTED, "%s: vectors of the pooling_type %u", s->arch, pooling);
     int rc = read_sizes(out, s, e);
     if (!rc)
         rc = encoders[which].read(out, s, pooling, e);
     out->max_tokens = out->bert.max_position;
     return rc;
+}
+
+/* A decoder that judges: which rows of cls.output.weight are "yes" and "no"; they lie in this order where no labels say it. */
+static int read_judge(struct model_config *out, const struct settings *s, struct err *e)
+{
+    char key[80];
+    struct meta m;
+    const struct tensor *t = model_file_find(s->file, "cls.output.weight");
+    uint64_t rows = t && t->rank == 2 ? t->shape[0] : 1;
+    snprintf(key, sizeof key, "%.40s.classifier.output_labels", s->arch);
+    out->bert.scores = true;
+    out->yes = 0;
+    out->no = rows == 2 ? 1 : UINT32_MAX;
+    if (rows > 2)
+        return err_set(e, ERR_UNSUPPORTED, "%s: a classifier of %llu labels", s->arch, (unsigned long long)rows);
+    if (rows == 2 && model_file_meta(s->file, key, &m) && m.kind == META_TEXTS && m.len == 2) {
+        size_t n;
+        const char *first = meta_text(&m, 0, &n);
+        if (n == 2 && !memcmp(first, "no", 2)) {
+            out->yes = 1;
+            out->no = 0;
+        }
+    }
+    return 0;
 }
 
 int model_config_gguf(struct model_config *out, const struct model_file *f, struct err *e)
@@ -160,11 +188,13 @@ int model_config_gguf(struct model_config *out, const struct model_file *f, stru
         which++;
     if (which < ENCODERS) {
         rc = read_encoder(out, &s, which, pooling, e);
-    } else if (pooling == PLACE_LAST) {
+    } else if (pooling == PLACE_LAST || pooling == PLACE_RANK) {
         out->decoder = true;
         snprintf(out->family, sizeof out->family, "%.31s", s.arch);
         rc = setting_uint(&context, &s, "context_length", NULL, 1 << 24, e);
         out->max_tokens = context;
+        if (!rc && pooling == PLACE_RANK)
+            rc = read_judge(out, &s, e);
     } else if (pooling == PLACE_NONE || pooling > PLACE_RANK) {
         rc = err_set(e, ERR_UNSUPPORTED, "a model of the architecture %.40s that makes no vectors", s.arch);
     } else {

@@ -101,5 +101,7 @@ int decoder_measure(struct decoder *d, struct decoder_speed *out, struct err *e)
 /* Embeddings (Qwen3-Embedding and its like): each text of offset[i+1] - offset[i] tokens is read into a sequence of its own, and
  * the last token's hidden state after the last norm is brought to unit length. out: fp32 [n, hidden]. Any n. */
 int decoder_embed(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);
+/* The same states as they are, for a head of the caller's (rerankers). */
+int decoder_last(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);
 
 #endif

@@ -14,24 +14,25 @@ static const struct names {
     const char *out, *up[2], *down, *attention_norm, *output_norm;
     bool biases;        /* every product and norm has one; else none has, but NomicBERT's norms do */
     bool norm_biases;
-    const char *pool, *classify; /* of a cross-encoder */
+    const char *pool, *pool_norm, *classify; /* of a cross-encoder */
 } names[] = {
     [NAMES_BERT] = {"embeddings.word_embeddings", "embeddings.position_embeddings", "embeddings.token_type_embeddings",
                     "embeddings.LayerNorm", NULL, "encoder.layer.%u.",
                     {"attention.self.query", "attention.self.key", "attention.self.value"}, "attention.output.dense",
                     {"intermediate.dense"}, "output.dense", "attention.output.LayerNorm", "output.LayerNorm", true, true,
-                    "pooler.dense", "classifier"},
+                    "pooler.dense", NULL, "classifier"},
     [NAMES_NOMIC] = {"embeddings.word_embeddings", NULL, "embeddings.token_type_embeddings", "emb_ln", NULL, "encoder.layers.%u.",
-                     {"attn.Wqkv"}, "attn.out_proj", {"mlp.fc12", "mlp.fc11"}, "mlp.fc2", "norm1", "norm2", false, true, NULL, NULL},
+                     {"attn.Wqkv"}, "attn.out_proj", {"mlp.fc12", "mlp.fc11"}, "mlp.fc2", "norm1", "norm2", false, true, NULL, NULL, NULL},
     [NAMES_MODERN] = {"embeddings.tok_embeddings", NULL, NULL, "embeddings.norm", "final_norm", "layers.%u.",
-                      {"attn.Wqkv"}, "attn.Wo", {"mlp.Wi"}, "mlp.Wo", "attn_norm", "mlp_norm", false, false, NULL, NULL},
+                      {"attn.Wqkv"}, "attn.Wo", {"mlp.Wi"}, "mlp.Wo", "attn_norm", "mlp_norm", false, false,
+                      "head.dense", "head.norm", "classifier"},
     [NAMES_BERT_GGUF] = {"token_embd", "position_embd", "token_types", "token_embd_norm", NULL, "blk.%u.",
                          {"attn_q", "attn_k", "attn_v"}, "attn_output", {"ffn_up"}, "ffn_down", "attn_output_norm",
-                         "layer_output_norm", true, true, "cls", "cls.output"},
+                         "layer_output_norm", true, true, "cls", NULL, "cls.output"},
     [NAMES_NOMIC_GGUF] = {"token_embd", NULL, "token_types", "token_embd_norm", NULL, "blk.%u.", {"attn_qkv"}, "attn_output",
-                          {"ffn_gate", "ffn_up"}, "ffn_down", "attn_output_norm", "layer_output_norm", false, true, NULL, NULL},
+                          {"ffn_gate", "ffn_up"}, "ffn_down", "attn_output_norm", "layer_output_norm", false, true, NULL, NULL, NULL},
     [NAMES_MODERN_GGUF] = {"token_embd", NULL, NULL, "token_embd_norm", "output_norm", "blk.%u.", {"attn_qkv"}, "attn_output",
-                           {"ffn_up"}, "ffn_down", "attn_norm", "ffn_norm", false, false, NULL, NULL},
+                           {"ffn_up"}, "ffn_down", "attn_norm", "ffn_norm", false, false, "cls", "cls.norm", "cls.output"},
 };
 
 struct loader {
@@ -301,9 +302,12 @@ static void load_head(struct loader *l)
     uint32_t hidden = l->m->config.hidden;
     const struct names *n = names_of(l);
     float *bias = head_floats(l, n->classify, "bias", 0, 1, NULL);
-    l->m->pool = head_floats(l, n->pool, "weight", hidden, hidden, NULL);
-    l->m->pool_bias = head_floats(l, n->pool, "bias", 0, hidden, NULL);
-    l->m->classify = head_floats(l, n->classify, "weight", 1, hidden, bias);
+    l->m->head.dense = head_floats(l, n->pool, "weight", hidden, hidden, NULL);
+    if (n->biases)
+        l->m->head.bias = head_floats(l, n->pool, "bias", 0, hidden, NULL);
+    if (n->pool_norm)
+        l->m->head.gain = head_floats(l, n->pool_norm, "weight", 0, hidden, NULL);
+    l->m->head.classify = head_floats(l, n->classify, "weight", 1, hidden, bias);
     free(bias);
 }
 
@@ -344,9 +348,10 @@ void weights_release(struct model_weights *m)
     }
     for (size_t i = 0; i < m->memory_count; i++)
         m->backend->release(m->device, m->memory[i]);
-    free(m->pool);
-    free(m->pool_bias);
-    free(m->classify);
+    free(m->head.dense);
+    free(m->head.bias);
+    free(m->head.gain);
+    free(m->head.classify);
     free(m->memory);
     free(m->layer);
     memset(m, 0, sizeof *m);

@@ -28,7 +28,11 @@ struct model_weights {
     struct embedding embedding;
     struct norm embedding_norm, last_norm; /* last: of pre_norm */
     float *frequency[2];         /* rope, [head_dim / 2] */
-    float *pool, *pool_bias, *classify; /* scores; host: [hidden, hidden], [hidden], [hidden + 1] with its bias last */
+    struct score_head {          /* scores; host memory: one row is computed there */
+        float *dense, *bias;     /* [hidden, hidden], [hidden] or NULL */
+        float *gain;             /* [hidden] of a norm behind the activation; NULL: none */
+        float *classify;         /* [hidden + 1], its bias last */
+    } head;
     struct layer *layer; /* [layers] */
     void **memory;       /* every device buffer, to release */
     size_t memory_count, memory_cap, bytes;

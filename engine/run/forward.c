@@ -229,33 +229,66 @@ int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offse
     return run(en, token, NULL, offset, n, out, e);
 }
 
-/* classifier(tanh(pooler(x))) of the first token's x. */
-static float score_of(const struct model_weights *m, const float *x)
+static double activated(enum activation how, double x)
 {
-    uint32_t hidden = m->config.hidden;
-    double score = m->classify[hidden];
-    for (uint32_t i = 0; i < hidden; i++) {
-        double sum = m->pool_bias[i];
-        for (uint32_t c = 0; c < hidden; c++)
-            sum += (double)m->pool[(size_t)i * hidden + c] * x[c];
-        score += tanh(sum) * m->classify[i];
+    switch (how) {
+    case ACT_GELU: return x / 2 * (1 + erf(x / sqrt(2)));
+    case ACT_GELU_TANH: return x / 2 * (1 + tanh(.79788456080286535588 * (x + .044715 * x * x * x))); /* √(2/π) */
+    case ACT_RELU: return x > 0 ? x : 0;
+    case ACT_SILU: return x / (1 + exp(-x));
+    default: return tanh(x);
     }
+}
+
+/* y = (y - mean) / √(variance + eps) · gain */
+static void norm_host(double *y, const float *gain, uint32_t n, double eps)
+{
+    double mean = 0, square = 0;
+    for (uint32_t i = 0; i < n; i++)
+        mean += y[i] / n;
+    for (uint32_t i = 0; i < n; i++)
+        square += (y[i] - mean) * (y[i] - mean) / n;
+    for (uint32_t i = 0; i < n; i++)
+        y[i] = (y[i] - mean) / sqrt(square + eps) * gain[i];
+}
+
+/* classifier(norm(act(dense(x)))) of what was pooled; y: [hidden], scratch. */
+static float score_of(const struct model_weights *m, const float *x, double *y)
+{
+    const struct score_head *h = &m->head;
+    uint32_t hidden = m->config.hidden;
+    double score = h->classify[hidden];
+    for (uint32_t i = 0; i < hidden; i++) {
+        double sum = h->bias ? h->bias[i] : 0;
+        for (uint32_t c = 0; c < hidden; c++)
+            sum += (double)h->dense[(size_t)i * hidden + c] * x[c];
+        y[i] = activated(m->config.head, sum);
+    }
+    if (h->gain)
+        norm_host(y, h->gain, hidden, m->config.norm_eps);
+    for (uint32_t i = 0; i < hidden; i++)
+        score += y[i] * h->classify[i];
     return (float)score;
 }
 
 int encoder_score(struct encoder *en, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *score,
                   struct err *e)
 {
-    uint32_t hidden = en->m.config.hidden;
+    uint32_t hidden = en->m.config.hidden, types = en->m.config.type_vocab;
     if (!en->m.config.scores)
         return err_set(e, ERR_UNSUPPORTED, "the model is no cross-encoder");
-    for (uint32_t i = 0; n && i < offset[n]; i++)
-        if (type[i] >= en->m.config.type_vocab)
-            return err_set(e, ERR_USAGE, "token type %u of %u", type[i], en->m.config.type_vocab);
+    for (uint32_t i = 0; n && types && i < offset[n]; i++)
+        if (type[i] >= types)
+            return err_set(e, ERR_USAGE, "token type %u of %u", type[i], types);
     float *x = mem_alloc((n ? n : 1) * hidden * sizeof *x);
-    int rc = run(en, token, type, offset, n, x, e);
-    for (size_t i = 0; i < n && !rc; i++)
-        score[i] = score_of(&en->m, x + i * hidden);
+    double *y = mem_alloc(hidden * sizeof *y);
+    int rc = run(en, token, types ? type : NULL, offset, n, x, e);
+    for (size_t i = 0; i < n && !rc; i++) {
+        for (uint32_t c = 0; c < hidden && en->m.config.pooling == POOL_MEAN; c++) /* a sum so far */
+            x[i * hidden + c] /= (float)(offset[i + 1] - offset[i]);
+        score[i] = score_of(&en->m, x + i * hidden, y);
+    }
+    free(y);
     free(x);
     return rc;
 }

@@ -17,7 +17,8 @@ struct bert_config {
     enum activation activation; /* of the feed-forward: ACT_GELU for "gelu" */
     enum pooling pooling;
     enum encoder_names names;
-    bool scores;            /* a cross-encoder: a pooler and a classifier of one label after the first token (BERT alone) */
+    bool scores;            /* a cross-encoder: a classifier of one label behind the pooling (BERT: the first token, ModernBERT: it or the mean) */
+    enum activation head;   /* before that classifier; ACT_NONE: tanh, BERT's pooler */
     bool pre_norm;          /* norms before, and one at the end; else after (BERT) */
     bool gated;             /* feed-forward: act(gate)·up */
     float rope_base[2];     /* of layers that see everything, of those within a window; 0: learned positions */
@@ -58,7 +59,7 @@ void encoder_free(struct encoder *en); /* accepts NULL; no encoder_run may be in
 int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e);
 
 /* Of a cross-encoder: one score for each sequence, which is a question and a document with the special tokens between; type:
- * [offset[n]] 0 for the question's tokens, 1 for the document's. Rules as of encoder_run; ERR_UNSUPPORTED: no cross-encoder. The
+ * [offset[n]] 0 for the question's tokens, 1 for the document's (of a model without types: not looked at). Rules as of encoder_run; ERR_UNSUPPORTED: no cross-encoder. The
  * score is the classifier's logit, higher is better. */
 int encoder_score(struct encoder *en, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *score,
                   struct err *e);

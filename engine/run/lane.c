@@ -223,7 +223,8 @@ int lane_run(struct lane *l, const uint32_t *token, const uint32_t *type, const 
         (c->pre_norm ? run_layer_pre_norm : run_layer)(l, i);
     if (c->pre_norm)
         b->norm(l->queue, &l->h, NULL, &l->h, &l->m->last_norm, &l->rows);
-    b->pool(l->queue, &l->out, &l->h, c->scores ? POOL_FIRST_AS_IS : c->pooling, &l->rows);
+    enum pooling as_is = c->pooling == POOL_MEAN ? POOL_SUM_AS_IS : POOL_FIRST_AS_IS;
+    b->pool(l->queue, &l->out, &l->h, c->scores ? as_is : c->pooling, &l->rows);
     b->get(l->queue, l->result, l->out.data, n * l->out.stride * sizeof *out); /* at once: each costs a GPU microseconds */
     int rc = b->sync(l->queue, e);
     for (size_t s = 0; s < n && !rc; s++)

@@ -334,14 +334,14 @@ int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, str
     return rc;
 }
 
-int pass_pool(struct pass *p, uint32_t sequences, float *out, struct err *e)
+int pass_pool(struct pass *p, uint32_t sequences, enum pooling how, float *out, struct err *e)
 {
     const struct backend *b = ops(p);
     uint32_t hidden = p->w->k.hidden;
     size_t line = p->pooled.stride;
     float *host = mem_alloc(sequences * line * sizeof *host);
     b->norm(p->queue, &p->x, NULL, &p->h, &p->w->last_norm, &p->rows);
-    b->pool(p->queue, &p->pooled, &p->x, p->w->k.pooling, &p->rows);
+    b->pool(p->queue, &p->pooled, &p->x, how, &p->rows);
     b->get(p->queue, host, p->pooled.data, sequences * line * sizeof *host);
     int rc = b->sync(p->queue, e);
     for (uint32_t s = 0; s < sequences && !rc; s++)

@@ -85,7 +85,7 @@ void pass_head(struct pass *p, const uint32_t *row, uint32_t n);
 struct attend pass_attend_of(const struct pass *p, uint32_t layer);
 /* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. */
 int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e);
-/* Unit vectors of the step's sequences by the model's pooling: host fp32 [sequences, hidden]. Syncs. */
-int pass_pool(struct pass *p, uint32_t sequences, float *out, struct err *e);
+/* A vector of each of the step's sequences, behind the last norm: host fp32 [sequences, hidden]. Syncs. */
+int pass_pool(struct pass *p, uint32_t sequences, enum pooling how, float *out, struct err *e);
 
 #endif

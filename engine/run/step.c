@@ -207,7 +207,7 @@ static size_t fitting(const struct decoder *d, struct step_part *part, const uin
 }
 
 /* One text may be longer than a step: all but its last rows are read ahead. */
-static int embed_some(struct decoder *d, struct step_part *part, size_t count, const uint32_t *token, float *out, struct err *e)
+static int pool_some(struct decoder *d, struct step_part *part, size_t count, const uint32_t *token, enum pooling how, float *out, struct err *e)
 {
     int rc = 0;
     size_t made = 0;
@@ -230,13 +230,13 @@ static int embed_some(struct decoder *d, struct step_part *part, size_t count, c
     if (!rc)
         rc = run(d, part, count, e);
     if (!rc)
-        rc = pass_pool(&d->pass, (uint32_t)count, out, e);
+        rc = pass_pool(&d->pass, (uint32_t)count, how, out, e);
     for (size_t i = 0; i < made; i++)
         sequence_free(part[i].s);
     return rc;
 }
 
-int decoder_embed(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+static int pool_all(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, enum pooling how, float *out, struct err *e)
 {
     struct step_part *part = mem_zero(d->o.max_sequences, sizeof *part);
     int rc = 0;
@@ -245,9 +245,19 @@ int decoder_embed(struct decoder *d, const uint32_t *token, const uint32_t *offs
         if (count == 0)
             rc = err_set(e, ERR_BUSY, "%u sequences are alive", d->alive);
         else
-            rc = embed_some(d, part, count, token + offset[at], out + at * d->w.k.hidden, e);
+            rc = pool_some(d, part, count, token + offset[at], how, out + at * d->w.k.hidden, e);
         at += count;
     }
     free(part);
     return rc;
+}
+
+int decoder_embed(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+{
+    return pool_all(d, token, offset, n, d->w.k.pooling, out, e);
+}
+
+int decoder_last(struct decoder *d, const uint32_t *token, const uint32_t *offset, size_t n, float *out, struct err *e)
+{
+    return pool_all(d, token, offset, n, POOL_LAST_AS_IS, out, e);
 }

@@ -63,9 +63,9 @@ static void simd_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, e
     for (uint32_t s = 0; s < r->used[1]; s++) {
         uint32_t from = r->offset[s], to = r->offset[s + 1];
         float *out = (float *)y->data + (size_t)s * y->stride;
-        if ((how == POOL_FIRST || how == POOL_FIRST_AS_IS) && to > from)
+        if (pool_first(how) && to > from)
             to = from + 1;
-        if (how == POOL_LAST && to > from)
+        if (pool_last(how) && to > from)
             from = to - 1;
         memset(out, 0, y->cols * sizeof *out);
         for (uint32_t i = from; i < to; i++) {
@@ -76,7 +76,7 @@ static void simd_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, e
         double square = 0;
         for (uint32_t c = 0; c < y->cols; c++)
             square += (double)out[c] * out[c];
-        float scale = how == POOL_FIRST_AS_IS ? 1 : square > 0 ? (float)(1 / sqrt(square)) : 0;
+        float scale = pool_as_is(how) ? 1 : square > 0 ? (float)(1 / sqrt(square)) : 0;
         for (uint32_t c = 0; c < y->cols; c++)
             out[c] *= scale;
     }

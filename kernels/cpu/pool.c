@@ -7,9 +7,9 @@ void scalar_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, enum p
 {
     for (uint32_t s = 0; s < r->used[1]; s++) {
         uint32_t from = r->offset[s], to = r->offset[s + 1];
-        if ((how == POOL_FIRST || how == POOL_FIRST_AS_IS) && to > from)
+        if (pool_first(how) && to > from)
             to = from + 1;
-        if (how == POOL_LAST && to > from)
+        if (pool_last(how) && to > from)
             from = to - 1;
         float *out = (float *)y->data + (size_t)s * y->stride;
         double square = 0;
@@ -20,7 +20,7 @@ void scalar_pool(struct cpu_queue *q, struct mat *y, const struct mat *x, enum p
             out[c] = (float)sum;
             square += sum * sum;
         }
-        float scale = how == POOL_FIRST_AS_IS ? 1 : square > 0 ? (float)(1 / sqrt(square)) : 0; /* the mean's 1/n cancels */
+        float scale = pool_as_is(how) ? 1 : square > 0 ? (float)(1 / sqrt(square)) : 0; /* the mean's 1/n cancels */
         for (uint32_t c = 0; c < y->cols; c++)
             out[c] *= scale;
     }

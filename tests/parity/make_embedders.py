@@ -28,6 +28,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HERE = os.path.join(ROOT, "tests", "parity", "embedders")
 TEXTS = ["", "open a file", "int main(void)\n{\n    return 0;\n}\n", "Überläufe — größer als möglich? 中文 тест 👍", "[SEP] <|endoftext|> [CLS]",
          "static void sweep(struct store *s)\n" * 12]
+JUDGE = ('<|im_start|>system\nSay "yes" or "no".<|im_end|>\n<|im_start|>user\n<Instruct>: {{ messages | selectattr("role", "eq", "system") | '
+         'map(attribute="content") | first | default("Web?") }}\n<Query>: {{ messages | selectattr("role", "eq", "query") | '
+         'map(attribute="content") | first }}\n<Document>: {{ messages | selectattr("role", "eq", "document") | map(attribute="content") | '
+         'first }}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n')
 QUERY = "where is a file opened and who reads it line by line"
 
 
@@ -46,13 +50,13 @@ def template(first, last, ids):
                 special_tokens={name: dict(id=name, ids=[ids[name]], tokens=[name]) for name in (first, last) if name})
 
 
-def byte_level(first, last):
-    """The byte-level vocabulary of tokenizers/qwen2.json, with marks around a text."""
+def byte_level(first, last, *others):
+    """The byte-level vocabulary of tokenizers/qwen2.json, with marks around a text, and others that a template writes."""
     with open(os.path.join(ROOT, "tests", "parity", "tokenizers", "qwen2.json")) as f:
         t = json.load(f)
     most = max(list(t["model"]["vocab"].values()) + [a["id"] for a in t["added_tokens"]])
     ids = {}
-    for name in (first, last):
+    for name in (first, last, *others):
         if not name:
             continue
         known = [a for a in t["added_tokens"] if a["content"] == name]
@@ -95,6 +99,18 @@ MODELS = {
         tokenizer_config={}, pooling="mean_tokens", max_seq_length=128, prompts=dict(query="search_query: ", document="search_document: ")),
     "bert_embed": dict(kind="bert", knobs=dict(SMALL, num_hidden_layers=2), tokenizer=pieces, tokenizer_config={}, pooling="mean_tokens",
                        max_seq_length=128, prompts={}),
+    "modernbert_reranker": dict(
+        kind="modernbert", knobs=dict(SMALL, num_hidden_layers=5, local_attention=16, num_labels=1, classifier_pooling="mean"),
+        tokenizer=lambda: byte_level("[CLS]", "[SEP]"), tokenizer_config={}, pooling=None, max_seq_length=128, prompts={}),
+    "modernbert_reranker_first": dict(
+        kind="modernbert", knobs=dict(SMALL, num_hidden_layers=3, local_attention=16, num_labels=1, classifier_pooling="cls",
+                                      classifier_activation="silu"),
+        tokenizer=lambda: byte_level("[CLS]", "[SEP]"), tokenizer_config={}, pooling=None, max_seq_length=128, prompts={}),
+    "qwen3_reranker": dict(
+        kind="qwen3", knobs=dict(drawn.BASE, head_dim=20, use_sliding_window=False, tie_word_embeddings=False),
+        tokenizer=lambda: byte_level(None, "<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+        tokenizer_config=dict(eos_token="<|im_end|>", add_bos_token=False, chat_template=JUDGE),
+        pooling=None, max_seq_length=256, prompts=dict(query="Code?"), judge=(40, 41)),
     "reranker": dict(kind="bert", knobs=dict(SMALL, num_hidden_layers=2, num_labels=1), tokenizer=pieces, tokenizer_config={}, pooling=None,
                      max_seq_length=128, prompts={}),
 }
@@ -102,6 +118,12 @@ MODELS = {
 
 def files_of(m):
     files = {"tokenizer.json": m["tokenizer"](), "tokenizer_config.json": m["tokenizer_config"]}
+    if "judge" in m:
+        files["modules.json"] = [dict(idx=0, name="0", path="", type="sentence_transformers.base.modules.transformer.Transformer"),
+                                 dict(idx=1, name="1", path="1_LogitScore",
+                                      type="sentence_transformers.cross_encoder.modules.logit_score.LogitScore")]
+        files["1_LogitScore/config.json"] = dict(zip(("true_token_id", "false_token_id"), m["judge"]))
+        files["config_sentence_transformers.json"] = dict(prompts=m["prompts"], default_prompt_name="query")
     if m["pooling"]:
         ways = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
         files["modules.json"] = [dict(idx=i, name=str(i), path=p, type="sentence_transformers.models." + t) for i, (p, t) in
@@ -113,8 +135,32 @@ def files_of(m):
     return files
 
 
+def judged(t, m):
+    """Token ids of each pair, as Qwen3-Reranker's card makes them: what the template says around, the texts without special tokens;
+    of a document that is too long as many tokens as fit."""
+    def ids(text, special):
+        t.encode_special_tokens = not special
+        return t.encode(text, add_special_tokens=False).ids
+    head, tail = JUDGE.split("<Instruct>")[0], "<|im_end|>" + JUDGE.split("<|im_end|>")[-1].rstrip("\n") + "\n"  # Jinja drops one
+    out = []
+    for x in TEXTS:
+        over = 1
+        kept = len(ids(x, False))
+        while over > 0:
+            body = f"<Instruct>: {m['prompts']['query']}\n<Query>: {QUERY}\n<Document>: {x}"
+            out_ids = ids(head, True) + ids(body, False) + ids(tail, True)
+            over = len(out_ids) - m["max_seq_length"]
+            if over > 0:
+                kept -= over
+                x = t.decode(ids(x, False)[:kept], skip_special_tokens=False)
+        out.append(out_ids)
+    return out
+
+
 def encodings(files, m):
     t = tokenizers.Tokenizer.from_str(json.dumps(files["tokenizer.json"]))
+    if "judge" in m:
+        return judged(t, m)
     t.encode_special_tokens = True  # a text cannot hold one
     if not m["pooling"]:
         half = m["max_seq_length"] // 2 - 2  # what a question may take; the engine cuts it first
@@ -137,6 +183,8 @@ def build(name):
     size = (t.get_vocab_size() + 7) // 8 * 8  # padded, as real ones are
     config = transformers.AutoConfig.for_model(m["kind"], **{**m["knobs"], "vocab_size": size, "pad_token_id": 0})
     maker = transformers.AutoModel if m["pooling"] else transformers.AutoModelForSequenceClassification
+    if "judge" in m:
+        maker = transformers.AutoModelForCausalLM
     tensors, values = [], {}
     with tempfile.TemporaryDirectory() as folder:
         maker.from_config(config).save_pretrained(folder)
@@ -153,6 +201,11 @@ def build(name):
         model = maker.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
     out = []
     for e in encodings(files, m):
+        if "judge" in m:
+            with torch.no_grad():
+                last = model(input_ids=torch.tensor([e]), use_cache=False).logits[0, -1].double()
+            out.append((last[m["judge"][0]] - last[m["judge"][1]])[None].numpy())
+            continue
         given = dict(input_ids=torch.tensor([e.ids]))
         if m["kind"] != "qwen3" and m["kind"] != "modernbert":
             given["token_type_ids"] = torch.tensor([e.type_ids])

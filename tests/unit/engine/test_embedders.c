@@ -126,7 +126,7 @@ static void check(const struct made *m, const char *path, bool exact)
 static const struct {
     const char *hf, *gguf; /* parts of a name; longer ones first */
 } names[] = {
-    {"token_type_embeddings", "token_types"}, {"word_embeddings", "token_embd"}, {"position_embeddings", "position_embd"},
+    {"head.dense", "cls"}, {"head.norm", "cls.norm"}, {"token_type_embeddings", "token_types"}, {"word_embeddings", "token_embd"}, {"position_embeddings", "position_embd"},
     {"tok_embeddings", "token_embd"}, {"embed_tokens", "token_embd"}, {"embeddings.LayerNorm", "token_embd_norm"}, {"embeddings.norm", "token_embd_norm"},
     {"emb_ln", "token_embd_norm"}, {"final_norm", "output_norm"}, {"pooler.dense", "cls"}, {"classifier", "cls.output"},
     {"attention.self.query", "attn_q"}, {"attention.self.key", "attn_k"}, {"attention.self.value", "attn_v"},
@@ -284,6 +284,25 @@ static void add_tokenizer(struct gguf *g, const struct made *m)
     add_key(g, "tokenizer.ggml.add_eos_token", GGUF_BOOL, &yes);
 }
 
+/* As llama.cpp's converter writes a model that judges: its head's two rows in place of the head, the template as a form. */
+static void add_judge(struct gguf *g, const json_t *head)
+{
+    static const char form[] = "<|im_start|>system\nSay \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n<Instruct>: Code?\n<Query>: {query}\n"
+                               "<Document>: {document}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n";
+    size_t n;
+    uint64_t dims[2] = {2, (uint64_t)json_integer_value(json_array_get(json_array_get(head, 1), 1))};
+    float *x = tiny_draw(head, &n), *row = mem_alloc(2 * dims[1] * sizeof *row);
+    memcpy(row, x + 41 * dims[1], dims[1] * sizeof *row); /* in the other order, which the labels say */
+    memcpy(row + dims[1], x + 40 * dims[1], dims[1] * sizeof *row);
+    add_tensor(g, "cls.output.weight", row, dims, 2);
+    add_list(g, "classifier.output_labels", GGUF_STRING, 2);
+    add_string(&g->keys, "no");
+    add_string(&g->keys, "yes");
+    add_key(g, "tokenizer.chat_template.rerank", GGUF_STRING, form);
+    free(row);
+    free(x);
+}
+
 static void write_gguf(const struct made *m, const char *arch, const char *title)
 {
     struct gguf g = {.keys = BUF_INIT, .infos = BUF_INIT, .data = BUF_INIT, .arch = arch};
@@ -292,9 +311,13 @@ static void write_gguf(const struct made *m, const char *arch, const char *title
     add_settings(&g, m);
     add_key(&g, "general.name", GGUF_STRING, title);
     add_tokenizer(&g, m);
-    json_array_foreach(json_object_get(m->f.root, "tensors"), i, t)
-        if (m->scores || !strstr(json_string_value(json_array_get(t, 0)), "pooler"))
+    json_array_foreach(json_object_get(m->f.root, "tensors"), i, t) {
+        const char *tensor = json_string_value(json_array_get(t, 0));
+        if (!strcmp(tensor, "lm_head.weight"))
+            add_judge(&g, t);
+        else if (m->scores || !strstr(tensor, "pooler"))
             add_drawn(&g, t);
+    }
     gguf_end(&g, m->gguf);
 }
 
@@ -334,6 +357,26 @@ static void reranker(void **state)
     one("reranker", "bert", "ms-marco");
 }
 
+static void modernbert_reranker(void **state)
+{
+    one("modernbert_reranker", "modern-bert", "gte-reranker-modernbert-base");
+}
+
+/* A GGUF does not say that the first token is the one: the folder alone. */
+static void modernbert_reranker_first(void **state)
+{
+    struct made m;
+    made_open(&m, "modernbert_reranker_first");
+    check(&m, m.f.folder, true);
+    check(&m, m.f.folder, false);
+    made_close(&m);
+}
+
+static void qwen3_reranker(void **state)
+{
+    one("qwen3_reranker", "qwen3", "Qwen3 Reranker 0.6B");
+}
+
 /* What a folder says that nothing here does is refused by name, and not taken for a model that writes. */
 static void refused(void **state)
 {
@@ -344,6 +387,9 @@ static void refused(void **state)
         {"qwen3_embedding", "modules.json", "models.Normalize", "models.Dense", "Dense"},
         {"coderank", "1_Pooling/config.json", "max_tokens\": false", "max_tokens\": true", "1_Pooling"},
         {"reranker", "config.json", "\"type_vocab_size\": 2", "\"type_vocab_size\": 1", "token_type"},
+        {"modernbert_reranker", "config.json", "\"classifier_pooling\": \"mean\"", "\"classifier_pooling\": \"max\"", "classifier_pooling max"},
+        {"qwen3_reranker", "tokenizer_config.json", "\\\"role\\\", \\\"eq\\\", \\\"document\\\"", "\\\"role\\\", \\\"eq\\\", \\\"user\\\"", "document"},
+        {"qwen3_reranker", "1_LogitScore/config.json", "true_token_id", "token_id", "true_token_id"},
         {"modernbert_embed", "config.json", "\"hidden_activation\": \"gelu\"", "\"hidden_activation\": \"tan\"", "tan"},
     };
     struct engine *en;
@@ -372,6 +418,8 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(qwen3_embedding), cmocka_unit_test(coderank), cmocka_unit_test(modernbert),
-                                       cmocka_unit_test(bert), cmocka_unit_test(reranker), cmocka_unit_test(refused)};
+                                       cmocka_unit_test(bert), cmocka_unit_test(reranker),
+                                       cmocka_unit_test(modernbert_reranker), cmocka_unit_test(modernbert_reranker_first),
+                                       cmocka_unit_test(qwen3_reranker), cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

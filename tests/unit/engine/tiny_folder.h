@@ -4,6 +4,8 @@
 
 #include "tests/unit/engine/tiny_decoder.h"
 
+static const char *const tiny_inside[] = {"1_Pooling", "1_LogitScore"}; /* folders of its own */
+
 struct tiny_folder {
     char folder[64];
     json_t *root; /* what make_embedders.py wrote */
@@ -26,8 +28,10 @@ static inline void tiny_folder_open(struct tiny_folder *f, const char *name)
     f->root = json_load_file(path, 0, &error);
     if (!f->root)
         fail_msg("%s: %s", path, error.text);
-    snprintf(path, sizeof path, "%s/1_Pooling", f->folder);
-    assert_int_equal(dir_make(path, 0700, NULL), 0);
+    for (size_t i = 0; i < sizeof tiny_inside / sizeof *tiny_inside; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->folder, tiny_inside[i]);
+        assert_int_equal(dir_make(path, 0700, NULL), 0);
+    }
     json_object_foreach(json_object_get(f->root, "files"), key, value) {
         char *text = json_dumps(value, 0);
         tiny_write(f->folder, key, text, strlen(text));
@@ -47,8 +51,10 @@ static inline void tiny_folder_close(struct tiny_folder *f)
     }
     snprintf(path, sizeof path, "%s/model.safetensors", f->folder);
     unlink(path);
-    snprintf(path, sizeof path, "%s/1_Pooling", f->folder);
-    rmdir(path);
+    for (size_t i = 0; i < sizeof tiny_inside / sizeof *tiny_inside; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->folder, tiny_inside[i]);
+        rmdir(path);
+    }
     assert_int_equal(rmdir(f->folder), 0);
     json_decref(f->root);
 }
