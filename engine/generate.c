@@ -44,7 +44,7 @@ int model_generate(struct model *m, const struct gen_prompt *p, gen_sink sink, v
     if (!rc)
         rc = m->kind->generate(m->self, p, sink, arg, out, stop, e);
     if (!rc && out->prompt_tokens > out->reused_tokens) /* of two at once one may be lost, which does no harm */
-        m->slowness = slowness_after(model_slowness(m), &m->info, out->reused_tokens, out->prompt_tokens - out->reused_tokens, out->ms_prompt);
+        m->slowness = slowness_after(model_slowness(m), &m->info, out->reused_tokens, out->prompt_tokens - out->reused_tokens, out->ms_read);
     return rc;
 }
 

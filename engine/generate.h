@@ -70,6 +70,7 @@ struct gen_result {
     uint32_t prompt_tokens, reused_tokens;          /* reused: read before, from the prefix cache */
     uint32_t reasoning_tokens, answer_tokens, drafted, accepted;
     double ms_prompt, ms_first, ms_total;           /* ms_first: until the first byte of answer or reasoning */
+    double ms_read;                                 /* of ms_prompt: reading it, without waiting for others */
 };
 
 /* Blocks until the answer ends. *stop, polled between steps, may be NULL (ERR_CANCELED). ERR_LIMIT: the prompt does not fit

@@ -274,6 +274,7 @@ int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink
     out->drafted = f.result.drafted;
     out->accepted = f.result.accepted;
     out->ms_prompt = f.result.ms_prompt;
+    out->ms_read = f.result.ms_read;
     out->ms_first = f.first ? (double)(f.first - began) / 1e6 : 0;
     out->ms_total = (double)(clock_ns() - began) / 1e6;
 out:

@@ -108,6 +108,8 @@ static void preempt(struct schedule *s)
     sequence_free(youngest->seq);
     youngest->seq = NULL;
     youngest->read = 0;
+    if (!youngest->written)
+        youngest->result.ms_read = 0;
     youngest->parked = true;
 }
 
@@ -219,8 +221,13 @@ static void read_step(struct schedule *s, uint32_t rows)
         preempt(s); /* the next round looks again */
         return;
     }
+    int64_t start = clock_ns();
     int rc = decoder_step(s->d, s->part, n, s->logits, &err);
+    double ms = (double)(clock_ns() - start) / 1e6;
     float *logits = s->logits;
+    uint32_t all = 0;
+    for (size_t p = 0; p < n; p++)
+        all += s->part[p].n;
     for (size_t p = 0; p < n; p++) {
         struct run *r = s->of[p];
         uint32_t token;
@@ -229,6 +236,8 @@ static void read_step(struct schedule *s, uint32_t rows)
             continue;
         }
         r->read += s->part[p].n;
+        if (!r->written) /* else it is read again */
+            r->result.ms_read += ms * s->part[p].n / all;
         if (r->t.read && r->read <= r->t.n && r->read > r->told) /* not a second time, when it is read again */
             r->t.read(r->t.arg, r->told = r->read);
         if (!s->part[p].want)

@@ -30,6 +30,7 @@ struct schedule_options { /* zero: the defaults */
 struct schedule_result {
     uint32_t reused, drafted, accepted; /* tokens: of the prompt found in the prefix cache; drafts */
     double ms_prompt;                   /* from the submit until the prompt was read */
+    double ms_read;                     /* of that: its share, by rows, of the steps that read it; no waiting */
 };
 
 /* One request. Calls come from the schedule's thread and must not wait. */

@@ -260,6 +260,7 @@ int frame_get_generated(struct gen_result *out, const struct frame *f, struct er
     out->ms_prompt = take_f64(&c);
     out->ms_first = take_f64(&c);
     out->ms_total = take_f64(&c);
+    out->ms_read = take_f64(&c);
     return wire_done(&c, "GENERATED", e);
 }
 
@@ -273,6 +274,7 @@ void frame_put_generated(struct buf *b, uint64_t id, const struct gen_result *r)
     put_f64(b, r->ms_prompt);
     put_f64(b, r->ms_first);
     put_f64(b, r->ms_total);
+    put_f64(b, r->ms_read);
     wire_end(b, at);
 }
 

@@ -6,7 +6,7 @@
  *   COUNT     u32 model, u32 n, textz[n]                     → COUNTS | FAIL
  *   FORGET    u32 model, u8 all, hash[20]                    → COUNTS (n = 0) | FAIL
  *   PIECE     u8 channel, u8 zero[3], u32 prompt_done, u32 prompt_total, u32 bytes, bytes
- *   GENERATED u32 end, prompt, reused, reasoning, answer, drafted, accepted (tokens), f64 ms_prompt, ms_first, ms_total
+ *   GENERATED u32 end, prompt, reused, reasoning, answer, drafted, accepted (tokens), f64 ms_prompt, ms_first, ms_total, ms_read
  *   COUNTS    u32 n, u32[n]
  * textz: u32 bytes, bytes, a NUL that is not counted (so that what is read can be borrowed) */
 #ifndef CODEASK_ENGINE_PROCESS_FRAMES_GENERATE_H

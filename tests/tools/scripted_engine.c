@@ -195,7 +195,7 @@ static void generate(struct request *r, const struct frame_generate *g, const ch
     int n = keep(folder, &g->prompt);
     for (size_t i = 0; i < g->prompt.n; i++)
         out.prompt_tokens += (uint32_t)g->prompt.message[i].len / 4;
-    out.ms_prompt = 1e3 * out.prompt_tokens / setting(folder, "rate", 2000); /* as it was said at the opening */
+    out.ms_read = out.ms_prompt = 1e3 * out.prompt_tokens / setting(folder, "rate", 2000); /* as it was said at the opening */
     buf_addf(&path, "%s/%d.script", folder, n);
     if (file_read(&script, path.data, 1 << 20, NULL)) {
         buf_clear(&path);

@@ -69,11 +69,11 @@ static void generation_comes_back(void **state)
     assert_memory_equal(piece2.text, "hello", 5);
 
     buf_clear(&b);
-    struct gen_result r = {GEN_END_STOP, 1, 2, 3, 4, 5, 6, 7.5, 8.5, 9.5}, r2 = {0};
+    struct gen_result r = {GEN_END_STOP, 1, 2, 3, 4, 5, 6, 7.5, 8.5, 9.5, 10.5}, r2 = {0};
     frame_put_generated(&b, 5, &r);
     f = whole(&b);
     assert_int_equal(frame_get_generated(&r2, &f, &e), 0);
-    assert_true(r2.end == GEN_END_STOP && r2.accepted == 6 && r2.ms_prompt == 7.5 && r2.ms_total == 9.5);
+    assert_true(r2.end == GEN_END_STOP && r2.accepted == 6 && r2.ms_prompt == 7.5 && r2.ms_total == 9.5 && r2.ms_read == 10.5);
 
     buf_clear(&b);
     const char *const text[] = {"one", "b\0c"};

@@ -383,6 +383,7 @@ static void a_long_prompt_does_not_hold_up_a_short_one(void **state)
     check(&lng);
     check(&shrt);
     assert_true(shrt.result.ms_prompt < lng.result.ms_prompt);
+    assert_true(shrt.result.ms_read > 0 && shrt.result.ms_read + lng.result.ms_read <= lng.result.ms_prompt); /* no step counts twice */
     schedule_close(s);
 }
 
