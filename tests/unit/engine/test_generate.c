@@ -146,6 +146,34 @@ static void through_the_process(void **state)
     writes(true);
 }
 
+/* A vocabulary that is not the tokenizer's: refused with both numbers where text could make what the model does not know. */
+static void another_vocabulary(void **state)
+{
+    const struct engine_options one = {.threads = 1};
+    struct said s = {0};
+    struct gen_result r;
+    (void)state;
+    assert_int_equal(engine_open(&en, &one, &e), 0);
+    tiny_writer_weights(folder, TINY_BYTES - 6);
+    assert_int_equal(model_open(&m, en, folder, &e), ERR_FORMAT);
+    if (!strstr(e.message, folder) || !strstr(e.message, "knows 260 tokens and the model 250"))
+        fail_msg("%s", e.message);
+    tiny_writer_weights(folder, TINY_BYTES + 3); /* without <think>, which no template writes */
+    assert_int_equal(model_open(&m, en, folder, &e), 0);
+    if (ask(m, &s, &r, "what <think>is</think> here?", &(struct gen_options){.max_tokens = 4}))
+        fail_msg("%s", e.message);
+    model_close(m);
+    tiny_writer_weights(folder, TINY_BYTES + 1); /* without the marks of turns: told when a template writes one */
+    if (!model_open(&m, en, folder, &e)) {
+        assert_int_not_equal(ask(m, &s, &r, "what?", &(struct gen_options){.max_tokens = 4}), 0);
+        assert_non_null(strstr(e.message, "257"));
+        model_close(m);
+    }
+    engine_close(en);
+    buf_release(&s.text);
+    tiny_writer_weights(folder, TINY_VOCAB);
+}
+
 struct asker {
     char question[40];
     struct gen_options o;
@@ -536,7 +564,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_counts),
         cmocka_unit_test(follows_the_speed),
-        cmocka_unit_test(a_model_writes),
+        cmocka_unit_test(a_model_writes), cmocka_unit_test(another_vocabulary),
         cmocka_unit_test(through_the_process),
         cmocka_unit_test(together_as_alone),
         cmocka_unit_test(ends_when_asked),

@@ -41,24 +41,29 @@ static void tiny_json(const char *folder, const char *name, json_t *value)
     json_decref(value);
 }
 
-static inline void tiny_writer_of(char folder[64], const char *const *special, int specials, const char *eos, const char *template)
+/* config.json and the weights, with so many rows of embeddings. */
+static inline void tiny_writer_weights(const char *folder, int vocab)
 {
     json_error_t error;
-    strcpy(folder, "/tmp/codeask-writer-XXXXXX");
-    assert_non_null(mkdtemp(folder));
     json_t *root = json_load_file(TEST_SOURCE_DIR "/tests/parity/decoders/qwen2.json", 0, &error);
     assert_non_null(root);
     json_t *config = json_object_get(root, "config"), *tensors = json_object_get(root, "tensors"), *t;
-    json_object_set_new(config, "vocab_size", json_integer(TINY_VOCAB));
+    json_object_set_new(config, "vocab_size", json_integer(vocab));
     json_object_set_new(config, "max_position_embeddings", json_integer(512));
     size_t i;
     json_array_foreach(tensors, i, t)
         if (strstr(json_string_value(json_array_get(t, 0)), "embed_tokens"))
-            json_array_set_new(t, 1, json_pack("[i, i]", TINY_VOCAB, 64));
+            json_array_set_new(t, 1, json_pack("[i, i]", vocab, 64));
     tiny_weights(folder, tensors);
     tiny_json(folder, "config.json", json_incref(config));
     json_decref(root);
+}
 
+static inline void tiny_writer_of(char folder[64], const char *const *special, int specials, const char *eos, const char *template)
+{
+    strcpy(folder, "/tmp/codeask-writer-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    tiny_writer_weights(folder, TINY_VOCAB);
     json_t *vocab = json_object(), *added = json_array();
     for (int b = 0; b < TINY_BYTES; b++) {
         char text[4];
