@@ -1,6 +1,7 @@
 /* user list and remove, group add and remove, access grant, revoke and list: who may read what. */
 #include "service/method.h"
 
+#include "service/models.h"
 #include "service/permission.h"
 #include "store/people.h"
 
@@ -45,6 +46,7 @@ int method_user_remove(struct request *rq, json_t **result, struct err *e)
     int rc = user_of(&user, rq, "name", false, e);
     if (!rc && !(rc = people_user_remove(rq->s->store, &user, e))) {
         service_revoked(rq->s, 0, user.id);
+        models_forget(rq->s, NULL);
         *result = json_pack("{ss}", "user", user.name);
     }
     return rc;
@@ -59,6 +61,8 @@ static int group_change(json_t **result, struct request *rq, bool in, struct err
     int rc = user_of(&user, rq, "user", in, e);
     if (!rc && (rc = people_join(rq->s->store, user.id, group, in, e)) == ERR_NOT_FOUND)
         err_set(e, rc, "%s is not in the group %.64s", user.name, group);
+    if (!rc && !in)
+        models_forget(rq->s, NULL); /* prompts that were read with what may be read no longer: which those are, no name says */
     if (!rc)
         *result = json_pack("{ss, ss, sb}", "group", group, "user", user.name, "in", in);
     return rc;
@@ -96,6 +100,8 @@ static int access_change(json_t **result, struct request *rq, bool on, struct er
     } else if ((rc = people_grant(rq->s->store, user.id, group, rows[i].id, on, e)) == ERR_NOT_FOUND) {
         err_set(e, rc, "%.65s was not given %.200s", who, name);
     } else if (!rc) {
+        if (!on)
+            models_forget(rq->s, NULL);
         *result = json_pack("{ss, so, sb}", "who", who, "repo", json_cstr(rows[i].name), "granted", on);
     }
     state_repos_free(rows, n);

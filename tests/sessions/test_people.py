@@ -5,6 +5,7 @@ import subprocess
 
 from lib import CODEASK, SOURCES, main, wait_for, write
 from test_http import Server
+from tiny import put_writer
 
 SECRET = {
     "src/retry.py": SOURCES["src/retry.py"],  # the same content as in a repository that may be read
@@ -181,6 +182,39 @@ def test_a_revoked_token_ends_what_runs(w):
     wait_for(lambda: told.prompts(), "the model to be asked")
     assert w.run("token", "revoke", "alice").returncode == 0
     assert '"the token was revoked"' in r.read().decode()
+
+
+def test_kept_prompts_go_with_a_permission(w):
+    """What the answer model keeps of prompts, in memory and on disk, when one who was let in is no longer: by his own permission, a group's, his name."""
+    repo = w.repo()
+    put_writer(w.home / "models" / "writer", window=4096)
+    text = "embed = no\nanswer_model = writer\nanswer_tokens = 32\n"
+    w.config(text)
+    w.run("index", cwd=repo)
+    token = w.run("token", "create", "alice").stdout.strip()
+    folder = w.home / "prefixes"
+    ways = [(("access", "grant", "alice", "courier"), ("access", "revoke", "alice", "courier")),
+            (("group", "add", "staff", "alice"), ("group", "remove", "staff", "alice")),
+            (("access", "grant", "@staff", "courier"), ("user", "remove", "alice"))]
+    for let, _ in ways:
+        r = w.run(*let)
+        assert r.returncode == 0, r
+    s = Server(w, text)
+
+    def reused():
+        code, a = s.ask("POST", "/v1/ask", {"query": "how long is the wait before a retry?"}, {"Authorization": "Bearer " + token})[:2]
+        assert code == 200 and a["tokens"]["prompt"] > 100, a
+        wait_for(lambda: list(folder.glob("*.prefix")), "the kept prompt")
+        return a["tokens"]["reused"]
+
+    assert not reused() and reused()
+    for let, take in ways:
+        assert w.run(*take).returncode == 0
+        wait_for(lambda: not list(folder.glob("*.prefix")), f"the end of what is kept, by {take}")
+        if take[0] == "user":
+            break
+        assert w.run(*let).returncode == 0
+        assert not reused() and reused(), take
 
 
 def test_commands_work_without_a_daemon(w):
