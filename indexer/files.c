@@ -2,12 +2,12 @@
 
 #include "indexer/git.h"
 
-
 #include <errno.h>
 #include <limits.h>
 #include <fcntl.h>
 #include <git2/sys/repository.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define YOUNG_NS 50000000   /* the kernel's clock for file times ticks every 1 to 10 ms */
@@ -81,6 +81,25 @@ int files_bytes(struct buf *out, struct stat *st, int fd, const char *path, size
             return 0;
         }
     }
+}
+
+bool files_cached(struct buf *out, int dir, const char *path, size_t size)
+{
+    struct stat st;
+    int fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool whole = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+    buf_clear(out);
+    while (whole && out->len < size) {
+        struct iovec to = {buf_room(out, size - out->len), size - out->len};
+        ssize_t n = preadv2(fd, &to, 1, (off_t)out->len, RWF_NOWAIT); /* EAGAIN: on the disk; EOPNOTSUPP: this file system cannot tell */
+        whole = n > 0;
+        out->len += whole ? (size_t)n : 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (out->data)
+        out->data[out->len] = 0;
+    return whole;
 }
 
 /* libgit2 has two filters, line endings and `ident`: where there is no CR and no "$Id" they change nothing, and loading them

@@ -31,6 +31,8 @@ int files_look(struct items *out, bool *whole, const struct worktree *w, struct 
 bool files_among(struct str list, struct str entry);
 /* One regular file's bytes as they are; the other part of files_read. */
 int files_bytes(struct buf *out, struct stat *st, int fd, const char *path, size_t max, struct err *e);
+/* The bytes of a regular file of that size, as they are, if the system has them in memory; it never waits for a disk. dir: a descriptor */
+bool files_cached(struct buf *out, int dir, const char *path, size_t size);
 
 /* Reads a worktree file as git would store it: line endings and `ident` undone, never a program run. path: NUL-terminated,
  * under root; links give their target. st: of the moment of the read, zero mtime where it changed meanwhile. ERR_LIMIT past

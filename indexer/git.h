@@ -5,6 +5,7 @@
 #ifndef CODEASK_INDEXER_GIT_H
 #define CODEASK_INDEXER_GIT_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "store/store.h"
 
@@ -27,6 +28,9 @@ static inline bool oid_same(const struct oid *a, const struct oid *b)
 bool oid_zero(const struct oid *o);
 /* The hash that git gives these bytes as a blob. */
 struct oid oid_hash(const void *bytes, size_t n);
+/* Adds a blob's bytes, which are proved to have that hash. ERR_NOT_FOUND, ERR_CORRUPT (damaged, or no blob), ERR_IO. */
+uint64_t blob_size(git_odb *odb, const struct oid *oid); /* 0 where it cannot be told */
+int blob_read(struct buf *out, git_odb *odb, const struct oid *oid, struct err *e);
 
 /* Opens the repository of a row (worktree root or bare), without a search and without an owner check: the row in state.mdb
  * is the consent. ERR_NO_REPOSITORY when it is gone. */

@@ -1,6 +1,10 @@
 /* Repositories as they come: every odd one is a clear error, or is indexed as far as it can be read. */
 #include "git_fixture.h"
 
+#include "indexer/files.h"
+
+#include <fcntl.h>
+
 static void found_from_any_directory_in_it(void **state)
 {
     struct repo_found f;
@@ -186,6 +190,85 @@ static void a_damaged_pack_costs_its_objects(void **state)
     repo_row_release(&r);
 }
 
+static void a_large_file_is_not_read_wherever_it_stands(void **state)
+{
+    struct buf want = BUF_INIT;
+    sh("git init -q w; cd w; for i in $(seq 100 160); do echo $i > f$i.c; done; head -c 3000000 /dev/zero | tr '\\0' 'x' > a.c; cp a.c z.c; git add .; git commit -qm 1;"
+       "cd ..; git clone -q --bare w r");
+    struct repo_row r = add_repo("r");
+    ok(index_run(fx.indexer, &r, "main", NULL, NULL, &e));
+    buf_adds(&want, "a.c\tS\n");
+    for (int i = 100; i <= 160; i++)
+        buf_addf(&want, "f%d.c\n", i);
+    buf_adds(&want, "z.c\tS\n");
+    expect(&r, "refs/heads/main", want.data);
+    buf_release(&want);
+    repo_row_release(&r);
+}
+
+static int first_line(void *arg, const struct occ *o)
+{
+    struct buf text = BUF_INIT;
+    struct txn *t;
+    ok(store_read(&t, fx.store, &e));
+    ok(cut_text(t, o->cut, &text, &e));
+    txn_end(t);
+    buf_add(arg, text.data, 1);
+    buf_release(&text);
+    return 0;
+}
+
+/* The first bytes of a ref's files, in path order. */
+static void expect_firsts(const struct repo_row *repo, const char *ref, const char *want)
+{
+    struct buf got = BUF_INIT;
+    struct txn *t;
+    struct ref_row row;
+    ok(store_read(&t, fx.store, &e));
+    ok(ref_get(t, repo->id, ref, &row, &e));
+    ok(occ_each(t, row.view, (struct str){"", 0}, first_line, &got, &e));
+    txn_end(t);
+    assert_string_equal(got.data, want);
+    buf_release(&got);
+}
+
+/* A commit's file may be read from the worktree: never another content, and never what a link leads to. */
+static void a_worktree_stands_in_only_for_what_it_holds(void **state)
+{
+    sh("git init -q r; cd r; mkdir d; for i in a b c d e f g d/h; do echo \"$i$i$i$i\" | tail -c 5 > $i.c; done; git add .; git commit -qm 1;"
+       "echo XXXX > b.c; echo YYYYYYY > c.c; rm d.c; echo eeee > ../e.c; rm e.c; ln -s ../e.c e.c; rm f.c; mkfifo f.c; rm g.c; mkdir g.c");
+    struct repo_row r = add_repo("r");
+    run(&r);
+    expect_firsts(&r, "HEAD", "abcdhefg");
+    repo_row_release(&r);
+    /* what the object database cannot give any more, the worktree can; a citation of it holds as well */
+    sh("git init -q s; cd s; for i in $(seq 4); do head -c 3000 /dev/urandom | base64 > $i.txt; done; git add .; git commit -qm 1; git repack -adq;"
+       "p=$(ls .git/objects/pack/*.pack); chmod u+w $p; printf 'XXXXXXXXXXXXXXXXXXXXXXXX' | dd of=$p bs=1 seek=6000 conv=notrunc 2>/dev/null");
+    struct buf held = BUF_INIT;
+    bool told = files_cached(&held, AT_FDCWD, at("r/a.c"), 5);
+    buf_release(&held);
+    if (!told) { /* nothing is ever read without waiting there */
+        print_message("this file system does not tell what it has in memory: a damaged pack with its worktree is left out\n");
+        return;
+    }
+    struct repo_row s = add_repo("s");
+    run(&s);
+    expect(&s, "HEAD", "1.txt\n2.txt\n3.txt\n4.txt\n");
+    for (int i = 0; i < 4; i++) {
+        char name[] = {(char)('1' + i), '.', 't', 'x', 't', 0}, path[PATH_MAX];
+        struct buf bytes = BUF_INIT, again = BUF_INIT;
+        snprintf(path, sizeof path, "s/%s", name);
+        ok(file_read(&bytes, at(path), 10000, &e));
+        struct oid o = oid_hash(bytes.data, bytes.len);
+        ok(source_read(&s, str_of(name), &o, false, &again, &e));
+        assert_int_equal(again.len, bytes.len);
+        assert_memory_equal(again.data, bytes.data, bytes.len);
+        buf_release(&bytes);
+        buf_release(&again);
+    }
+    repo_row_release(&s);
+}
+
 static void linked_worktrees_share_cuts(void **state)
 {
     struct repo_found f;
@@ -244,6 +327,8 @@ static const struct CMUnitTest tests[] = {
     GIT_TEST(missing_objects_are_listed_and_the_rest_is_indexed),
     GIT_TEST(damage_is_named),
     GIT_TEST(a_damaged_pack_costs_its_objects),
+    GIT_TEST(a_large_file_is_not_read_wherever_it_stands),
+    GIT_TEST(a_worktree_stands_in_only_for_what_it_holds),
     GIT_TEST(linked_worktrees_share_cuts),
     GIT_TEST(submodules_are_indexed_under_their_path),
     GIT_TEST(removed_from_the_index),
