@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
     uint32_t start, end, flags; /* enum span_flag */
@@ -141,6 +142,17 @@ void cut_secrets(struct cutter *c);
 /* cut_record.c */
 uint32_t cut_intern(struct cutter *c, const char *s, uint32_t n); /* offset of the bytes in strings, each text once */
 void cut_record(struct buf *out, struct cutter *c);
+
+/* 64 flags, each 0 or 1, as bits: bit i is flag i. */
+static inline uint64_t cut_pack(const uint8_t flag[64])
+{
+    uint64_t bits = 0, eight;
+    for (int i = 0; i < 64; i += 8) {
+        memcpy(&eight, flag + i, sizeof eight);
+        bits |= (eight * 0x0102040810204080u >> 56) << i; /* flag k of the eight, at bit 8 k, lands on bit 56 + k, and no two on one */
+    }
+    return bits;
+}
 
 uint32_t cut_line_of(const struct cutter *c, uint32_t byte); /* 0-based */
 bool cut_line_has_word(const struct cutter *c, uint32_t line); /* a letter, a digit or a byte over 127 */

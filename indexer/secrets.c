@@ -489,19 +489,31 @@ static void check_url(struct cutter *c, uint32_t at)
         add(c, colon + 1, sign, KIND_URL);
 }
 
+/* Which of the 64 bytes at text[at] are `=` or `:`, bit by bit: a branch for every byte of a source took half of the time of this file. */
+static uint64_t signs(const char *text, uint32_t n, uint32_t at)
+{
+    uint8_t byte[64] = {0}, is[64];
+    memcpy(byte, text + at, n - at < 64 ? n - at : 64);
+    for (int i = 0; i < 64; i++)
+        is[i] = (byte[i] == '=') | (byte[i] == ':');
+    return cut_pack(is);
+}
+
 static void find_assignments(struct cutter *c)
 {
-    static const uint8_t sign[256] = {['='] = 1, [':'] = 1};
     const char *text = c->text;
-    for (uint32_t i = 1; i + 9 < c->n; i++) {
-        if (!sign[(uint8_t)text[i]])
-            continue;
-        if (text[i] == ':' && text[i + 1] == '/' && text[i + 2] == '/')
-            check_url(c, i);
-        else
-            check_assignment(c, i);
-        i += text[i + 1] == '=' || text[i + 1] == ':';
-    }
+    uint32_t n = c->n, from = 1; /* what is before it was looked at */
+    for (uint32_t at = 0; at < n; at += 64)
+        for (uint64_t bits = signs(text, n, at); bits; bits &= bits - 1) {
+            uint32_t i = at + (uint32_t)__builtin_ctzll(bits);
+            if (i < from || i + 9 >= n)
+                continue;
+            if (text[i] == ':' && text[i + 1] == '/' && text[i + 2] == '/')
+                check_url(c, i);
+            else
+                check_assignment(c, i);
+            from = i + 1 + (text[i + 1] == '=' || text[i + 1] == ':');
+        }
 }
 
 static int order(const void *a, const void *b)
