@@ -501,7 +501,6 @@ static void *talk(void *arg)
 int pool_open(struct pool **out, const struct pool_options *o, struct err *e)
 {
     struct pool *p = mem_zero(1, sizeof *p);
-    pthread_condattr_t attr;
     sigset_t all, before;
     p->o = *o;
     if (p->o.workers <= 0) {
@@ -520,10 +519,7 @@ int pool_open(struct pool **out, const struct pool_options *o, struct err *e)
     p->done_tail = &p->done;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->room, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->finished, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&p->finished);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = p->wake < 0 ? errno : 0;
     sigfillset(&all); /* signals are the main thread's */
@@ -577,12 +573,7 @@ int pool_submit(struct pool *p, uint64_t tag, const struct language *lang, struc
 static void await_results(struct pool *p)
 {
     while (!p->taking && p->in_flight && p->ndone < RESULTS_AT_ONCE) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += RESULTS_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        if (pthread_cond_timedwait(&p->finished, &p->lock, &until) && p->done)
+        if (!clock_cond_wait(&p->finished, &p->lock, clock_ns() + RESULTS_MS * 1000000LL) && p->done)
             break;
     }
 }

@@ -483,11 +483,10 @@ static void *embed_main(void *arg)
         if (!j) {
             /* A sweep waits for the index jobs, whose ends are told: its time may be past, and would be no wait at all. */
             int64_t ns = x->purge_failed && x->purge_at_ns < x->sweep_at_ns ? x->purge_at_ns : x->sweep_at_ns;
-            struct timespec at = {ns / 1000000000, ns % 1000000000};
             if ((x->busy || x->index) && !x->purge_failed)
                 pthread_cond_wait(&x->work, &s->mu);
             else
-                pthread_cond_timedwait(&x->work, &s->mu, &at);
+                clock_cond_wait(&x->work, &s->mu, ns);
             continue;
         }
         j->running = true;
@@ -508,11 +507,7 @@ int jobs_open(struct jobs **out, struct service *s, struct err *e)
     struct jobs *x = mem_zero(1, sizeof *x);
     x->s = s;
     pthread_mutex_init(&x->save_mu, NULL);
-    pthread_condattr_t mono;
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&x->work, &mono);
-    pthread_condattr_destroy(&mono);
+    clock_cond_init(&x->work);
     upkeep_open(x);
     pthread_cond_init(&x->ended, NULL);
     *out = x;

@@ -244,8 +244,7 @@ static void *thread_main(void *arg)
     while (!s->draining) {
         struct mirror *m = pick(x, &next);
         if (!m) {
-            struct timespec at = {next / 1000000000, next % 1000000000};
-            pthread_cond_timedwait(&x->work, &s->mu, &at);
+            clock_cond_wait(&x->work, &s->mu, next);
             continue;
         }
         m->running = true;
@@ -271,11 +270,7 @@ int mirrors_open(struct mirrors **out, struct service *s, struct err *e)
     struct mirrors *x = mem_zero(1, sizeof *x);
     x->s = s;
     pthread_mutex_init(&x->save_mu, NULL);
-    pthread_condattr_t mono;
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&x->work, &mono);
-    pthread_condattr_destroy(&mono);
+    clock_cond_init(&x->work);
     pthread_cond_init(&x->ended, NULL);
     *out = x;
     if (s->o.brief)

@@ -130,12 +130,6 @@ void worker_back_locked(struct service *s)
 
 /* -- the clock -------------------------------------------------------------------------------------------------------- */
 
-static void wait_until(struct service *s, int64_t ns)
-{
-    struct timespec at = {ns / 1000000000, ns % 1000000000};
-    pthread_cond_timedwait(&s->tick, &s->mu, &at); /* the condition counts in CLOCK_MONOTONIC */
-}
-
 /* Somebody took a file of the home away: the program ends, and the next command starts one that builds it again. Who waits is told
  * that it ends and, from a client that starts daemons, asks the next one. */
 static void look_after_home(struct service *s)
@@ -207,7 +201,7 @@ static void *clock_main(void *arg)
             pthread_mutex_lock(&s->mu);
             continue;
         }
-        wait_until(s, next);
+        clock_cond_wait(&s->tick, &s->mu, next);
     }
     pthread_mutex_unlock(&s->mu);
     return NULL;
@@ -233,12 +227,8 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->ready_last = &s->ready_first;
     pthread_mutex_init(&s->mu, NULL);
     pthread_cond_init(&s->work, NULL);
-    pthread_condattr_t mono;
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
     pthread_cond_init(&s->gone, NULL);
-    pthread_cond_init(&s->tick, &mono);
-    pthread_condattr_destroy(&mono);
+    clock_cond_init(&s->tick);
     *out = NULL;
     s->query_maps = query_maps_new();
     if ((rc = paths_make(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))

@@ -521,8 +521,7 @@ static void *tuning_main(void *arg)
             continue;
         }
         if (clock_ns() < t->from_ns) {
-            struct timespec at = {t->from_ns / 1000000000, t->from_ns % 1000000000};
-            pthread_cond_timedwait(&t->work, &t->s->mu, &at);
+            clock_cond_wait(&t->work, &t->s->mu, t->from_ns);
             continue;
         }
         pthread_mutex_unlock(&t->s->mu);
@@ -543,11 +542,7 @@ int tunings_open(struct tunings **out, struct service *s, struct err *e)
 {
     struct tunings *t = mem_zero(1, sizeof *t);
     t->s = s;
-    pthread_condattr_t mono;
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->work, &mono);
-    pthread_condattr_destroy(&mono);
+    clock_cond_init(&t->work);
     *out = t;
     load(t);
     t->runs = !pthread_create(&t->thread, NULL, tuning_main, t);

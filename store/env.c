@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAP_LEAST ((size_t)16 << 20)
@@ -170,11 +169,7 @@ int env_open(struct env *v, const char *path, size_t map, unsigned flags, struct
         return made;
     *v = (struct env){.path = mem_str(path)};
     pthread_mutex_init(&v->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&v->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&v->changed);
     int rc = env_map(v, map, flags, e);
     if (rc)
         env_close(v);
@@ -251,15 +246,6 @@ out:
     return rc;
 }
 
-static void deadline_in(struct timespec *ts, unsigned ms)
-{
-    clock_gettime(CLOCK_MONOTONIC, ts);
-    ts->tv_sec += ms / 1000;
-    ts->tv_nsec += (long)(ms % 1000) * 1000000;
-    if (ts->tv_nsec >= 1000000000)
-        ts->tv_sec++, ts->tv_nsec -= 1000000000;
-}
-
 static size_t room_wanted(size_t map)
 {
     size_t quarter = map / 4, most = (size_t)1 << 30;
@@ -268,12 +254,10 @@ static size_t room_wanted(size_t map)
 
 bool env_alone(struct env *v, unsigned mine)
 {
-    struct timespec until;
-    deadline_in(&until, ALONE_WAIT_MS);
-    int rc = 0;
+    int64_t until = clock_ns() + ALONE_WAIT_MS * 1000000LL;
     v->changing = true;
-    while (v->live > mine && !rc)
-        rc = pthread_cond_timedwait(&v->changed, &v->lock, &until);
+    while (v->live > mine && clock_cond_wait(&v->changed, &v->lock, until))
+        ;
     if (v->live <= mine)
         return true;
     env_alone_end(v);

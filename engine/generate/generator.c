@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define POLL_NS 20000000 /* how often a waiting caller looks whether it was canceled */
 
@@ -155,8 +154,7 @@ static bool attend(struct flight *f, uint64_t id, gen_sink sink, void *arg, cons
             buf_clear(&pieces);
             pthread_mutex_lock(&f->lock);
         } else {
-            int64_t t = clock_ns() + POLL_NS;
-            pthread_cond_timedwait(&f->news, &f->lock, &(struct timespec){t / 1000000000, t % 1000000000});
+            clock_cond_wait(&f->news, &f->lock, clock_ns() + POLL_NS);
         }
     }
     pthread_mutex_unlock(&f->lock);
@@ -184,13 +182,9 @@ static const struct grammar_vocab *vocab(struct generator *g)
 
 static void flight_init(struct flight *f, struct generator *g)
 {
-    pthread_condattr_t a;
     *f = (struct flight){.g = g};
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->news, &a);
-    pthread_condattr_destroy(&a);
+    clock_cond_init(&f->news);
 }
 
 static void flight_release(struct flight *f)

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A frame of documents holds half a second of work, and four are in flight for all callers together: enough to keep the
  * engine's batches full, little enough that a socket's buffer, a cancel or a death costs nothing. */
@@ -129,11 +128,8 @@ void remote_model_close(void *model)
 static bool take_slot(struct client *c, bool wait, const volatile bool *stop)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->documents >= WINDOW && wait && !(stop && __atomic_load_n(stop, __ATOMIC_RELAXED))) {
-        int64_t t = clock_ns() + 10000000;
-        struct timespec until = {t / 1000000000, t % 1000000000};
-        pthread_cond_timedwait(&c->slot_free, &c->lock, &until);
-    }
+    while (c->documents >= WINDOW && wait && !(stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))
+        clock_cond_wait(&c->slot_free, &c->lock, clock_ns() + 10000000);
     bool got = c->documents < WINDOW;
     c->documents += got;
     pthread_mutex_unlock(&c->lock);

@@ -21,21 +21,9 @@
 
 #define RESTART_WINDOW (600 * INT64_C(1000000000))
 
-/* Waits on a condition of CLOCK_MONOTONIC. */
 static void wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int ms)
 {
-    int64_t t = clock_ns() + (int64_t)ms * 1000000;
-    struct timespec until = {t / 1000000000, t % 1000000000};
-    pthread_cond_timedwait(cond, lock, &until);
-}
-
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &a);
-    pthread_condattr_destroy(&a);
+    clock_cond_wait(cond, lock, clock_ns() + ms * 1000000LL);
 }
 
 uint64_t call_id(struct client *c)
@@ -64,7 +52,7 @@ int call_send(struct client *c, struct call *call, uint64_t generation, struct b
     pthread_mutex_lock(&c->lock);
     bool alive = c->alive && c->generation == generation;
     if (alive) {
-        cond_init(&call->finished);
+        clock_cond_init(&call->finished);
         call->link = c->calls;
         c->calls = call;
     }
@@ -387,8 +375,8 @@ int engine_client_open(void **self, const char *program, const struct engine_opt
     pthread_mutex_init(&c->start, NULL);
     pthread_mutex_init(&c->write, NULL);
     pthread_mutex_init(&c->lock, NULL);
-    cond_init(&c->slot_free);
-    cond_init(&c->gone);
+    clock_cond_init(&c->slot_free);
+    clock_cond_init(&c->gone);
     c->program = mem_str(program);
     c->fd = -1;
     c->pid = -1;
