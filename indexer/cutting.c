@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH_BYTES ((size_t)4 << 20) /* of source: a write transaction of some 2 MB, 28 to 60 ms here */
+#define BATCH_BYTES ((size_t)8 << 20) /* of source and its records: a write transaction of some 2 MB, of 8 MB where every word is a new one; 28 to 60 ms here */
 #define BATCH_LEAST ((size_t)256 << 10)
 #define WRITE_MS 40.0                 /* a transaction that took longer makes the next batch smaller: none over 50 ms, so that other
                                          writers need not wait */
@@ -429,10 +429,7 @@ static int batch_write(struct run *r, struct batch *b, struct err *e)
     struct cut_batch *built = NULL;
     struct txn *t = NULL;
     uint32_t *ids = mem_zero(b->n + 1, sizeof *ids);
-    uint64_t need = b->bytes;
-    for (size_t i = 0; i < b->n; i++)
-        need += b->from[i].record.len;
-    int rc = b->n && r->c->max_index ? store_room(r->c->store, need, r->c->max_index, e) : 0;
+    int rc = b->n && r->c->max_index ? store_room(r->c->store, b->bytes, r->c->max_index, e) : 0;
     if (!rc && b->n)
         rc = cut_batch_build(&built, b->cut, b->n, e);
     if (!rc)
@@ -468,7 +465,7 @@ static void batch_add(struct run *r, struct batch *b, struct pool_result *got)
         b->since = clock_ms();
     b->cut[b->n] = (struct cut_new){.key = key_of(i), .record = got->record.data, .record_len = got->record.len,
                                     .text = got->text.data, .text_len = got->text.len};
-    b->bytes += got->text.len;
+    b->bytes += got->text.len + got->record.len;
     b->from[b->n++] = *got;
 }
 
@@ -528,7 +525,7 @@ static int collect(struct run *r, struct err *e)
             buf_release(&got.text);
             continue;
         }
-        if (b.n && b.bytes + got.text.len > r->batch_bytes) /* two large contents are two transactions */
+        if (b.n && b.bytes + got.text.len + got.record.len > r->batch_bytes) /* two large contents are two transactions */
             rc = batch_write(r, &b, e);
         batch_add(r, &b, &got);
         /* while the last ones are cut: what is left to write when nothing is left to cut has the other cores idle */
