@@ -100,6 +100,8 @@
     X(embed_endpoint_model, "embed_endpoint_model", TEXT, "", 0, 200, NULL, "the model there")                             \
     X(embed_endpoint_key, "embed_endpoint_key", TEXT, "", 0, 1024, NULL, "file with its key, mode 0600; empty: none")      \
     X(endpoint_stall_seconds, "endpoint_stall_seconds", INT, "60", 1, 3600, NULL, "an endpoint that says nothing is left after it") \
+    X(endpoint_look_seconds, "endpoint_look_seconds", INT, "10", 0, 3600, NULL,                                            \
+      "an endpoint that was asked once is looked at so often: whether it is there, and again; 0: only when it is asked")   \
     X(hook_secret, "hook_secret", TEXT, "", 0, 1024, NULL,                                                                 \
       "file with the secret of webhooks, mode 0600; empty: there are none")                                            \
     X(idle_exit_seconds, "idle_exit_seconds", INT, "1800", 0, 365 * 86400, NULL,                                       \

@@ -139,6 +139,7 @@ struct overlays;
 struct remote;
 struct query_maps;
 struct tunings;
+struct health;
 
 struct service {
     struct service_options o;
@@ -150,6 +151,7 @@ struct service {
     struct jobs *jobs;
     struct mirrors *mirrors;
     struct models *models;
+    struct health *health;
     struct answers *answers;
     struct counts *counts;
     struct conversations *conversations;

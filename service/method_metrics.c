@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "kernels/nvml.h"
+#include "service/models.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Under the lock, for each request that is over. */
@@ -86,6 +88,15 @@ int method_metrics(struct request *rq, json_t **result, struct err *e)
     one(rows, "codeask_write_transactions_total", "counter", "Write transactions of the index since the daemon started.", (double)writes.n);
     one(rows, "codeask_write_transactions_slow_total", "counter", "Those that kept others from writing for 50 ms and more.", (double)writes.over);
     one(rows, "codeask_write_transaction_seconds_max", "gauge", "The longest of them.", writes.longest_ms / 1e3);
+    json_t *far = NULL;
+    for (enum model_role role = ROLES_HERE; role < ROLES; role++) {
+        char *name = models_name(s, role);
+        if (*name && !far)
+            far = row(rows, "codeask_endpoint_up", "gauge", "1 where the endpoint was there when it was last looked at or asked, by what it does.");
+        if (*name)
+            json_array_append_new(far, json_pack("{s{ss}, sf}", "labels", "role", models_role(role), "value", models_number(s, role, NULL) ? 1. : 0.));
+        free(name);
+    }
     json_t *total = row(rows, "codeask_requests_total", "counter", "Requests that are over, by method and outcome.");
     json_t *seconds = row(rows, "codeask_request_seconds_total", "counter", "Seconds from asking to the end, of all requests of a method.");
     const struct method *m;

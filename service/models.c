@@ -15,12 +15,14 @@
 #include <string.h>
 
 #define RETRY_NS 30000000000LL /* a model that could not be opened is tried again: it may have been put there meanwhile */
+#define LOOKS_MISSED 2         /* in a row, then an endpoint is away: a server that is busy may miss one */
 
 struct slot {
     pthread_mutex_t mu; /* held while a model opens: who needs it waits for it */
     struct embedder *now;
     struct err why;     /* of the last failure */
     int64_t failed_ns;
+    unsigned missed;    /* looks in a row, of an endpoint that is open */
 };
 struct models {
     struct service *s;
@@ -172,22 +174,22 @@ static bool good_for(const struct model_info *i, enum model_role role)
     return writes(role) ? i->context : role == ROLE_RERANK ? i->scores : i->dim;
 }
 
-static int open_far(struct model **out, const struct config *c, enum model_role role, struct err *e)
+static int open_far(struct model **out, const struct config *c, enum model_role role, const volatile bool *stop, struct err *e)
 {
     bool embed = role == ROLE_FAR_EMBED;
     struct endpoint_options o = {.url = endpoint_of(c, role), .model = embed ? c->embed_endpoint_model : c->answer_endpoint_model,
                                  .key = embed ? c->embed_endpoint_key : c->answer_endpoint_key, .ca = c->net_ca,
-                                 .stall_seconds = (unsigned)c->endpoint_stall_seconds, .embeds = embed};
+                                 .stall_seconds = (unsigned)c->endpoint_stall_seconds, .embeds = embed, .stop = stop};
     return endpoint_open(out, &o, e);
 }
 
 /* role: ROLES for the one that the model is good for. */
-static int open_named(struct embedder **out, struct service *s, const char *name, enum model_role role, struct err *e)
+static int open_named(struct embedder **out, struct service *s, const char *name, enum model_role role, const volatile bool *stop, struct err *e)
 {
     char *path = NULL;
     struct embedder *m = mem_zero(1, sizeof *m);
     m->refs = 1;
-    int rc = role == ROLES || role < ROLES_HERE ? model_find(&path, s->o.paths, name, e) : open_far(&m->model, s->o.config, role, e);
+    int rc = role == ROLES || role < ROLES_HERE ? model_find(&path, s->o.paths, name, e) : open_far(&m->model, s->o.config, role, stop, e);
     if (!rc && path)
         rc = model_open(&m->model, s->engine, path, e);
     const struct model_info *i = rc ? NULL : model_info(m->model);
@@ -208,19 +210,26 @@ static int open_named(struct embedder **out, struct service *s, const char *name
     return rc;
 }
 
+/* What failed is not tried again by whoever asks: for a while, or, of an endpoint that is looked after, until it was seen. */
+static bool left_alone(const struct service *s, const struct slot *x, enum model_role role)
+{
+    bool watched = role >= ROLES_HERE && s->health;
+    return !x->now && x->failed_ns && (watched || clock_ns() - x->failed_ns < RETRY_NS);
+}
+
 static int take(struct embedder **out, struct service *s, enum model_role role, struct err *e)
 {
     struct slot *x = &s->models->slot[role];
     int rc = 0;
     *out = NULL;
     pthread_mutex_lock(&x->mu);
-    if (!x->now && x->failed_ns && clock_ns() - x->failed_ns < RETRY_NS) {
+    if (left_alone(s, x, role)) {
         rc = x->why.code;
         if (e)
             *e = x->why;
     } else if (!x->now) {
         char *name = models_name(s, role);
-        rc = *name ? open_named(&x->now, s, name, role, &x->why) : err_set(e, ERR_NOT_FOUND, "no model is chosen");
+        rc = *name ? open_named(&x->now, s, name, role, NULL, &x->why) : err_set(e, ERR_NOT_FOUND, "no model is chosen");
         x->failed_ns = rc && *name ? clock_ns() : 0;
         if (rc && *name) {
             log_err(LOG_WARN, roles[role].state, &x->why);
@@ -278,7 +287,7 @@ bool models_closed(struct service *s, enum model_role role)
     struct slot *x = &s->models->slot[role];
     if (pthread_mutex_trylock(&x->mu)) /* being opened */
         return true;
-    bool closed = !x->now && !(x->failed_ns && clock_ns() - x->failed_ns < RETRY_NS);
+    bool closed = !x->now && !left_alone(s, x, role);
     pthread_mutex_unlock(&x->mu);
     return closed;
 }
@@ -297,6 +306,52 @@ void models_fell(struct service *s, struct embedder *m, const struct err *why)
     pthread_mutex_unlock(&x->mu);
 }
 
+static void put_back(struct service *s, enum model_role role, const volatile bool *stop)
+{
+    struct slot *x = &s->models->slot[role];
+    struct embedder *fresh = NULL;
+    struct err why = {0};
+    int rc = open_named(&fresh, s, "", role, stop, &why);
+    pthread_mutex_lock(&x->mu);
+    if (!rc && !x->now) {
+        x->now = fresh;
+        x->failed_ns = x->missed = 0;
+        fresh = NULL;
+        log_line(LOG_WARN, "%s: it is there again", roles[role].state);
+    } else if (rc && rc != ERR_CANCELED && !x->now) {
+        x->why = why;
+    }
+    drop_locked(fresh);
+    pthread_mutex_unlock(&x->mu);
+}
+
+void models_look(struct service *s, enum model_role role, const volatile bool *stop)
+{
+    struct slot *x = &s->models->slot[role];
+    struct model *seen = NULL;
+    struct err why = {0};
+    pthread_mutex_lock(&x->mu);
+    struct embedder *m = x->now;
+    bool away = !m && x->failed_ns;
+    if (m)
+        m->refs++;
+    pthread_mutex_unlock(&x->mu);
+    if (away)
+        put_back(s, role, stop);
+    if (!m)
+        return;
+    int rc = open_far(&seen, s->o.config, role, stop, &why);
+    if (!rc)
+        model_close(seen);
+    pthread_mutex_lock(&x->mu);
+    x->missed = rc && rc != ERR_CANCELED ? x->missed + 1 : 0;
+    bool gone = x->missed >= LOOKS_MISSED;
+    pthread_mutex_unlock(&x->mu);
+    if (gone)
+        models_fell(s, m, &why);
+    models_drop(s, m);
+}
+
 bool models_number(struct service *s, enum model_role role, uint16_t *number)
 {
     struct slot *x = &s->models->slot[role];
@@ -311,7 +366,7 @@ bool models_number(struct service *s, enum model_role role, uint16_t *number)
 int models_use(enum model_role *role, struct service *s, const char *name, struct err *e)
 {
     struct embedder *fresh = NULL;
-    int rc = open_named(&fresh, s, name, ROLES, e);
+    int rc = open_named(&fresh, s, name, ROLES, NULL, e);
     if (rc)
         return rc;
     struct slot *x = &s->models->slot[*role = fresh->role];

@@ -26,6 +26,9 @@ int models_generator(struct embedder **out, struct service *s, enum model_role r
 void models_fell(struct service *s, struct embedder *m, const struct err *why);
 /* The one that reads the best hits again; the same rules. Off unless one was chosen. */
 int models_reranker(struct embedder **out, struct service *s, struct err *e);
+/* Looks whether an endpoint that was taken once is there now: one that is back is taken again, one that is not twice in a row is left alone.
+ * Seconds, where it hangs; *stop ends it. */
+void models_look(struct service *s, enum model_role role, const volatile bool *stop);
 void models_drop(struct service *s, struct embedder *m); /* accepts NULL */
 /* To take it means to open it, or to wait until it is open. */
 bool models_closed(struct service *s, enum model_role role);
@@ -47,5 +50,10 @@ char *models_trouble(struct service *s, enum model_role role);
  * or not: for what is purged, and for repositories that are removed or no longer readable, whose prompts are not told apart. */
 void models_forget(struct service *s, const uint8_t content[20]);
 json_t *models_json(struct service *s, char provider[64]);
+
+/* health.c: the thread that looks at the endpoints, each endpoint_look_seconds. *out NULL: there are none. To be closed before the models. */
+struct health;
+int health_open(struct health **out, struct service *s, struct err *e);
+void health_close(struct health *h); /* accepts NULL */
 
 #endif

@@ -236,7 +236,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     if (rebuilt)
         log_line(LOG_WARN, "the index was of another version or damaged: it is built again");
     if ((rc = indexer_open(&s->indexer, s->store, o->config, o->program, e)) ||
-        (rc = retriever_open(&s->retriever, s->store, e)) || (rc = models_open(&s->models, s, e)) ||
+        (rc = retriever_open(&s->retriever, s->store, e)) || (rc = models_open(&s->models, s, e)) || (rc = health_open(&s->health, s, e)) ||
         (rc = jobs_open(&s->jobs, s, e)) || (rc = mirrors_open(&s->mirrors, s, e)) || (rc = tunings_open(&s->tunings, s, e)))
         goto fail;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -375,6 +375,7 @@ void service_close(struct service *s)
     remote_close(s->remote); /* after the last of those that know a server */
     askers_free(s);
     audit_free(s->audit);
+    health_close(s->health);
     models_close(s->models);
     answers_free(s->answers);
     counts_free(s->counts);

@@ -84,7 +84,7 @@ static bool passing(int rc)
 static bool pause_between(int attempt, const volatile bool *stop)
 {
     for (int i = 0; i < (attempt ? 10 : 5); i++) {
-        if (stop && *stop)
+        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
             return false;
         nanosleep(&(struct timespec){0, 100000000}, NULL);
     }
@@ -275,13 +275,13 @@ static const struct engine_kind kind = {.model_close = close_model, .embed = emb
 /* -- opening --------------------------------------------------------------------------------------------------------------- */
 
 /* The row of our model in the list; what it says of the window: vLLM and SGLang max_model_len, llama.cpp meta.n_ctx_train, codeask context. */
-static int look(struct endpoint *x, uint32_t *context, struct err *e)
+static int look(struct endpoint *x, uint32_t *context, const volatile bool *stop, struct err *e)
 {
     struct buf got = BUF_INIT;
     size_t i;
     json_t *row;
     bool found = false;
-    int rc = ask(&got, x, "/models", NULL, MODELS_MAX, 1, NULL, e);
+    int rc = ask(&got, x, "/models", NULL, MODELS_MAX, 1, stop, e);
     json_t *o = rc ? NULL : json_loadb(got.data ? got.data : "", got.len, 0, NULL), *list = json_object_get(o, "data");
     if (!rc && !json_is_array(list))
         rc = err_set(e, ERR_FORMAT, "%s: /models is no list of OpenAI's API", x->host);
@@ -307,12 +307,12 @@ static int look(struct endpoint *x, uint32_t *context, struct err *e)
 }
 
 /* How many numbers its vectors have. */
-static int measure(struct endpoint *x, struct err *e)
+static int measure(struct endpoint *x, const volatile bool *stop, struct err *e)
 {
     struct buf got = BUF_INIT;
     json_t *o = json_pack("{ss, s[s], ss}", "model", x->model, "input", "int main(void)", "encoding_format", "float");
     char *body = json_dumps(o, JSON_COMPACT);
-    int rc = ask(&got, x, "/embeddings", body, ENDPOINT_ANSWER_MAX, ENDPOINT_TRIES, NULL, e);
+    int rc = ask(&got, x, "/embeddings", body, ENDPOINT_ANSWER_MAX, ENDPOINT_TRIES, stop, e);
     if (!rc)
         rc = endpoint_vectors(NULL, &x->dim, 1, got.data ? got.data : "", got.len, NULL, e);
     free(body);
@@ -335,8 +335,8 @@ int endpoint_open(struct model **out, const struct endpoint_options *o, struct e
     int rc = endpoint_check_url(x->host, o->url, e);
     if (!rc && !*o->model)
         rc = err_set(e, ERR_USAGE, "%s: the name of its model is missing in the settings", x->host);
-    if (!rc && !(rc = look(x, &context, e)) && o->embeds)
-        rc = measure(x, e);
+    if (!rc && !(rc = look(x, &context, o->stop, e)) && o->embeds)
+        rc = measure(x, o->stop, e);
     if (!rc) {
         m = mem_zero(1, sizeof *m);
         m->kind = &kind;

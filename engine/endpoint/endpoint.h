@@ -29,6 +29,7 @@ struct endpoint_options {
     const char *ca;            /* PEM file beside the system's; "" */
     unsigned stall_seconds;    /* without a byte: the time until the first token of a long prompt, too */
     bool embeds;               /* else it writes */
+    const volatile bool *stop; /* of the opening; may be NULL */
 };
 
 /* ERR_UNAVAILABLE, ERR_DENIED …: as in net/web.h. ERR_NOT_FOUND: it has no such model. ERR_FORMAT: what it says is none of the API. */

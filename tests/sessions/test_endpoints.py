@@ -36,6 +36,9 @@ class Fake:
                 fake.heads.append(dict(self.headers))
                 if fake.mode == "away":
                     return self.json({"error": {"message": "loading"}}, 503)
+                if fake.mode == "away-once":
+                    fake.mode = ""
+                    return self.json({"error": {"message": "loading"}}, 503)
                 if fake.mode == "hang-at-once":
                     time.sleep(30)
                 self.json({"object": "list", "data": [{"id": m, "object": "model", "max_model_len": 16384} for m in fake.models]})
@@ -199,6 +202,34 @@ def test_troubles(w):
         writes(x, fake)
         fake.models = ["other"]
         assert "has no model big" in ask(x)["note"]
+
+
+def test_looked_after(w):
+    """Nobody waits for one that hangs: it is looked for beside the questions, and falls without anybody asking it."""
+    fake = Fake()
+    w.repo()
+    writes(w, fake, "endpoint-look-seconds = 1\n")
+    state = lambda: [m for m in w.json("status")["models"] if m.get("endpoint")][0]["state"]
+    w.json("index", cwd=w.root / "courier")
+    looks = len(fake.heads)
+    time.sleep(2.5)
+    assert looks == len(fake.heads) == 0, "before the first question nothing is sent"
+    assert ask(w)["model"] == "big"
+    fake.mode = "hang-at-once"
+    wait_for(lambda: state() == "unavailable", "that it falls", 25)
+    sent = len(fake.sent)
+    began = time.monotonic()
+    got = ask(w)
+    assert got["model"] == "told" and "says nothing" in got["note"] and time.monotonic() - began < 1, got
+    assert len(fake.sent) == sent
+    fake.mode = ""
+    wait_for(lambda: state() == "ready", "that it is found again", 25)
+    assert ask(w)["model"] == "big"
+    # one look that is missed is none
+    fake.mode = "away-once"
+    looks = len(fake.heads)
+    wait_for(lambda: len(fake.heads) >= looks + 3, "three looks")
+    assert state() == "ready" and ask(w)["model"] == "big"
 
 
 def test_pinned(w):
