@@ -166,14 +166,8 @@ def test_answers_that_obey(w):
         assert not CONTROL.findall(given), k
 
 
-def test_editors_and_agents(w):
-    repo = repository(w)
-    told = Told(w)
-    learn(w, told, repo)
-    policy, evil = number(told, "src/retry.py"), repo / "src/evil.py"
-    c = Lsp([CODEASK, "lsp"], repo, w.env)
-    w.processes.append(c.process)
-    c.begin(repo)
+def hovers(c, repo):
+    evil = repo / "src/evil.py"
     c.open(evil)
     lines = re.split("\r\n|\n|\r", evil.read_bytes().decode())  # as the protocol counts them
     for n in range(len(ATTACKS)):
@@ -184,27 +178,79 @@ def test_editors_and_agents(w):
         assert hover["kind"] == "markdown" and not active(hover["value"], [repo.as_uri() + "/src/evil.py"]), (ATTACKS[n], active(hover["value"], [repo.as_uri()]), hover)
     for symbol in c.result("workspace/symbol", {"query": "attack_1"}):
         assert not CONTROL.findall(symbol["name"]), symbol
-    tools = [("search", {"query": "retry policy attack"}), ("search", {"query": '"evil.example"', "limit": 50}), ("symbol", {"name": "attack_3", "references": True}),
-             ("read", {"place": "README.md"}), ("read", {"place": "odd"}), ("read", {"place": "src/evil.py"}), ("history", {"place": "src/retry.py"}), ("status", {})]
-    w.run("stop")
-    s = Server(w, (w.home / "config").read_text())
 
+
+class Agent:
+    """`codeask mcp` as an agent starts it."""
+
+    def __init__(self, w, repo):
+        self.p = subprocess.Popen([CODEASK, "mcp"], cwd=repo, env=w.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        w.processes.append(self.p)
+        self.call("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}})
+        self.send({"method": "notifications/initialized"})
+
+    def send(self, message):
+        self.p.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        self.p.stdin.flush()
+
+    def call(self, method, params):
+        self.send({"id": 1, "method": method, "params": params})
+        while (got := json.loads(self.p.stdout.readline())).get("id") != 1:
+            pass
+        return got
+
+    def tool(self, name, arguments):
+        return self.call("tools/call", {"name": name, "arguments": arguments})
+
+
+def over_http(s):
     def tool(name, arguments):
         where = {} if name == "status" else {"repo": ["courier"]}
         status, got, _ = s.ask("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {**arguments, **where}}},
                                {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"})
-        if isinstance(got, str):
-            got = json.loads([line[6:] for line in got.splitlines() if line.startswith("data: ")][-1])
-        assert status == 200 and "result" in got and not got["result"].get("isError"), (name, arguments, got)
-        return "".join(part["text"] for part in got["result"]["content"])
-    for name, arguments in tools:
-        text = tool(name, arguments)
-        assert not active(text), (name, arguments, active(text), text)
+        assert status == 200
+        return json.loads([line[6:] for line in got.splitlines() if line.startswith("data: ")][-1]) if isinstance(got, str) else got
+    return tool
+
+
+def said(tool, name, arguments):
+    got = tool(name, arguments)
+    assert "result" in got and not got["result"].get("isError"), (name, arguments, got)
+    return "".join(part["text"] for part in got["result"]["content"])
+
+
+TOOLS = [("search", {"query": "retry policy attack"}), ("search", {"query": '"evil.example"', "limit": 50}), ("symbol", {"name": "attack_3", "references": True}),
+         ("read", {"place": "README.md"}), ("read", {"place": "odd"}), ("read", {"place": "src/evil.py"}), ("history", {"place": "src/retry.py"}), ("status", {})]
+
+
+def test_editors_and_agents(w):
+    """Hovers and the editor's own question; an agent's tools, on standard input and over HTTP."""
+    repo = repository(w)
+    told = Told(w)
+    learn(w, told, repo)
+    policy = number(told, "src/retry.py")
+    w.run("stop")
+    s = Server(w, (w.home / "config").read_text())
+    c = Lsp([CODEASK, "lsp"], repo, w.env)
+    w.processes.append(c.process)
+    c.begin(repo)
+    hovers(c, repo)
+    ways = {"stdio": Agent(w, repo).tool, "http": over_http(s)}
+    for name, arguments in TOOLS:
+        for way, tool in ways.items():
+            text = said(tool, name, arguments)
+            assert not active(text), (way, name, arguments, active(text), text)
+    written = 0
     for attack in ATTACKS:
         obey(told, policy, attack)
-        text = tool("ask", {"query": QUESTION})
-        assert not active(text), (attack, active(text), text)
-        assert "forged.py:1" not in text.split("Sources")[-1], (attack, text)
+        o = c.result("codeask/ask", {"query": QUESTION})
+        written += o["mode"] == "generated"
+        check_answer(o, repo, attack)
+        for way, tool in ways.items():
+            text = said(tool, "ask", {"query": QUESTION})
+            assert not active(text), (way, attack, active(text), text)
+            assert "forged.py:1" not in text.split("Sources")[-1], (way, attack, text)
+    assert written == len(ATTACKS), written
 
 
 if __name__ == "__main__":
