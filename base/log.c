@@ -1,9 +1,12 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +17,27 @@ void log_open(int fd, enum log_level upto)
 {
     log_fd = fd;
     log_upto = (int)upto;
+}
+
+static bool has_room(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT}; /* of a pipe: at least PIPE_BUF bytes, which are two lines */
+    return poll(&p, 1, 0) != 0;
+}
+
+static void put(const char *line, size_t n)
+{
+    static _Atomic unsigned lost;
+    if (!has_room(log_fd)) {
+        lost++;
+        return;
+    }
+    unsigned before = atomic_exchange(&lost, 0);
+    char head[64];
+    int m = before ? snprintf(head, sizeof head, "(%u lines were lost: nobody read them)\n", before) : 0;
+    struct iovec v[2] = {{head, (size_t)m}, {(void *)line, n}};
+    ssize_t done = writev(log_fd, m ? v : v + 1, m ? 2 : 1);
+    (void)done; /* a log that can't be written has nowhere to say so */
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -37,8 +61,7 @@ void log_line(enum log_level level, const char *fmt, ...)
         if ((unsigned char)line[i] < 32)
             line[i] = ' ';
     line[n++] = '\n';
-    ssize_t put = write(log_fd, line, n);
-    (void)put; /* a log that can't be written has nowhere to say so */
+    put(line, n);
 }
 
 void log_err(enum log_level level, const char *what, const struct err *e)

@@ -1,5 +1,6 @@
 /* The program's log: one line an event on a file descriptor. Never write questions, code, tokens or secrets at any level:
- * names of repositories and paths are allowed from LOG_INFO on. Thread-safe (one write(2) a line). */
+ * names of repositories and paths are allowed from LOG_INFO on. Thread-safe (one write(2) a line). Nobody waits for
+ * who reads it: where a pipe is full, lines are lost, and the next one that goes out is preceded by how many. */
 #ifndef CODEASK_BASE_LOG_H
 #define CODEASK_BASE_LOG_H
 

@@ -433,8 +433,11 @@ static void embed_one(struct jobs *x, struct job *j)
         resume_all(j, MILESTONE_HISTORY, NULL);
         pthread_mutex_unlock(&s->mu);
     }
-    if (!rc && s->o.config->embed)
+    bool none = false;
+    if (!rc && s->o.config->embed) {
         rc = models_embedder(&m, s, embed_role(s, j->repo.id), &e);
+        none = rc != 0;
+    }
     if (!rc && m)
         rc = embed_views(j, m->model, &e);
     if (!rc && m && s->o.config->history && !j->repo.plain)
@@ -442,7 +445,7 @@ static void embed_one(struct jobs *x, struct job *j)
     if (m && rc && rc != ERR_CANCELED && m->role == ROLE_FAR_EMBED)
         models_fell(s, m, &e);
     models_drop(s, m);
-    if (rc && rc != ERR_CANCELED)
+    if (rc && rc != ERR_CANCELED && !none) /* that there is no model was said when it did not open: this comes with every question */
         log_err(LOG_WARN, j->repo.name, &e);
     pthread_mutex_lock(&s->mu);
     memset(s->shares, 0, sizeof s->shares); /* the figures are exact again */

@@ -1,6 +1,6 @@
-"""Rows server.load_*: the server as a team uses it. 200 clients read streams of a test engine that says 20 tokens a second to each of them
-(tests/tools/scripted_engine), 2,000 connections are idle, and 20 searches a second come in an open loop over the corpus of search_load.py (200k
-chunks); each latency is counted from the time at which it was due. The daemon's own memory at the end is compared with that of one
+"""Rows server.load_*: the server as a team uses it. 200 clients read streams of an endpoint on this machine that says 20 tokens a second to each of
+them, 2,000 connections are idle, and 20 searches a second come in an open loop over the corpus of search_load.py (200k chunks; the questions are
+embedded by the model that is there); each latency is counted from the time at which it was due. The daemon's own memory at the end is compared with that of one
 minute after the start. A tenth of the time in a short run: CODEASK_BENCH_SECONDS (default 600)."""
 import json
 import multiprocessing
@@ -11,6 +11,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 from search_load import CHUNKS, RELEASE, anonymous_mb, cpu_seconds, environment, on_corpus, questions, share
@@ -21,14 +22,67 @@ SECONDS = float(os.environ.get("CODEASK_BENCH_SECONDS", 600))
 MODEL = "told"
 
 
-def prepare(home):
-    folder = home / "models" / MODEL
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.safetensors").touch()
-    (folder / "rate").write_text("2000")
-    (folder / "context").write_text("8192")
-    (folder / "script").write_text(f"say tok \nsleep {TOKEN_MS}\n" * TOKENS)
-    (home / "config").write_text(f"history = no\nengine_program = {RELEASE}/scripted_engine\nanswer_model = {MODEL}\nanswers_at_once = 512\n"
+def endpoint(told):
+    """A server with OpenAI's API, in a process of its own: it says a token each TOKEN_MS on every connection that asked."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    told.send(listener.getsockname()[1])
+    select = selectors.DefaultSelector()
+    select.register(listener, selectors.EVENT_READ)
+    streams = {}  # connection: [when its next token is due, tokens left]
+    models = json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model", "max_model_len": 8192}]}).encode()
+    chunk = lambda data: b"%x\r\n%s\r\n" % (len(data), data)
+    say = lambda o: chunk(b"data: " + json.dumps(o).encode() + b"\n\n")
+    token = say({"choices": [{"index": 0, "delta": {"content": "tok "}}]})
+    end = say({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+    got = {}
+
+    def leave(c):
+        select.unregister(c)
+        streams.pop(c, None), got.pop(c)
+        c.close()
+    while True:
+        for key, _ in select.select(0.002):
+            c = key.fileobj
+            if c is listener:
+                c, _ = listener.accept()
+                c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                select.register(c, selectors.EVENT_READ)
+                got[c] = b""
+                continue
+            try:
+                part = c.recv(65536)
+            except OSError:
+                part = b""
+            if not part:
+                leave(c)
+                continue
+            got[c] += part
+            head = got[c].find(b"\r\n\r\n")
+            length = [int(line.split(b":")[1]) for line in got[c][:max(head, 0)].lower().split(b"\r\n") if line.startswith(b"content-length")]
+            if head < 0 or len(got[c]) < head + 4 + sum(length):
+                continue
+            if got[c].startswith(b"GET"):
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(models), models))
+            else:
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+                streams[c] = [time.perf_counter(), TOKENS]
+            got[c] = b""
+        now = time.perf_counter()
+        for c, s in list(streams.items()):
+            if s[0] > now:
+                continue
+            try:
+                c.sendall(token if s[1] else end)
+            except OSError:
+                leave(c)
+                continue
+            s[0], s[1] = s[0] + TOKEN_MS / 1000, s[1] - 1
+            if s[1] < 0:
+                del streams[c]
+
+
+def prepare(home, port):
+    (home / "config").write_text(f"history = no\nanswer-endpoint = http://127.0.0.1:{port}/v1\nanswer-endpoint-model = {MODEL}\nanswers_at_once = 512\n"
                                  f"http_idle_seconds = 3600\naudit_bytes = 64M\nuser_rate = 0\n")
 
 
@@ -127,7 +181,10 @@ def idle_connection(port):
 def measure(home, clones, chunks):
     asked, env = questions(clones), environment(home)
     subprocess.run([RELEASE / "codeask", "stop"], env=env, capture_output=True)
-    prepare(home)
+    ours, theirs = multiprocessing.Pipe()
+    model = multiprocessing.Process(target=endpoint, args=(theirs,), daemon=True)
+    model.start()
+    prepare(home, ours.recv())
     server = subprocess.Popen([RELEASE / "codeaskd", "--listen", "127.0.0.1:0"], env=env, stderr=subprocess.PIPE, text=True)
     try:
         line = ""
@@ -135,6 +192,8 @@ def measure(home, clones, chunks):
             line = server.stderr.readline()
             if not line:
                 sys.exit("the server did not start")
+        # a pipe that nobody reads would fill
+        threading.Thread(target=server.stderr.read, daemon=True).start()
         port, pid = int(line.split(":")[-1]), server.pid
         _, failed = searches(port, asked, 10, lambda s: None)  # caches of a server that has run before
         idle = [idle_connection(port) for _ in range(IDLE)]
@@ -163,6 +222,7 @@ def measure(home, clones, chunks):
     finally:
         server.terminate()
         server.wait(60)
+        model.terminate()
     common = {"against": f"{STREAMS} streams of {1000 // TOKEN_MS} tokens/s, {IDLE} idle connections ({alive} alive at the end), {RATE} searches/s over HTTP, {chunks} chunks, {SECONDS:.0f} s",
               "ratio": None, "answers": len(took), "failed": failed + broken, "cpu": round(used, 2), "load": os.getloadavg()[0]}
     whole = chunks >= CHUNKS and not failed and not broken and alive == IDLE
