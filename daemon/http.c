@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <libwebsockets.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -463,6 +464,8 @@ static void on_accept(uv_poll_t *p, int status, int events)
         close(fd);
         return;
     }
+    /* head and body are two writes: the second would wait 40 ms for the client's delayed acknowledgement of the first */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     lws_sock_file_fd_type d = {.sockfd = fd};
     lws_adopt_descriptor_vhost(h->vhost, LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, d, NULL, NULL);
 }
