@@ -193,6 +193,28 @@ static struct finding check_gpus(struct patient *x)
     return f;
 }
 
+/* The plan of the GPU's memory: the budget, and who has or would have how much of it. */
+static struct finding check_plan(struct patient *x)
+{
+    json_t *plan = json_object_get(x->status, "device_memory"), *row;
+    char a[32], b[32], c[32];
+    size_t i;
+    if (!json_object_get(plan, "budget"))
+        return of(GOOD, NULL, x->running ? "no model is on a GPU; what the CPU computes with is capped by engine_memory" : "told when a daemon runs");
+    struct finding f = of(GOOD, NULL, "budget %s, %s held, of %s%s", human_bytes(a, (double)int_of(plan, "budget")),
+                          human_bytes(b, (double)int_of(plan, "held")), human_bytes(c, (double)int_of(plan, "total")),
+                          json_is_true(json_object_get(plan, "unified")) ? " that the GPU shares with the host" : "");
+    json_array_foreach(json_object_get(plan, "tenants"), i, row) {
+        size_t n = strlen(f.message);
+        const char *state = text_of(row, "state");
+        snprintf(f.message + n, sizeof f.message - n, "; %s %.40s (priority %lld): %s, floor %s, ceiling %s", text_of(row, "tenant"),
+                 text_of(row, "model"), (long long)int_of(row, "priority"),
+                 strcmp(state, "released") ? human_bytes(a, (double)int_of(row, "bytes")) : state, human_bytes(b, (double)int_of(row, "floor")),
+                 human_bytes(c, (double)int_of(row, "ceiling")));
+    }
+    return f;
+}
+
 static struct finding check_memory(struct patient *x)
 {
     char line[256], a[32];
@@ -244,7 +266,7 @@ struct check {
 static const struct check checks[] = {
     {"version", check_version}, {"home", check_home},         {"file system", check_file_system}, {"disk", check_disk},
     {"settings", check_config}, {"socket", check_socket},     {"model", check_model},             {"provider", check_provider},
-    {"gpu", check_gpus},       {"memory", check_memory},   {"watches", check_watches},   {"files", check_files},       {NULL},
+    {"gpu", check_gpus},       {"gpu memory", check_plan}, {"memory", check_memory},   {"watches", check_watches},   {"files", check_files},       {NULL},
 };
 
 /* -- --privacy: every way by which something may leave the machine. sessions/privacy watches that there is no other ------------- */

@@ -52,6 +52,10 @@
     X(worker_seconds, "worker_seconds", INT, "20", 1, 3600, NULL, "CPU time that one file may cost a worker")          \
     X(engine_memory, "engine_memory", SIZE, "0", 0, 1LL << 42, NULL,                                                   \
       "address space of the engine process; 0: half of the machine's memory")                                          \
+    X(gpu_memory, "gpu_memory", SIZE, "0", 0, 1LL << 42, NULL,                                                         \
+      "of a GPU's memory models and their caches take at most so much; 0: what is free but for a reserve")             \
+    X(gpu_idle_minutes, "gpu_idle_minutes", INT, "30", 0, 7 * 1440, NULL,                                              \
+      "a GPU that nothing was asked of for so long is given back with all its memory; the next question loads the models again. 0: never") \
     X(prefix_bytes, "prefix_bytes", SIZE, "1G", 0, 1LL << 44, NULL,                                                    \
       "prompts that the answer model has read are kept on disk up to here, so that a follow-up need not read them again; 0: none")  \
     X(max_index_bytes, "max_index_bytes", SIZE, "64G", 1 << 20, 1LL << 44, NULL, "the index stops growing there")     \

@@ -53,6 +53,12 @@ void engine_provider(struct engine *en, char out[64])
     en->kind->provider(en->self, out);
 }
 
+int engine_residency(struct engine *en, struct residency_report *out, struct err *e)
+{
+    *out = (struct residency_report){0};
+    return en->kind->residency(en->self, out, e);
+}
+
 int model_open(struct model **out, struct engine *en, const char *path, struct err *e)
 {
     struct model *m = mem_zero(1, sizeof *m);

@@ -36,6 +36,9 @@ struct engine_options {
     const char *prefix_folder; /* where prompts that were read are kept (generate/prefix_disk.h); NULL or "": in memory alone */
     uint64_t prefix_bytes;  /* of that folder */
     bool exact;             /* engine_open: fp32 weights and operands, the reference of tests and benchmarks */
+    uint64_t device_memory; /* bytes of a GPU's memory that models and their caches may take; 0: what there is (residency.h) */
+    int idle_seconds;       /* engine_spawn: a process that has a GPU and was asked nothing for so long ends, so that the GPU's memory is free for
+                             * others; the next call starts another. 0: it stays */
     int hang_seconds;       /* engine_spawn: an answer that takes longer ends the process; 0: ENGINE_HANG_SECONDS */
 };
 
@@ -67,6 +70,10 @@ void engine_close(struct engine *en); /* accepts NULL */
 int engine_pid(struct engine *en);
 /* What computes, for status: "cpu avx512-vnni"; "" while no engine process runs. */
 void engine_provider(struct engine *en, char out[64]);
+/* Who holds the GPU's memory, and what the plan would give to whom (residency.h). Starts nothing and does not wait: as it was when a model
+ * was loaded or released last; not planned while no process runs, or none with a GPU. */
+struct residency_report;
+int engine_residency(struct engine *en, struct residency_report *out, struct err *e);
 /* The engine process's main: serves requests on the socket fd until it closes; returns the exit status. */
 int engine_main(int fd);
 

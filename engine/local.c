@@ -2,10 +2,12 @@
 #define _GNU_SOURCE
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/claims.h"
 #include "engine/embed/embedder.h"
 #include "engine/format/model_inside.h"
 #include "engine/generate/generator.h"
 #include "engine/model.h"
+#include "engine/residents.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -25,12 +27,16 @@ struct local {
     char instead[104];     /* why it is not a better backend that computes; empty: it is the best */
     pthread_mutex_t lock;  /* guards spare */
     void *spare;           /* the CPU, for models that the backend has no ops for; NULL until one comes */
+    struct residents *residents; /* of the device */
 };
 
 struct local_model {
     struct local *en;
-    struct generator *generator;     /* one of the two */
+    char *path;
+    struct generator *generator;     /* one of the two, while the model is there */
     struct embed_model *embedder;
+    struct model_info info;          /* as it was opened first, name and provider aside */
+    struct resident *resident;       /* NULL: of the spare CPU, where all stay */
 };
 
 int local_open_with(void **self, const struct backend *b, const struct engine_options *o, struct err *e)
@@ -60,6 +66,7 @@ int local_open_with(void **self, const struct backend *b, const struct engine_op
         rc = en->backend->open(&en->device, &d, &why);
     }
     if (!rc) {
+        en->residents = residents_new(en->backend, en->device, o ? o->device_memory : 0);
         *self = en;
         return 0;
     }
@@ -83,6 +90,7 @@ int local_open(void **self, const struct engine_options *o, struct err *e)
 static void close_local(void *self)
 {
     struct local *en = self;
+    residents_free(en->residents);
     if (en->spare)
         backend_cpu.close(en->spare);
     en->backend->close(en->device);
@@ -111,14 +119,6 @@ static void provider(void *self, char out[64])
 {
     struct local *en = self;
     describe(out, en->backend, en->device, en->instead);
-}
-
-static void close_model(void *model)
-{
-    struct local_model *m = model;
-    generator_close(m->generator);
-    embed_model_close(m->embedder);
-    free(m);
 }
 
 static void name_of(struct model_info *info, const char *path)
@@ -171,34 +171,108 @@ static int open_embedder(struct local_model *m, const struct backend *b, void *d
     return rc;
 }
 
-/* What the files say decides which of the two it is; what makes no vectors is explained by what the decoders say about it. */
-static int open_on(struct local_model *m, const struct backend *b, void *device, const char *path, struct model_info *info,
-                   struct err *e)
+/* The file, and c where it is no model that writes: *writes. What makes no vectors is explained by what the decoders say about it. */
+static int look_at(struct model_file **f, struct model_config *c, bool *writes, const struct local *en, const char *path, struct err *e)
+{
+    struct err why = {0};
+    int rc = check_size(en, NULL, path, e);
+    if (!rc)
+        rc = model_file_open(f, path, e);
+    if (!rc)
+        rc = check_size(en, *f, path, e);
+    if (rc)
+        return rc;
+    rc = model_config_open(c, *f, &why);
+    *writes = rc == ERR_UNSUPPORTED && !c->family[0];
+    if (!*writes && rc && e)
+        *e = why;
+    return *writes ? 0 : rc;
+}
+
+static int open_on(struct local_model *m, const struct backend *b, void *device, uint64_t kv, struct model_info *info, struct err *e)
 {
     struct model_file *f = NULL;
     struct model_config c;
-    struct err why = {0};
-    struct generator_options o = {.threads = m->en->threads, .exact = m->en->exact, .provider = b->info(device)->provider,
-                                  .draft = m->en->draft, .adapter = m->en->adapter, .prefix_folder = m->en->prefix_folder, .prefix_bytes = m->en->prefix_bytes};
-    int rc = check_size(m->en, NULL, path, e);
-    if (!rc)
-        rc = model_file_open(&f, path, e);
-    if (!rc)
-        rc = check_size(m->en, f, path, e);
-    if (rc)
-        goto out;
-    rc = model_config_open(&c, f, &why);
-    if (rc == ERR_UNSUPPORTED && !c.family[0]) {
-        rc = generator_open(&m->generator, b, device, path, &o, info, e);
-    } else if (rc) {
-        if (e)
-            *e = why;
-    } else {
-        rc = open_embedder(m, b, device, f, &c, path, info, e);
-    }
-out:
+    struct local *en = m->en;
+    struct generator_options o = {.threads = en->threads, .exact = en->exact, .kv_bytes = kv, .provider = b->info(device)->provider,
+                                  .draft = en->draft, .adapter = en->adapter, .prefix_folder = en->prefix_folder, .prefix_bytes = en->prefix_bytes};
+    bool writes;
+    int rc = look_at(&f, &c, &writes, en, m->path, e);
+    if (!rc && writes)
+        rc = generator_open(&m->generator, b, device, m->path, &o, info, e);
+    else if (!rc)
+        rc = open_embedder(m, b, device, f, &c, m->path, info, e);
     model_file_close(f);
     return rc;
+}
+
+static void unload(void *model)
+{
+    struct local_model *m = model;
+    generator_close(m->generator);
+    embed_model_close(m->embedder);
+    m->generator = NULL;
+    m->embedder = NULL;
+}
+
+/* On the device: the first time, and again whenever it had to leave. */
+static int load(void *model, uint64_t kv, struct err *e)
+{
+    struct local_model *m = model;
+    struct model_info again = {0}, *info = m->info.family[0] ? &again : &m->info;
+    int rc = open_on(m, m->en->backend, m->en->device, kv, info, e);
+    if (rc || info == &m->info || !memcmp(again.hash, m->info.hash, sizeof again.hash))
+        return rc;
+    unload(m);
+    rc = err_set(e, ERR_UNAVAILABLE, "%.300s: the model's file is another than when it was opened", m->path);
+    err_hint(e, "restart the daemon");
+    return rc;
+}
+
+static const struct resident_ops residence = {load, unload};
+
+/* Its claims, where the device has memory of its own. */
+static int register_model(struct local_model *m, struct err *e)
+{
+    struct local *en = m->en;
+    struct claim claim[CLAIMS_MAX] = {0};
+    struct model_file *f = NULL;
+    struct model_config c;
+    struct model_info named = {0};
+    size_t n = 0;
+    bool writes;
+    int rc = 0;
+    if (en->backend->room) {
+        uint64_t draft = en->draft ? size_of(en->draft, "") + size_of(en->draft, "/model.safetensors") : 0;
+        rc = look_at(&f, &c, &writes, en, m->path, e);
+        if (!rc)
+            rc = claims_of(claim, &n, f, writes ? NULL : &c, en->backend, en->device, en->threads, en->exact, draft, e);
+        model_file_close(f);
+        name_of(&named, m->path);
+    }
+    for (size_t i = 0; i < n; i++)
+        snprintf(claim[i].name, sizeof claim[i].name, "%.60s", named.name);
+    return rc ? rc : resident_new(&m->resident, en->residents, claim, n, &residence, m, e);
+}
+
+static void close_model(void *model)
+{
+    struct local_model *m = model;
+    resident_free(m->resident);
+    unload(m); /* of the spare CPU */
+    free(m->path);
+    free(m);
+}
+
+static int enter(struct local_model *m, struct err *e)
+{
+    return m->resident ? resident_enter(m->resident, e) : 0;
+}
+
+static void leave(struct local_model *m)
+{
+    if (m->resident)
+        resident_leave(m->resident);
 }
 
 /* The CPU's device beside the backend's own. */
@@ -218,11 +292,18 @@ static int open_model(void **model, void *self, const char *path, struct model_i
     struct err why = {0};
     void *cpu;
     m->en = en;
-    int rc = open_on(m, en->backend, en->device, path, info, &why);
+    m->path = mem_str(path);
+    int rc = register_model(m, &why);
+    if (!rc)
+        rc = enter(m, &why);
     if (!rc) {
+        leave(m);
+        *info = m->info;
         provider(en, info->provider);
     } else if (rc == ERR_UNSUPPORTED && en->backend != &backend_cpu && !spare(&cpu, en, NULL)) {
-        rc = open_on(m, &backend_cpu, cpu, path, info, e); /* says why, where the CPU cannot do it either */
+        resident_free(m->resident);
+        m->resident = NULL;
+        rc = open_on(m, &backend_cpu, cpu, 0, info, e); /* says why, where the CPU cannot do it either */
         if (!rc) {
             log_err(LOG_WARN, "computing this model on the CPU", &why);
             size_t n = strncmp(why.message, path, strlen(path)) ? 0 : strlen(path) + 2; /* short: the path is known */
@@ -244,9 +325,13 @@ static int embed(void *model, enum embed_kind kind, const char *const *text, con
                  float *out, uint32_t *used, const volatile bool *stop, struct err *e)
 {
     struct local_model *m = model;
-    if (!m->embedder)
-        return err_set(e, ERR_UNSUPPORTED, "a model that writes gives no vectors");
-    return embed_model_vectors(m->embedder, kind, text, len, n, p, out, used, stop, e);
+    int rc = enter(m, e);
+    if (rc)
+        return rc;
+    rc = m->embedder ? embed_model_vectors(m->embedder, kind, text, len, n, p, out, used, stop, e)
+                     : err_set(e, ERR_UNSUPPORTED, "a model that writes gives no vectors");
+    leave(m);
+    return rc;
 }
 
 /* Called for models that score only (engine.c). */
@@ -254,7 +339,12 @@ static int rerank(void *model, const char *const *text, const size_t *len, size_
                   struct err *e)
 {
     struct local_model *m = model;
-    return embed_model_scores(m->embedder, text, len, n, score, stop, e);
+    int rc = enter(m, e);
+    if (rc)
+        return rc;
+    rc = embed_model_scores(m->embedder, text, len, n, score, stop, e);
+    leave(m);
+    return rc;
 }
 
 /* Called for models with a window only (generate.c). */
@@ -262,21 +352,41 @@ static int generate(void *model, const struct gen_prompt *p, gen_sink sink, void
                     const volatile bool *stop, struct err *e)
 {
     struct local_model *m = model;
-    return generator_run(m->generator, p, sink, arg, out, stop, e);
+    int rc = enter(m, e);
+    if (rc)
+        return rc;
+    rc = generator_run(m->generator, p, sink, arg, out, stop, e);
+    leave(m);
+    return rc;
 }
 
 static int count(void *model, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e)
 {
     struct local_model *m = model;
-    return generator_count(m->generator, text, len, n, out, e);
+    int rc = enter(m, e);
+    if (rc)
+        return rc;
+    rc = generator_count(m->generator, text, len, n, out, e);
+    leave(m);
+    return rc;
 }
 
 static int forget(void *model, const uint8_t content[20], struct err *e)
 {
     struct local_model *m = model;
-    return generator_forget(m->generator, content, e);
+    if (m->resident && !resident_enter_if_there(m->resident)) /* nor does it remember anything */
+        return 0;
+    int rc = generator_forget(m->generator, content, e);
+    leave(m);
+    return rc;
 }
 
-const struct engine_kind engine_local = {.close = close_local, .pid = no_pid, .provider = provider, .model_open = open_model,
+static int residency(void *self, struct residency_report *out, struct err *e)
+{
+    residents_report(((struct local *)self)->residents, out);
+    return 0;
+}
+
+const struct engine_kind engine_local = {.residency = residency, .close = close_local, .pid = no_pid, .provider = provider, .model_open = open_model,
                                          .model_close = close_model, .embed = embed, .rerank = rerank, .generate = generate, .count = count,
                                          .forget = forget};

@@ -3,6 +3,7 @@
 #define CODEASK_ENGINE_MODEL_H
 
 #include "engine/generate.h"
+#include "engine/residency.h"
 
 #define TEXT_MAX (256u << 10) /* bytes of a text that are read: far beyond any model's max_tokens */
 #define PAIR_TEXT_MAX (64u << 10) /* the same of a text that is scored: RERANK_MAX of them are one frame */
@@ -27,6 +28,7 @@ struct engine_kind {
                     const volatile bool *stop, struct err *e);
     int (*count)(void *model, const char *const *text, const size_t *len, size_t n, uint32_t *out, struct err *e);
     int (*forget)(void *model, const uint8_t content[20], struct err *e);
+    int (*residency)(void *self, struct residency_report *out, struct err *e); /* engine_residency */
 };
 
 struct model {

@@ -166,6 +166,13 @@ struct device_info {
     bool slices;           /* matmul computes some columns of a product, and threads may share one */
 };
 
+/* Memory that a device has apart from the address space of its process. */
+struct device_room {
+    uint64_t total, free; /* bytes, whoever uses the rest */
+    uint64_t held;        /* by this process: memory(), weight() and queue() */
+    bool unified;         /* it is the host's memory, of which /proc/meminfo says better what is free */
+};
+
 struct backend {
     const char *name;
     uint32_t exact_rows; /* up to so many rows in use, every op of decoders gives each row the same bytes whatever stands beside it */
@@ -175,6 +182,8 @@ struct backend {
 
     int (*memory)(void *dev, void **p, size_t bytes, struct err *e); /* zeroed, 64-byte aligned; ERR_MEMORY */
     void (*release)(void *dev, void *p);                             /* accepts NULL */
+    int (*room)(void *dev, struct device_room *out, struct err *e);  /* of this moment; NULL: its memory is the process's */
+    void (*limit)(void *dev, uint64_t bytes); /* more than that is not held from now on: ERR_MEMORY. Beside room */
     /* How weights of a file's type are best held (exact: where agreement with fp32 is all that matters), and in which type
      * matmul best reads its operand where at most that many rows are in use. Up to exact_rows one type serves all counts. */
     enum type (*held)(void *dev, enum block_type file, bool exact);

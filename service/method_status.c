@@ -237,6 +237,7 @@ int method_status(struct request *rq, json_t **result, struct err *e)
     json_object_set_new(*result, "writes", json_pack("{sI, sf, sf, sI}", "transactions", (json_int_t)writes.n, "p99_ms", writes.p99_ms,
                                                      "longest_ms", writes.longest_ms, "over_50_ms", (json_int_t)writes.over));
     json_object_set_new(*result, "gpus", gpus_json());
+    json_object_set_new(*result, "device_memory", models_residency(s));
     json_object_set_new(*result, "quarantine", quarantine);
     json_object_set_new(*result, "feedback", json_integer((json_int_t)feedback));
     json_t *server = remote_status(rq);

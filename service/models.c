@@ -9,6 +9,7 @@
 #include "config/machine.h"
 #include "engine/endpoint/endpoint.h"
 #include "engine/generate.h"
+#include "engine/residency.h"
 #include "store/vector.h"
 
 #include <stdlib.h>
@@ -94,6 +95,8 @@ int models_open(struct models **out, struct service *s, struct err *e)
         .prefix_bytes = c->prefix_bytes,
         .threads = (int)(c->engine_threads ? c->engine_threads : c->index_threads),
         .backend = c->provider == 1 ? "cpu" : c->provider == 2 ? "cuda" : NULL,
+        .device_memory = c->gpu_memory,
+        .idle_seconds = (int)(c->gpu_idle_minutes * 60),
         .max_memory = (size_t)engine_memory_of(c, machine_memory()),
     };
     int rc = engine_spawn(&s->engine, *c->engine_program ? c->engine_program : s->o.program, &o, e);
@@ -470,6 +473,27 @@ static json_t *row_of(struct service *s, enum model_role role, char provider[64]
     free(name);
     free(trouble);
     return row;
+}
+
+json_t *models_residency(struct service *s)
+{
+    struct residency_report r;
+    struct err e = {0};
+    json_t *o = json_object();
+    if (!s->engine || engine_residency(s->engine, &r, &e) || !r.planned)
+        return o;
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < r.n; i++) {
+        const struct claim *c = &r.claim[i];
+        const char *state = !c->placed ? "released" : c->busy ? "busy" : "resident";
+        json_array_append_new(rows, json_pack("{ss, so, si, ss, sI, sI, sI}", "tenant", tenants[c->tenant].name, "model", json_cstr(c->name),
+                                              "priority", (int)tenants[c->tenant].rank, "state", state, "floor", (json_int_t)c->floor,
+                                              "ceiling", (json_int_t)c->ceiling, "bytes", (json_int_t)(c->placed ? c->grant : 0)));
+    }
+    json_object_update_new(o, json_pack("{sb, sI, sI, sI, sI, so}", "unified", r.room.unified, "total", (json_int_t)r.room.total, "free",
+                                        (json_int_t)r.room.free, "held", (json_int_t)r.room.held, "budget", (json_int_t)r.budget,
+                                        "tenants", rows));
+    return o;
 }
 
 json_t *models_json(struct service *s, char provider[64])

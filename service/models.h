@@ -49,6 +49,8 @@ char *models_trouble(struct service *s, enum model_role role);
 /* What the answer model has kept of prompts that hold this content (NULL: of all) is forgotten, in memory and on disk, whether it is open
  * or not: for what is purged, and for repositories that are removed or no longer readable, whose prompts are not told apart. */
 void models_forget(struct service *s, const uint8_t content[20]);
+/* Who holds the GPU's memory: {} where no GPU computes. */
+json_t *models_residency(struct service *s);
 json_t *models_json(struct service *s, char provider[64]);
 
 /* health.c: the thread that looks at the endpoints, each endpoint_look_seconds. *out NULL: there are none. To be closed before the models. */

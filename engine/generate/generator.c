@@ -383,7 +383,7 @@ int generator_open(struct generator **out, const struct backend *b, void *device
                    const struct generator_options *o, struct model_info *info, struct err *e)
 {
     struct generator *g = mem_zero(1, sizeof *g);
-    struct decoder_options d = {.threads = o->threads, .exact = o->exact, .context = o->context, .kv = o->exact ? KV_F32 : KV_F16};
+    struct decoder_options d = {.threads = o->threads, .exact = o->exact, .context = o->context, .kv_bytes = o->kv_bytes, .kv = o->exact ? KV_F32 : KV_F16};
     pthread_mutex_init(&g->lock, NULL);
     int rc = model_file_open(&g->file, path, e);
     if (!rc)

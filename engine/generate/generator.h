@@ -10,6 +10,7 @@ struct generator_options {
     int threads;
     bool exact;
     uint32_t context; /* 0: the model's own */
+    uint64_t kv_bytes; /* decoder.h */
     const char *provider;      /* what computes, as it says: states are no other's */
     const char *draft;         /* drafter.h: the small model's path; NULL or "": none. One that does not fit is told and left out */
     const char *adapter;       /* train/peft.h: the folder; NULL or "": none. One that does not fit is told and left out */

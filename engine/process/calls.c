@@ -66,6 +66,7 @@ static int ready(struct remote_model *m, uint64_t *generation, uint32_t *id, str
     bool fast = c->alive && m->generation == c->generation;
     *generation = m->generation;
     *id = m->id;
+    c->used = clock_ns(); /* the process does not rest before the call has gone out */
     pthread_mutex_unlock(&c->lock);
     if (fast)
         return 0;

@@ -10,6 +10,7 @@
 #include "kernels/backend.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ int call_send(struct client *c, struct call *call, uint64_t generation, struct b
         clock_cond_init(&call->finished);
         call->link = c->calls;
         c->calls = call;
+        c->used = call->sent;
     }
     pthread_mutex_unlock(&c->lock);
     if (!alive)
@@ -149,8 +151,17 @@ int call_wait(struct client *c, struct call *call, enum frame_kind wanted, const
 /* A frame from the process; false: it speaks another language. */
 static bool take_answer(struct client *c, const struct frame *f)
 {
+    struct residency_report r;
     if (f->kind < FRAME_READY)
         return false;
+    if (f->kind == FRAME_RESIDENT) {
+        if (frame_get_resident(&r, f, NULL))
+            return false;
+        pthread_mutex_lock(&c->lock);
+        c->residency = r;
+        pthread_mutex_unlock(&c->lock);
+        return true;
+    }
     pthread_mutex_lock(&c->lock);
     struct call *call = c->calls;
     while (call && call->id != f->id)
@@ -161,6 +172,7 @@ static bool take_answer(struct client *c, const struct frame *f)
         pthread_cond_signal(&call->finished);
     } else if (call) {
         unlink_call(c, call);
+        c->used = clock_ns();
         call->kind = f->kind;
         if (f->kind == FRAME_FAIL)
             call->rc = frame_get_fail(f, &call->err);
@@ -199,10 +211,12 @@ static void bury(struct client *c, bool garbled)
     int status = 0;
     pthread_mutex_lock(&c->lock);
     pid_t pid = c->pid;
-    bool closing = c->closing, gpu = of_gpu(c);
+    bool closing = c->closing || c->resting, gpu = of_gpu(c);
+    c->resting = false;
     c->pid = -1; /* from here on nobody signals it: after waitpid the number may be another's */
     c->alive = false;
     c->provider[0] = 0;
+    c->residency = (struct residency_report){0};
     pthread_mutex_unlock(&c->lock);
     /* one that was asked to leave gets the time to do so */
     bool left = false;
@@ -241,6 +255,32 @@ static void bury(struct client *c, bool garbled)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* A GPU's memory is wanted by others too. Whoever comes now finds no living process and starts another. */
+static void rest_when_idle(struct client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool rest = c->alive && !c->resting && !c->calls && clock_ns() - c->used > c->idle && c->provider[0] && strncmp(c->provider, "cpu", 3);
+    if (rest) {
+        c->resting = true;
+        c->alive = false;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!rest)
+        return;
+    log_line(LOG_INFO, "the engine process was asked nothing for %d s: it gives the GPU's memory back", (int)(c->idle / 1000000000));
+    pthread_mutex_lock(&c->write);
+    shutdown(c->fd, SHUT_WR); /* it reads the end and leaves */
+    pthread_mutex_unlock(&c->write);
+}
+
+#define IDLE_LOOK_MS 500
+/* Waits for bytes of the process, and looks now and then whether anybody still wants something of it. */
+static void await(struct client *c, int fd)
+{
+    while (c->idle && poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, IDLE_LOOK_MS) == 0)
+        rest_when_idle(c);
+}
+
 static void *read_answers(void *arg)
 {
     struct client *c = arg;
@@ -249,6 +289,7 @@ static void *read_answers(void *arg)
     long k = 0;
     int fd = c->fd; /* only this thread closes it */
     while (k >= 0) {
+        await(c, fd);
         ssize_t n = recv(fd, buf_room(&in, 1 << 18), 1 << 18, 0);
         if (n < 0 && errno == EINTR)
             continue;
@@ -317,6 +358,7 @@ static int start_process(struct client *c, struct err *e)
     pthread_mutex_lock(&c->lock);
     c->pid = pid;
     c->alive = true;
+    c->used = clock_ns();
     uint64_t generation = ++c->generation;
     pthread_mutex_unlock(&c->lock);
     pthread_mutex_lock(&c->write);
@@ -389,6 +431,8 @@ int engine_client_open(void **self, const char *program, const struct engine_opt
         snprintf(c->hello.isa, sizeof c->hello.isa, "%s", o->isa ? o->isa : "");
         snprintf(c->hello.prefix_folder, sizeof c->hello.prefix_folder, "%s", o->prefix_folder ? o->prefix_folder : "");
         c->hello.prefix_bytes = o->prefix_bytes;
+        c->hello.device_memory = o->device_memory;
+        c->idle = (int64_t)o->idle_seconds * 1000000000;
         snprintf(c->hello.draft, sizeof c->hello.draft, "%s", o->draft ? o->draft : "");
         snprintf(c->hello.adapter, sizeof c->hello.adapter, "%s", o->adapter ? o->adapter : "");
     }
@@ -440,5 +484,14 @@ static void provider(void *self, char out[64])
     pthread_mutex_unlock(&c->lock);
 }
 
+static int residency(void *self, struct residency_report *out, struct err *e)
+{
+    struct client *c = self;
+    pthread_mutex_lock(&c->lock);
+    *out = c->residency;
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
 const struct engine_kind engine_client = {close_client, pid, provider, remote_model_open, remote_model_close, remote_embed, remote_rerank, remote_start, remote_finish,
-                                          remote_generate, remote_count, remote_forget};
+                                          remote_generate, remote_count, remote_forget, residency};

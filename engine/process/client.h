@@ -30,6 +30,7 @@ struct client {
     char *program;
     struct frame_hello hello;
     int64_t hang;               /* ns */
+    int64_t idle;               /* ns until a process with a GPU is asked to leave; 0: never */
     pthread_mutex_t start;      /* held while the process is started and models are opened in it */
     pthread_mutex_t write;      /* guards fd: one frame at a time, and the descriptor stays this process's */
     pthread_mutex_t lock;       /* guards all below */
@@ -39,8 +40,11 @@ struct client {
     pid_t pid;                  /* -1: none, or being reaped */
     uint64_t generation;        /* of the process: counts starts */
     bool alive, closing, reader_started;
+    bool resting;               /* asked to leave because nobody asks for anything: no death */
+    int64_t used;               /* clock_ns of the last call, its answer included */
     pthread_t reader;
     char provider[64];
+    struct residency_report residency; /* as the process told it last */
     struct call *calls;
     uint64_t next_id;
     uint32_t next_model;

@@ -35,6 +35,7 @@ int frame_get_hello(struct frame_hello *out, const struct frame *f, struct err *
     out->prefix_bytes = wire_int(&c, 8);
     wire_text(&c, out->draft, sizeof out->draft);
     wire_text(&c, out->adapter, sizeof out->adapter);
+    out->device_memory = wire_int(&c, 8);
     if (out->threads > 4096)
         c.bad = true;
     return wire_done(&c, "HELLO", e);
@@ -125,6 +126,34 @@ int frame_get_opened(struct model_info *out, const struct frame *f, struct err *
     return wire_done(&c, "OPENED", e);
 }
 
+int frame_get_resident(struct residency_report *out, const struct frame *f, struct err *e)
+{
+    struct wire c = wire_of(f);
+    *out = (struct residency_report){0};
+    uint64_t planned = wire_int(&c, 1), unified = wire_int(&c, 1), zero = wire_int(&c, 2);
+    out->room.total = wire_int(&c, 8);
+    out->room.free = wire_int(&c, 8);
+    out->room.held = wire_int(&c, 8);
+    out->budget = wire_int(&c, 8);
+    uint32_t n = (uint32_t)wire_int(&c, 4);
+    out->planned = planned;
+    out->room.unified = unified;
+    c.bad |= planned > 1 || unified > 1 || zero || n > RESIDENCY_CLAIMS_MAX;
+    for (; out->n < n && !c.bad; out->n++) {
+        struct claim *x = &out->claim[out->n];
+        uint64_t tenant = wire_int(&c, 1), placed = wire_int(&c, 1), busy = wire_int(&c, 1), none = wire_int(&c, 1);
+        c.bad |= tenant >= TENANTS || placed > 1 || busy > 1 || none;
+        x->tenant = (enum tenant)tenant;
+        x->placed = placed;
+        x->busy = busy;
+        x->floor = wire_int(&c, 8);
+        x->ceiling = wire_int(&c, 8);
+        x->grant = wire_int(&c, 8);
+        wire_text(&c, x->name, sizeof x->name);
+    }
+    return wire_done(&c, "RESIDENT", e);
+}
+
 int frame_get_vectors(struct frame_vectors *out, const struct frame *f, struct err *e)
 {
     struct wire c = wire_of(f);
@@ -168,6 +197,7 @@ void frame_put_hello(struct buf *b, uint64_t id, const struct frame_hello *h)
     wire_put_int(b, h->prefix_bytes, 8);
     wire_put_text(b, h->draft);
     wire_put_text(b, h->adapter);
+    wire_put_int(b, h->device_memory, 8);
     wire_end(b, at);
 }
 
@@ -215,6 +245,31 @@ void frame_put_close(struct buf *b, uint32_t model)
 {
     size_t at = wire_begin(b, FRAME_CLOSE, 0);
     wire_put_int(b, model, 4);
+    wire_end(b, at);
+}
+
+void frame_put_resident(struct buf *b, const struct residency_report *r)
+{
+    size_t at = wire_begin(b, FRAME_RESIDENT, 0);
+    wire_put_int(b, r->planned, 1);
+    wire_put_int(b, r->room.unified, 1);
+    wire_put_int(b, 0, 2);
+    wire_put_int(b, r->room.total, 8);
+    wire_put_int(b, r->room.free, 8);
+    wire_put_int(b, r->room.held, 8);
+    wire_put_int(b, r->budget, 8);
+    wire_put_int(b, r->n, 4);
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct claim *x = &r->claim[i];
+        wire_put_int(b, x->tenant, 1);
+        wire_put_int(b, x->placed, 1);
+        wire_put_int(b, x->busy, 1);
+        wire_put_int(b, 0, 1);
+        wire_put_int(b, x->floor, 8);
+        wire_put_int(b, x->ceiling, 8);
+        wire_put_int(b, x->grant, 8);
+        wire_put_text(b, x->name);
+    }
     wire_end(b, at);
 }
 

@@ -48,6 +48,7 @@ struct server {
     struct opened *model;
     size_t nmodel, model_cap;
     unsigned requests, threads, idle_threads;
+    uint64_t told; /* changes of the report that the daemon has */
     bool stop;
 };
 
@@ -87,6 +88,23 @@ static struct model *enter_model(struct server *s, uint32_t id)
     return m;
 }
 
+/* Who holds the device's memory now, where that is another than the daemon was told last. */
+static void tell_residency(struct server *s)
+{
+    struct residency_report r;
+    struct buf b = BUF_INIT;
+    if (engine_residency(s->engine, &r, NULL) || !r.planned)
+        return;
+    pthread_mutex_lock(&s->lock);
+    bool news = r.changes != s->told;
+    s->told = r.changes;
+    pthread_mutex_unlock(&s->lock);
+    if (!news)
+        return;
+    frame_put_resident(&b, &r);
+    reply(s, &b);
+}
+
 /* m NULL: closes the model of that id once nobody uses it; else one user fewer. */
 static void leave_model(struct server *s, const struct model *m, uint32_t id)
 {
@@ -108,6 +126,8 @@ static void leave_model(struct server *s, const struct model *m, uint32_t id)
     }
     pthread_mutex_unlock(&s->lock);
     model_close(gone);
+    if (gone)
+        tell_residency(s);
 }
 
 static int do_open(struct server *s, struct buf *out, const struct frame *f, struct err *e)
@@ -272,6 +292,7 @@ static void serve(struct server *s, struct request *r)
     struct buf out = BUF_INIT;
     struct err err = {0};
     int rc = act(s, &out, &f, &r->stop, &err);
+    tell_residency(s);
     if (!rc) {
         reply(s, &out);
         return;
@@ -393,7 +414,8 @@ static int hello(struct server *s, const struct frame *f, struct err *e)
         return rc;
     struct engine_options o = {.threads = (int)h.threads, .backend = h.backend[0] ? h.backend : NULL,
                                .isa = h.isa[0] ? h.isa : NULL, .instead = h.instead, .max_memory = h.max_memory, .prefix_folder = h.prefix_folder,
-                               .prefix_bytes = h.prefix_bytes, .draft = h.draft, .adapter = h.adapter};
+                               .prefix_bytes = h.prefix_bytes, .draft = h.draft, .adapter = h.adapter,
+                               .device_memory = h.device_memory};
     rc = engine_open(&s->engine, &o, e);
     if (rc)
         return rc;

@@ -1,5 +1,6 @@
 /* A decoder is opened: knobs from the file, weights on the device, memory for what sequences remember, buffers of a step. */
 #include "engine/run/decoder_inside.h"
+#include "engine/format/model_inside.h"
 #include "base/mem.h"
 #include "kernels/team.h"
 
@@ -89,14 +90,21 @@ static uint32_t most_pages(const struct decoder *d, const struct store *s)
     return s->window && within < all ? within : all;
 }
 
+/* Of one sequence of the whole context, and of what has a fixed size. */
+static void sizes(const struct decoder *d, size_t *one, size_t *fixed)
+{
+    *one = *fixed = 0;
+    for (int i = 0; i < d->stores; i++) {
+        *one += bytes_of_page(&d->store[i]) * most_pages(d, &d->store[i]);
+        *fixed += d->store[i].kind == &states_fixed ? d->store[i].size * sizeof(float) * d->store[i].layers * 2 * d->o.max_sequences : 0;
+    }
+}
+
 /* As many sequences of the whole context as the budget holds, in fractions of one: every store gets its share. */
 static int plan(struct decoder *d, struct err *e)
 {
-    size_t one = 0, fixed = 0;
-    for (int i = 0; i < d->stores; i++) {
-        one += bytes_of_page(&d->store[i]) * most_pages(d, &d->store[i]);
-        fixed += d->store[i].kind == &states_fixed ? d->store[i].size * sizeof(float) * d->store[i].layers * 2 * d->o.max_sequences : 0;
-    }
+    size_t one, fixed;
+    sizes(d, &one, &fixed);
     size_t budget = d->o.kv_bytes ? d->o.kv_bytes : (2 * one < KV_DEFAULT ? 2 * one : KV_DEFAULT) + fixed;
     if (budget < fixed)
         return err_set(e, ERR_MEMORY, "the states of %u sequences need %zu MB, and the budget is %zu MB", d->o.max_sequences,
@@ -148,10 +156,25 @@ static int load(struct decoder *d, const struct model_file *file, struct err *e)
     return rc;
 }
 
+static void place(struct decoder *d)
+{
+    d->pass.store = d->store;
+    d->pass.stores = d->stores;
+    d->pass.store_of = d->store_of;
+    d->pass.place_of = d->place_of;
+}
+
 static uint32_t widest_head(const struct knobs *k)
 {
     uint32_t latent = k->kv_rank + k->turned, own = k->head_dim > k->v_dim ? k->head_dim : k->v_dim;
     return latent > own ? latent : own;
+}
+
+/* Of the queue. */
+static struct bounds bounds_of(const struct decoder *d)
+{
+    return (struct bounds){.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = widest_head(&d->w.k),
+                           .intermediate = 1, .heads = 1, .threads = (uint32_t)d->o.threads};
 }
 
 int decoder_new_tweaked(struct decoder **out, const struct model_file *file, const struct backend *b, void *device,
@@ -177,8 +200,7 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
         goto out;
     }
     k->context = d->o.context; /* tables of pages are as long */
-    struct bounds bounds = {.rows = d->o.max_rows, .sequences = d->o.max_sequences, .longest = 1, .hidden = widest_head(k), .intermediate = 1, .heads = 1,
-                            .threads = (uint32_t)d->o.threads};
+    struct bounds bounds = bounds_of(d);
     rc = b->queue(device, &bounds, &d->queue, e);
     if (!rc)
         rc = load(d, file, e);
@@ -186,10 +208,7 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
         rc = place_layers(d, e);
     if (!rc)
         rc = plan(d, e);
-    d->pass.store = d->store;
-    d->pass.stores = d->stores;
-    d->pass.store_of = d->store_of;
-    d->pass.place_of = d->place_of;
+    place(d);
     if (!rc)
         rc = pass_open(&d->pass, &d->w, d->queue, d->o.max_rows, d->o.max_sequences, e);
     d->span = mem_zero(d->o.max_sequences, sizeof *d->span);
@@ -198,6 +217,33 @@ out:
         decoder_free(d);
     else
         *out = d;
+    return rc;
+}
+
+int decoder_needs(struct decoder_needs *out, const struct model_file *file, const struct backend *b, void *device,
+                  const struct decoder_options *o, uint32_t tokens, struct err *e)
+{
+    struct decoder *d = mem_zero(1, sizeof *d);
+    size_t one, fixed, scratch = 0;
+    int rc = read_knobs(d, file, o ? o->context : 0, e);
+    if (!rc) {
+        fill_options(&d->o, o, &d->w.k);
+        d->w.k.context = d->o.context;
+        rc = place_layers(d, e);
+    }
+    struct bounds bounds = bounds_of(d);
+    if (!rc)
+        rc = b->plan(device, &bounds, &scratch, e);
+    if (!rc) {
+        sizes(d, &one, &fixed);
+        place(d);
+        double part = tokens < d->o.context ? (double)tokens / d->o.context : 1;
+        *out = (struct decoder_needs){.weights = model_file_bytes(file), .work = scratch + pass_bytes(&d->pass, &d->w, d->o.max_rows, d->o.max_sequences),
+                                      .kv_least = fixed + (uint64_t)(part * (double)one), .kv_most = fixed + one * d->o.max_sequences};
+    }
+    for (int i = 0; i < d->stores; i++)
+        states_close(&d->store[i]);
+    free(d);
     return rc;
 }
 

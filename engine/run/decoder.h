@@ -43,6 +43,14 @@ struct decoder_info {
     size_t state_bytes;     /* of one sequence beside its pages (recurrent layers); 0 for most models */
 };
 
+/* Bytes that decoder_new will ask the device for, as far as the file says them: weights at most, buffers of steps, and states from
+ * what one sequence of `tokens` (or the context, where that is less) needs to what max_sequences of the whole context can use. */
+struct decoder_needs {
+    uint64_t weights, work, kv_least, kv_most;
+};
+int decoder_needs(struct decoder_needs *out, const struct model_file *file, const struct backend *b, void *device,
+                  const struct decoder_options *o, uint32_t tokens, struct err *e);
+
 struct decoder;
 struct sequence;
 

@@ -59,6 +59,7 @@ struct lane {
 
 int lane_new(struct lane **out, const struct model_weights *m, struct err *e);
 void lane_free(struct lane *l); /* accepts NULL */
+size_t lane_bytes(const struct model_weights *m); /* of the device, its queue's included */
 /* n ≤ LANE_SEQUENCES sequences of together at most the lane's rows; out: host fp32 [n, hidden]. type: NULL: all 0. */
 int lane_run(struct lane *l, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *out, struct err *e);
 uint32_t lane_max_rows(const struct model_weights *m);

@@ -91,26 +91,47 @@ static void *helper(void *arg)
     return NULL;
 }
 
+/* A device that wants many rows has threads of its own: ours only keep it from waiting for a host, and two do (one computes while the
+ * other's rows are made ready). On other devices the threads are what computes. */
+#define DEVICE_THREADS 2
+
+static void choose(struct model_weights *m, const struct backend *backend, void *device, const struct bert_config *config, bool exact)
+{
+    const struct device_info *info = backend->info(device);
+    m->config = *config;
+    m->backend = backend;
+    m->device = device;
+    m->operand = exact ? info->exact : info->fast;
+    m->qkv = exact || config->rope_base[0] > 0 ? TYPE_F32 : info->fast_qkv; /* rotation is of fp32 */
+    m->lane_rows = info->batch_rows ? info->batch_rows : LANE_ROWS;
+    m->lane_sequences = info->batch_rows ? info->batch_rows / 16 : LANE_SEQUENCES;
+}
+
+static int threads_of(const struct backend *backend, void *device, const struct encoder_options *o)
+{
+    int threads = o && o->threads > 1 ? o->threads : 1;
+    return backend->info(device)->batch_rows && threads > DEVICE_THREADS ? DEVICE_THREADS : threads;
+}
+
+uint64_t encoder_work(const struct backend *backend, void *device, const struct bert_config *config, const struct encoder_options *o)
+{
+    struct model_weights m = {0};
+    choose(&m, backend, device, config, o && o->exact);
+    return (uint64_t)lane_bytes(&m) * ((uint64_t)threads_of(backend, device, o) + 1); /* one more for a question meanwhile */
+}
+
 int encoder_new(struct encoder **out, const struct backend *backend, void *device, const struct bert_config *config,
                 const struct tensor_source *from, const struct encoder_options *o, struct err *e)
 {
-    const struct device_info *info = backend->info(device);
-    bool exact = o && o->exact;
     struct encoder *en = mem_zero(1, sizeof *en);
-    en->m.config = *config;
-    en->m.backend = backend;
-    en->m.device = device;
-    en->m.operand = exact ? info->exact : info->fast;
-    en->m.qkv = exact || config->rope_base[0] > 0 ? TYPE_F32 : info->fast_qkv; /* rotation is of fp32 */
-    en->m.lane_rows = info->batch_rows ? info->batch_rows : LANE_ROWS;
-    en->m.lane_sequences = info->batch_rows ? info->batch_rows / 16 : LANE_SEQUENCES;
+    choose(&en->m, backend, device, config, o && o->exact);
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->work, NULL);
     pthread_cond_init(&en->finished, NULL);
     int rc = (config->rope_base[0] > 0 || config->scores) && !backend->prepare
                  ? err_set(e, ERR_UNSUPPORTED, "the backend \"%s\" runs no encoders with rotation or token types yet", backend->name)
                  : weights_load(&en->m, from, e);
-    int helpers = o && o->threads > 1 ? o->threads - 1 : 0;
+    int helpers = threads_of(backend, device, o) - 1;
     for (int i = 0; i <= helpers && rc == 0; i++) {
         struct lane *l;
         rc = lane_new(&l, &en->m, e);

@@ -64,6 +64,8 @@ int encoder_run(struct encoder *en, const uint32_t *token, const uint32_t *offse
 int encoder_score(struct encoder *en, const uint32_t *token, const uint32_t *type, const uint32_t *offset, size_t n, float *score,
                   struct err *e);
 
+/* Bytes of the device that its buffers take beside the weights, while a question and documents are computed at once. */
+uint64_t encoder_work(const struct backend *backend, void *device, const struct bert_config *config, const struct encoder_options *o);
 size_t encoder_bytes(const struct encoder *en); /* resident weights and tables */
 
 #endif

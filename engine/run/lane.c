@@ -68,18 +68,36 @@ static void lay(struct lane *l, struct layout *at)
     l->out = mat(at, l->m->lane_sequences, c->hidden, TYPE_F32);
 }
 
+static size_t buffers(const struct model_weights *m)
+{
+    struct lane l = {.m = m};
+    struct layout measure = {NULL, 0};
+    lay(&l, &measure);
+    return measure.used;
+}
+
+static struct bounds bounds(const struct model_weights *m)
+{
+    return (struct bounds){.rows = lane_max_rows(m), .sequences = m->lane_sequences, .longest = m->config.max_position,
+                           .hidden = m->config.hidden, .intermediate = m->config.intermediate, .heads = m->config.heads};
+}
+
+size_t lane_bytes(const struct model_weights *m)
+{
+    struct bounds b = bounds(m);
+    size_t scratch = 0;
+    return m->backend->plan(m->device, &b, &scratch, NULL) ? 0 : buffers(m) + scratch; /* what cannot be is refused when it is made */
+}
+
 int lane_new(struct lane **out, const struct model_weights *m, struct err *e)
 {
     struct lane *l = mem_zero(1, sizeof *l);
     l->m = m;
-    struct bounds b = {.rows = lane_max_rows(m), .sequences = m->lane_sequences, .longest = m->config.max_position,
-                       .hidden = m->config.hidden, .intermediate = m->config.intermediate, .heads = m->config.heads};
+    struct bounds b = bounds(m);
     int rc = m->backend->queue(m->device, &b, &l->queue, e);
     if (rc)
         goto out;
-    struct layout measure = {NULL, 0};
-    lay(l, &measure);
-    rc = m->backend->memory(m->device, &l->memory, measure.used, e);
+    rc = m->backend->memory(m->device, &l->memory, buffers(m), e);
     if (rc)
         goto out;
     lay(l, &(struct layout){l->memory, 0});

@@ -68,6 +68,8 @@ struct pass {
 /* w, store, stores, store_of, place_of are borrowed. */
 int pass_open(struct pass *p, const struct decoder_weights *w, void *queue, uint32_t rows, uint32_t sequences, struct err *e);
 void pass_close(struct pass *p);
+/* Bytes of device memory that pass_open will take; p->store, stores are set. */
+size_t pass_bytes(struct pass *p, const struct decoder_weights *w, uint32_t rows, uint32_t sequences);
 
 struct pass_part { /* of a step */
     const uint32_t *token;

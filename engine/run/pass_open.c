@@ -123,16 +123,21 @@ static void lay(struct pass *p, struct layout *l)
     lay_experts(p, l);
 }
 
-int pass_open(struct pass *p, const struct decoder_weights *w, void *queue, uint32_t rows, uint32_t sequences, struct err *e)
+size_t pass_bytes(struct pass *p, const struct decoder_weights *w, uint32_t rows, uint32_t sequences)
 {
     struct layout measure = {NULL, 0};
     p->w = w;
-    p->queue = queue;
     p->max_rows = rows;
     p->max_sequences = sequences;
     lay(p, &measure);
-    p->bytes = measure.used;
-    int rc = w->backend->memory(w->device, &p->memory, measure.used, e);
+    return measure.used;
+}
+
+int pass_open(struct pass *p, const struct decoder_weights *w, void *queue, uint32_t rows, uint32_t sequences, struct err *e)
+{
+    p->bytes = pass_bytes(p, w, rows, sequences);
+    p->queue = queue;
+    int rc = w->backend->memory(w->device, &p->memory, p->bytes, e);
     if (rc)
         return rc;
     lay(p, &(struct layout){p->memory, 0});

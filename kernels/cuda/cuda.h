@@ -14,13 +14,15 @@
 /* Rows of a micro-batch: about 80 MB of buffers for a width of 384, and enough tiles of 128×128 for the largest GPUs. */
 #define BATCH_ROWS 8192
 
-/* Shared by threads; never changed after open. */
+/* Shared by threads; never changed after open, but for `most` and `held`. */
 struct cuda_device {
     const struct driver *driver;
     struct device_info info;
     CUdevice device;
     CUcontext context; /* the device's primary one, which libraries of the CUDA runtime use too */
     int processors;
+    _Atomic uint64_t most; /* bytes that may be held; 0: what there is */
+    _Atomic uint64_t held; /* of cuda_memory */
     CUmodule module[IMAGE_COUNT];
     CUfunction kernel[KERNEL_COUNT];
 };

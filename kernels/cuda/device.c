@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "kernels/cuda/cuda.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,23 @@ static const struct device_info *cuda_info(void *dev)
     return &((struct cuda_device *)dev)->info;
 }
 
+/* Bytes of an allocation as the driver counts them, which may be more than were asked for. */
+static uint64_t size_of(const struct cuda_device *d, CUdeviceptr at, uint64_t asked)
+{
+    size_t bytes;
+    return d->driver->cuMemGetAddressRange(NULL, &bytes, at) == CUDA_SUCCESS ? bytes : asked;
+}
+
+/* The bytes are held, unless they were more than may be. */
+static bool hold(struct cuda_device *d, uint64_t bytes)
+{
+    uint64_t held = atomic_fetch_add(&d->held, bytes) + bytes, most = atomic_load(&d->most);
+    if (!most || held <= most)
+        return true;
+    atomic_fetch_sub(&d->held, bytes);
+    return false;
+}
+
 int cuda_memory(void *dev, void **p, size_t bytes, struct err *e)
 {
     struct cuda_device *d = dev;
@@ -129,24 +147,54 @@ int cuda_memory(void *dev, void **p, size_t bytes, struct err *e)
     char what[64];
     bytes = (bytes + 256) / 256 * 256; /* never empty */
     snprintf(what, sizeof what, "%zu bytes of memory", bytes);
+    if (!hold(d, bytes)) {
+        err_set(e, ERR_MEMORY, "GPU: %zu MB more than the %llu MB that are held would exceed the budget of %llu MB", bytes >> 20,
+                (unsigned long long)atomic_load(&d->held) >> 20, (unsigned long long)atomic_load(&d->most) >> 20);
+        err_hint(e, "raise gpu_memory, or use a smaller model");
+        return ERR_MEMORY;
+    }
     cuda_use(d);
     int rc = driver_check(d->driver, d->driver->cuMemAlloc(&at, bytes), what, e);
     if (!rc) /* of the null stream, which the queues' streams wait for */
         rc = driver_check(d->driver, d->driver->cuMemsetD8(at, 0, bytes), what, e);
     if (rc && at)
         (void)d->driver->cuMemFree(at);
-    if (!rc)
-        *p = (void *)(uintptr_t)at;
-    return rc;
+    if (rc) {
+        atomic_fetch_sub(&d->held, bytes);
+        return rc;
+    }
+    atomic_fetch_add(&d->held, size_of(d, at, bytes) - bytes);
+    *p = (void *)(uintptr_t)at;
+    return 0;
 }
 
 void cuda_release(void *dev, void *p)
 {
     struct cuda_device *d = dev;
+    CUdeviceptr at = (CUdeviceptr)(uintptr_t)p;
     if (p == NULL)
         return;
     cuda_use(d);
-    (void)d->driver->cuMemFree((CUdeviceptr)(uintptr_t)p); /* a lost context keeps nothing */
+    atomic_fetch_sub(&d->held, size_of(d, at, 0));
+    (void)d->driver->cuMemFree(at); /* a lost context keeps nothing */
+}
+
+static int cuda_room(void *dev, struct device_room *out, struct err *e)
+{
+    struct cuda_device *d = dev;
+    size_t left = 0, total = 0;
+    cuda_use(d);
+    int rc = driver_check(d->driver, d->driver->cuMemGetInfo(&left, &total), "free memory", e);
+    if (rc)
+        return rc;
+    *out = (struct device_room){.total = total, .free = left, .held = atomic_load(&d->held),
+                                .unified = attribute(d, CU_DEVICE_ATTRIBUTE_INTEGRATED) != 0};
+    return 0;
+}
+
+static void cuda_limit(void *dev, uint64_t bytes)
+{
+    atomic_store(&((struct cuda_device *)dev)->most, bytes);
 }
 
 static int cuda_plan(void *dev, const struct bounds *b, size_t *scratch, struct err *e)
@@ -212,6 +260,8 @@ const struct backend backend_cuda = {
     .info = cuda_info,
     .memory = cuda_memory,
     .release = cuda_release,
+    .room = cuda_room,
+    .limit = cuda_limit,
     .held = cuda_held,
     .operand = cuda_operand,
     .weight = cuda_weight,

@@ -11,7 +11,7 @@
     X(cuInit) X(cuDriverGetVersion) X(cuGetErrorString)                                                                \
     X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)                                      \
     X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease) X(cuCtxSetCurrent)                                        \
-    X(cuMemAlloc) X(cuMemFree) X(cuMemsetD8) X(cuMemHostAlloc) X(cuMemFreeHost) X(cuMemGetInfo)                        \
+    X(cuMemAlloc) X(cuMemFree) X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemHostAlloc) X(cuMemFreeHost) X(cuMemGetInfo)                        \
     X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuStreamCreate) X(cuStreamDestroy) X(cuStreamSynchronize)              \
     X(cuModuleLoadData) X(cuModuleUnload) X(cuModuleGetFunction) X(cuFuncSetAttribute) X(cuLaunchKernel)
 

@@ -70,6 +70,15 @@ static void read_as_all(const struct frame *f)
     }
     if (!frame_get_opened(&info, f, &e))
         touch(info.name, strlen(info.name) + strlen(info.provider));
+    struct residency_report resident;
+    if (!frame_get_resident(&resident, f, &e)) {
+        struct buf again = BUF_INIT;
+        struct frame h;
+        frame_put_resident(&again, &resident);
+        if (frame_read(&h, (uint8_t *)again.data, again.len, NULL) != (long)again.len || h.len != f->len || memcmp(h.payload, f->payload, h.len))
+            abort();
+        buf_release(&again);
+    }
     frame_get_close(&model, f, &e);
     frame_get_ready(provider, f, &e);
     if (frame_get_fail(f, &e) >= 0 || !e.code)

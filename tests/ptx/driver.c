@@ -70,11 +70,21 @@ CUresult cuCtxSetCurrent(CUcontext c) { return CUDA_SUCCESS; }
 CUresult cuStreamCreate(CUstream *s, unsigned flags) { *s = (CUstream)malloc(1); return CUDA_SUCCESS; }
 CUresult cuStreamDestroy(CUstream s) { free(s); return CUDA_SUCCESS; }
 CUresult cuMemFreeHost(void *p) { memory_calls++; free(p); return CUDA_SUCCESS; }
-CUresult cuMemGetInfo(size_t *left, size_t *total) { *left = *total = (size_t)1 << 30; return CUDA_SUCCESS; }
+
+/* A GiB, or what CODEASK_PTX_MEMORY says in MiB. */
+CUresult cuMemGetInfo(size_t *left, size_t *total)
+{
+    const char *mib = getenv("CODEASK_PTX_MEMORY");
+    size_t all = (size_t)(mib ? atoi(mib) : 1024) << 20, taken = global_bytes();
+    *total = all;
+    *left = all > taken ? all - taken : 0;
+    return CUDA_SUCCESS;
+}
 
 CUresult cuDeviceGetAttribute(int *v, CUdevice_attribute a, CUdevice d)
 {
-    *v = a == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 8 : a == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT ? 2 : 0;
+    *v = a == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 8 : a == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT ? 2
+         : a == CU_DEVICE_ATTRIBUTE_INTEGRATED ? getenv("CODEASK_PTX_UNIFIED") != NULL : 0;
     return CUDA_SUCCESS;
 }
 
@@ -97,6 +107,11 @@ CUresult cuMemFree(CUdeviceptr p)
 {
     memory_calls++;
     return global_free((void *)(uintptr_t)p) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+CUresult cuMemGetAddressRange(CUdeviceptr *base, size_t *bytes, CUdeviceptr p)
+{
+    *bytes = global_size((void *)(uintptr_t)p);
+    return *bytes ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 CUresult cuMemHostAlloc(void **p, size_t bytes, unsigned flags)
 {

@@ -22,6 +22,22 @@ void *global_alloc(size_t bytes)
     return p;
 }
 
+size_t global_size(void *p)
+{
+    for (uint32_t i = 0; i < allocations; i++)
+        if (allocation[i].memory == p)
+            return allocation[i].bytes;
+    return 0;
+}
+
+size_t global_bytes(void)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < allocations; i++)
+        sum += allocation[i].bytes;
+    return sum;
+}
+
 bool global_free(void *p)
 {
     for (uint32_t i = 0; i < allocations; i++)

@@ -100,6 +100,8 @@ const char *ptx_in_image(const void *image, size_t *len);
 /* Global memory: what cuMemAlloc gave out. Addresses are those of this process. */
 void *global_alloc(size_t bytes);
 bool global_free(void *p);
+size_t global_size(void *p); /* of an allocation; 0: none begins there */
+size_t global_bytes(void);   /* of all */
 /* NULL: bytes at address are not all inside one allocation. */
 void *global_at(uint64_t address, size_t bytes);
 

@@ -29,6 +29,8 @@ def test_none(w):
     assert not w.json("status").get("gpus") and "codeask_gpu" not in s.ask("GET", "/metrics")[1]
     gpu = next(c for c in w.json("doctor")["checks"] if c["name"] == "gpu")
     assert gpu["state"] == "ok" and "none" in gpu["message"], gpu
+    memory = next(c for c in w.json("doctor")["checks"] if c["name"] == "gpu memory")
+    assert memory["state"] == "ok" and "no model is on a GPU" in memory["message"] and w.json("status")["device_memory"] == {}, memory
 
 
 if __name__ == "__main__":

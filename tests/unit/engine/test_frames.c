@@ -101,11 +101,30 @@ static void generation_comes_back(void **state)
     buf_release(&b);
 }
 
+static void residency_comes_back(void **state)
+{
+    struct buf b = BUF_INIT;
+    struct residency_report r = {.planned = true, .room = {.total = 9, .free = 7, .held = 2, .unified = true}, .budget = 5, .n = 2}, got;
+    r.claim[0] = (struct claim){.tenant = TENANT_GENERATOR, .name = "model", .floor = 1ull << 40, .ceiling = 3, .grant = 4, .placed = true, .busy = true};
+    r.claim[1] = (struct claim){.tenant = TENANT_KV, .name = "model"};
+    frame_put_resident(&b, &r);
+    struct frame f = whole(&b);
+    assert_int_equal(frame_get_resident(&got, &f, &e), 0);
+    assert_memory_equal(&got, &r, sizeof got);
+    for (size_t n = 0; n < f.len; n++) {
+        struct frame cut = {f.kind, f.id, f.payload, n};
+        assert_int_equal(frame_get_resident(&got, &cut, &e), ERR_FORMAT);
+    }
+    b.data[FRAME_HEAD + 4 + 4 * 8] = (char)(RESIDENCY_CLAIMS_MAX + 1); /* more claims than there can be */
+    assert_int_equal(frame_get_resident(&got, &f, &e), ERR_FORMAT);
+    buf_release(&b);
+}
+
 static void frames_come_back(void **state)
 {
     struct buf b = BUF_INIT;
     struct frame f;
-    struct frame_hello hello = {"1.0", "cpu", "", "why", 3, 1ull << 40, 1ull << 33, "/home/prefixes", "/models/small.gguf", "/home/adapters/ours"},
+    struct frame_hello hello = {"1.0", "cpu", "", "why", 3, 1ull << 40, 1ull << 33, 5ull << 30, "/home/prefixes", "/models/small.gguf", "/home/adapters/ours"},
                        hello2;
     frame_put_hello(&b, 7, &hello);
     f = whole(&b);
@@ -117,6 +136,7 @@ static void frames_come_back(void **state)
     assert_string_equal(hello2.prefix_folder, "/home/prefixes");
     assert_string_equal(hello2.draft, "/models/small.gguf");
     assert_string_equal(hello2.adapter, "/home/adapters/ours");
+    assert_true(hello2.device_memory == 5ull << 30);
 
     buf_clear(&b);
     struct frame_open open;
@@ -249,7 +269,7 @@ static void counts_that_lie(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_come_back),
+        cmocka_unit_test(residency_comes_back), cmocka_unit_test(frames_come_back),
         cmocka_unit_test(generation_comes_back),
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(counts_that_lie),
