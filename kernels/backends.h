@@ -4,8 +4,10 @@
 #define CODEASK_KERNELS_BACKENDS_H
 
 #include "kernels/backend.h"
+#include "kernels/graphs.h"
 
 extern const struct backend backend_cuda;
+extern const struct graph_ops cuda_graphs;
 extern const struct backend *const backends[];
 
 #endif

@@ -1,3 +1,8 @@
 #include "kernels/backends.h"
 
 const struct backend *const backends[] = {&backend_cuda, &backend_cpu, NULL};
+
+const struct graph_ops *graphs_of(const struct backend *b)
+{
+    return b == &backend_cuda ? &cuda_graphs : NULL;
+}

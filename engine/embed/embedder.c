@@ -108,7 +108,7 @@ static int open_decoder(struct load *l, const struct model_file *f, struct err *
     struct embed_model *m = l->m;
     struct decoder_info info;
     struct decoder_options d = {.threads = l->o.threads, .exact = l->o.exact, .kv = l->o.exact ? KV_F32 : KV_F16,
-                                .context = m->config.max_tokens, .max_rows = TOKENS_DECODER};
+                                .context = m->config.max_tokens, .max_rows = TOKENS_DECODER, .op_by_op = true};
     int rc = decoder_new(&m->decoder, f, l->backend, l->device, &d, e);
     if (rc)
         return rc;

@@ -211,6 +211,8 @@ int decoder_new_tweaked(struct decoder **out, const struct model_file *file, con
     place(d);
     if (!rc)
         rc = pass_open(&d->pass, &d->w, d->queue, d->o.max_rows, d->o.max_sequences, e);
+    if (!rc && !d->o.op_by_op)
+        pass_record(&d->pass);
     d->span = mem_zero(d->o.max_sequences, sizeof *d->span);
 out:
     if (rc)

@@ -22,6 +22,7 @@ enum kv_type { KV_F32, KV_F16, KV_Q8 /* int8, one scale for QUANT_BLOCK columns 
 
 struct decoder_options { /* zero: the defaults */
     int threads;            /* that compute a step, the caller's included; 0: 1 */
+    bool op_by_op;          /* steps are not recorded where the device could: tests, and models whose steps never write */
     bool exact;             /* fp32 weights and operands, whatever the file holds */
     enum kv_type kv;
     uint32_t context;       /* tokens of the longest sequence; 0: the model's own, ≤ 131072; ERR_USAGE: more than it */

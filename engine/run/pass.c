@@ -1,5 +1,6 @@
 /* The forward pass of decoders, written once over kernels/backend.h and the knobs of an architecture. */
 #include "engine/run/pass.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -285,26 +286,40 @@ static void put_rows(struct pass *p, const struct pass_part *part, uint32_t n)
     free(host);
 }
 
+static void embed(struct pass *p)
+{
+    ops(p)->embed_rows(p->queue, &p->h, p->w->embed.part[0].w, p->w->k.embedding_scale, &p->rows);
+}
+
+static void layers(struct pass *p)
+{
+    for (uint32_t i = 0; i < p->w->k.layers; i++)
+        pass_layer(p, i);
+}
+
 void pass_begin(struct pass *p, const struct pass_part *part, uint32_t n)
 {
     put_rows(p, part, n);
     put_tables(p, part, n);
-    ops(p)->embed_rows(p->queue, &p->h, p->w->embed.part[0].w, p->w->k.embedding_scale, &p->rows);
+    embed(p);
 }
 
 void pass_run(struct pass *p, const struct pass_part *part, uint32_t n)
 {
     pass_begin(p, part, n);
-    for (uint32_t i = 0; i < p->w->k.layers; i++)
-        pass_layer(p, i);
+    layers(p);
 }
 
-void pass_head(struct pass *p, const uint32_t *row, uint32_t n)
+static void put_wanted(struct pass *p, const uint32_t *row, uint32_t n)
 {
-    float cap = p->w->k.logit_softcap;
     put(p, p->wanted_used, (uint32_t[]){n, 1}, 2);
     put(p, p->wanted_from, row, n);
     p->wanted.max_rows = n;
+}
+
+static void head(struct pass *p)
+{
+    float cap = p->w->k.logit_softcap;
     tell(p, &(struct pass_op){.kind = OP_GATHER, .y = p->last, .x = p->h, .from = p->wanted_from, .r = &p->wanted});
     ops(p)->gather(p->queue, &p->last, &p->h, p->wanted_from, p->wanted_used);
     norm(p, &p->last, &p->last, &p->w->last_norm, &p->wanted);
@@ -315,22 +330,34 @@ void pass_head(struct pass *p, const uint32_t *row, uint32_t n)
     }
 }
 
-int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e)
+void pass_head(struct pass *p, const uint32_t *row, uint32_t n)
+{
+    put_wanted(p, row, n);
+    head(p);
+}
+
+/* Logits that stand in p->logits into host memory. Syncs. */
+static int get_logits(struct pass *p, uint32_t n, float *out, struct err *e)
 {
     const struct backend *b = ops(p);
-    const struct knobs *k = &p->w->k;
-    size_t line = p->logits.stride * sizeof(float);
-    char *host = mem_alloc(PASS_LOGIT_ROWS * line);
+    size_t line = p->logits.stride * sizeof(float), vocab = p->w->k.vocab;
+    char *host = mem_alloc(n * line);
+    b->get(p->queue, host, p->logits.data, n * line);
+    int rc = b->sync(p->queue, e);
+    for (uint32_t i = 0; i < n && !rc; i++)
+        memcpy(out + i * vocab, host + i * line, vocab * sizeof *out);
+    free(host);
+    return rc;
+}
+
+int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e)
+{
     int rc = 0;
     for (uint32_t at = 0; at < n && !rc; at += PASS_LOGIT_ROWS) {
         uint32_t count = n - at < PASS_LOGIT_ROWS ? n - at : PASS_LOGIT_ROWS;
         pass_head(p, row + at, count);
-        b->get(p->queue, host, p->logits.data, count * line);
-        rc = b->sync(p->queue, e);
-        for (uint32_t i = 0; i < count && !rc; i++)
-            memcpy(out + (size_t)(at + i) * k->vocab, host + i * line, k->vocab * sizeof(float));
+        rc = get_logits(p, count, out + (size_t)at * p->w->k.vocab, e);
     }
-    free(host);
     return rc;
 }
 
@@ -348,4 +375,82 @@ int pass_pool(struct pass *p, uint32_t sequences, enum pooling how, float *out, 
         memcpy(out + (size_t)s * hidden, host + s * line, hidden * sizeof *out);
     free(host);
     return rc;
+}
+
+/* The host's bounds of a recorded step of up to so many rows. Rows that are not in use pass through no op. */
+static void bound(struct pass *p, enum pass_graph kind, uint32_t rows)
+{
+    p->now = rows;
+    p->rows.max_rows = p->rows.max_sequences = p->wanted.max_rows = rows;
+    p->rows.longest = kind == GRAPH_SINGLE ? 1 : rows;
+    p->slot_rows.max_rows = rows * p->w->k.route.used;
+}
+
+static void whole_step(struct pass *p)
+{
+    embed(p);
+    layers(p);
+    head(p);
+}
+
+void pass_release_graphs(struct pass *p)
+{
+    for (int i = 0; i < GRAPH_KINDS * PASS_GRAPHS && p->graphs; i++) {
+        p->graphs->release(p->queue, p->graph[i / PASS_GRAPHS][i % PASS_GRAPHS]);
+        p->graph[i / PASS_GRAPHS][i % PASS_GRAPHS] = NULL;
+    }
+    p->graphs = NULL;
+}
+
+static int record(struct pass *p, enum pass_graph kind, uint32_t most, struct err *e)
+{
+    int rc = 0;
+    for (uint32_t i = kind; i < PASS_GRAPHS && !rc && (1u << i) / 2 < most; i++) { /* several are two at least */
+        bound(p, kind, 1u << i);
+        rc = p->graphs->record(p->queue, e);
+        if (rc)
+            return rc;
+        whole_step(p);
+        rc = p->graphs->recorded(p->queue, &p->graph[kind][i], e);
+    }
+    return rc;
+}
+
+void pass_record(struct pass *p)
+{
+    struct err why = {0};
+    uint32_t exact = ops(p)->exact_rows, singles = p->max_rows < p->max_sequences ? p->max_rows : p->max_sequences;
+    p->graphs = graphs_of(ops(p));
+    if (!p->graphs)
+        return;
+    int rc = record(p, GRAPH_SINGLE, singles, &why);
+    if (!rc)
+        rc = record(p, GRAPH_SEVERAL, exact < p->max_rows ? exact : p->max_rows, &why);
+    if (!rc)
+        return;
+    log_err(LOG_WARN, "steps are not recorded", &why);
+    pass_release_graphs(p);
+}
+
+const struct graph *pass_graph(const struct pass *p, uint32_t rows, uint32_t longest)
+{
+    uint32_t i = 0;
+    if (rows > PASS_LOGIT_ROWS)
+        return NULL;
+    while (1u << i < rows)
+        i++;
+    return p->graph[longest > 1 ? GRAPH_SEVERAL : GRAPH_SINGLE][i];
+}
+
+int pass_play(struct pass *p, const struct graph *g, const struct pass_part *part, uint32_t n, float *out, struct err *e)
+{
+    uint32_t row[PASS_LOGIT_ROWS], rows = 0;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < part[i].n; k++, rows++)
+            row[rows] = rows;
+    put_rows(p, part, n);
+    put_tables(p, part, n);
+    put_wanted(p, row, rows);
+    p->graphs->play(p->queue, g);
+    return get_logits(p, rows, out, e);
 }

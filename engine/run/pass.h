@@ -4,8 +4,12 @@
 
 #include "engine/run/model_weights.h"
 #include "engine/run/store.h"
+#include "kernels/graphs.h"
 
-#define PASS_LOGIT_ROWS 32 /* rows of logits that are computed at once: a vocabulary is wide */
+#define PASS_LOGIT_ROWS 64 /* rows of logits that are computed at once: a vocabulary is wide */
+#define PASS_GRAPHS 7      /* recorded steps: of up to 1, 2, 4 … PASS_LOGIT_ROWS rows */
+/* Two kinds of them: of a row of each sequence; of several rows of some (guesses that are verified), up to the backend's exact_rows. */
+enum pass_graph { GRAPH_SINGLE, GRAPH_SEVERAL, GRAPH_KINDS };
 #define PASS_OPERANDS 2    /* types beside fp32 that products read: Q8, bf16 */
 
 struct pass_table { /* of one store, on the device */
@@ -63,6 +67,8 @@ struct pass {
     bool plain;               /* products read fp32 whatever the weights: their gradients are then those of the values in the file */
     size_t bytes;             /* of memory */
     uint32_t now;             /* rows of this step, which the operands' type follows */
+    const struct graph_ops *graphs; /* NULL: ops are handed over one by one */
+    struct graph *graph[GRAPH_KINDS][PASS_GRAPHS]; /* NULL: not recorded */
 };
 
 /* w, store, stores, store_of, place_of are borrowed. */
@@ -83,6 +89,14 @@ void pass_begin(struct pass *p, const struct pass_part *part, uint32_t n);
 void pass_layer(struct pass *p, uint32_t layer);
 /* p->logits of at most PASS_LOGIT_ROWS rows, which p->wanted counts. The caller syncs. */
 void pass_head(struct pass *p, const uint32_t *row, uint32_t n);
+/* Records the steps that pass_play plays, on a device that can; what it cannot record it is told op by op, and the log says why. After
+ * pass_open; takes memory of the device. */
+void pass_record(struct pass *p);
+void pass_release_graphs(struct pass *p); /* before the queue is closed; pass_close does it too */
+/* The graph of a step of so many rows together, `longest` of one sequence, of which all want their logits; NULL: none was recorded. */
+const struct graph *pass_graph(const struct pass *p, uint32_t rows, uint32_t longest);
+/* Such a step: logits host fp32 [rows, vocab]. Nobody watches or adapts. The same bytes as pass_run and pass_logits. Syncs. */
+int pass_play(struct pass *p, const struct graph *g, const struct pass_part *part, uint32_t n, float *out, struct err *e);
 /* How a layer attends. */
 struct attend pass_attend_of(const struct pass *p, uint32_t layer);
 /* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. */

@@ -150,6 +150,7 @@ int pass_open(struct pass *p, const struct decoder_weights *w, void *queue, uint
 
 void pass_close(struct pass *p)
 {
+    pass_release_graphs(p);
     if (p->w)
         p->w->backend->release(p->w->device, p->memory);
     memset(p, 0, sizeof *p);

@@ -145,9 +145,9 @@ static uint32_t wanted(uint32_t *row, const struct step_part *part, size_t n)
     return count;
 }
 
-static int run(struct decoder *d, const struct step_part *part, size_t n, struct err *e)
+/* Makes room for the parts, which are as the pass wants them then. */
+static int make_ready(struct decoder *d, struct pass_part *parts, const struct step_part *part, size_t n, struct err *e)
 {
-    struct pass_part *parts = mem_zero(n, sizeof *parts);
     int rc = 0;
     for (size_t i = 0; i < n && !rc; i++)
         rc = catch_up(d, part[i].s, e);
@@ -158,10 +158,37 @@ static int run(struct decoder *d, const struct step_part *part, size_t n, struct
         parts[i] = (struct pass_part){part[i].token, part[i].n, s->state, s->held};
         span(d, s, part[i].n);
     }
+    return rc;
+}
+
+static int run(struct decoder *d, const struct step_part *part, size_t n, struct err *e)
+{
+    struct pass_part *parts = mem_zero(n, sizeof *parts);
+    int rc = make_ready(d, parts, part, n, e);
     if (!rc)
         pass_run(&d->pass, parts, (uint32_t)n);
     free(parts);
     return rc;
+}
+
+/* Of a step that only writes, or verifies a few guesses: such are recorded. NULL: it is not. */
+static const struct graph *graph_of(const struct decoder *d, const struct step_part *part, size_t n)
+{
+    uint32_t rows = 0, longest = 1;
+    for (size_t i = 0; i < n; i++) {
+        if (part[i].want != part[i].n || part[i].s->adapt)
+            return NULL;
+        rows += part[i].n;
+        longest = part[i].n > longest ? part[i].n : longest;
+    }
+    return pass_graph(&d->pass, rows, longest);
+}
+
+static int play(struct decoder *d, const struct graph *g, const struct step_part *part, size_t n, float *logits, struct err *e)
+{
+    struct pass_part parts[PASS_LOGIT_ROWS];
+    int rc = make_ready(d, parts, part, n, e);
+    return rc ? rc : pass_play(&d->pass, g, parts, (uint32_t)n, logits, e);
 }
 
 static void keep(struct decoder *d, const struct step_part *part, size_t n)
@@ -177,6 +204,13 @@ int decoder_step(struct decoder *d, const struct step_part *part, size_t n, floa
     int rc = check(d, part, n, e);
     if (rc)
         return rc;
+    const struct graph *g = graph_of(d, part, n);
+    if (g) {
+        rc = play(d, g, part, n, logits, e);
+        if (!rc)
+            keep(d, part, n);
+        return rc;
+    }
     uint32_t *row = mem_alloc(d->o.max_rows * sizeof *row), count = wanted(row, part, n);
     rc = run(d, part, n, e);
     if (!rc && count)

@@ -31,6 +31,7 @@ struct cuda_queue {
     struct cuda_device *dev;
     struct bounds bounds;
     struct err first; /* code 0: none */
+    bool recording;   /* ops go into a graph (graph.c) */
     CUstream stream;
     char *staging;    /* [STAGING_BYTES], pinned; the first `staged` bytes may be in use by copies on their way */
     size_t staged;

@@ -155,8 +155,10 @@ int cuda_memory(void *dev, void **p, size_t bytes, struct err *e)
     }
     cuda_use(d);
     int rc = driver_check(d->driver, d->driver->cuMemAlloc(&at, bytes), what, e);
-    if (!rc) /* of the null stream, which the queues' streams wait for */
+    if (!rc)
         rc = driver_check(d->driver, d->driver->cuMemsetD8(at, 0, bytes), what, e);
+    if (!rc) /* of the null stream: the queues' streams wait for none, so that what others do there disturbs no recording (graph.c) */
+        rc = driver_check(d->driver, d->driver->cuStreamSynchronize(NULL), what, e);
     if (rc && at)
         (void)d->driver->cuMemFree(at);
     if (rc) {
@@ -219,7 +221,7 @@ int cuda_queue_open(void *dev, const struct bounds *b, void **out, struct err *e
     q->dev = d;
     q->bounds = *b;
     cuda_use(d);
-    rc = driver_check(d->driver, d->driver->cuStreamCreate(&q->stream, CU_STREAM_DEFAULT), "stream", e);
+    rc = driver_check(d->driver, d->driver->cuStreamCreate(&q->stream, CU_STREAM_NON_BLOCKING), "stream", e);
     if (!rc)
         rc = driver_check(d->driver, d->driver->cuMemHostAlloc(&staging, STAGING_BYTES, 0), "pinned host memory", e);
     q->staging = staging;

@@ -41,10 +41,20 @@ void cuda_copy(void *queue, void *to, const void *from, size_t bytes)
                  "copy on the device");
 }
 
+/* What a graph would freeze, or cannot hold. */
+static bool while_recording(struct cuda_queue *q, const char *what)
+{
+    if (q->recording && !q->first.code)
+        err_set(&q->first, ERR_INTERNAL, "GPU: %s in a recorded step", what);
+    return q->recording;
+}
+
 void cuda_put(void *queue, void *to, const void *host, size_t bytes)
 {
     struct cuda_queue *q = queue;
     const struct driver *v = q->dev->driver;
+    if (while_recording(q, "a copy from the host"))
+        return;
     cuda_use(q->dev);
     for (size_t at = 0; at < bytes && !q->first.code;) {
         if (q->staged == STAGING_BYTES) { /* weights only: a step's data fit many times over */
@@ -65,7 +75,7 @@ void cuda_put(void *queue, void *to, const void *host, size_t bytes)
 void cuda_get(void *queue, void *host, const void *from, size_t bytes)
 {
     struct cuda_queue *q = queue;
-    if (q->first.code)
+    if (q->first.code || while_recording(q, "a copy to the host"))
         return;
     cuda_use(q->dev);
     queue_failed(q, q->dev->driver->cuMemcpyDtoHAsync(host, (CUdeviceptr)(uintptr_t)from, bytes, q->stream),
@@ -76,7 +86,8 @@ int cuda_sync(void *queue, struct err *e)
 {
     struct cuda_queue *q = queue;
     cuda_use(q->dev);
-    queue_failed(q, q->dev->driver->cuStreamSynchronize(q->stream), "running kernels");
+    if (!while_recording(q, "a wait"))
+        queue_failed(q, q->dev->driver->cuStreamSynchronize(q->stream), "running kernels");
     q->staged = 0;
     int code = q->first.code;
     if (code && e)

@@ -55,9 +55,55 @@ static char *patched(const char *text, size_t len)
     return copy;
 }
 
-static uint64_t memory_calls, waits;
+static uint64_t memory_calls, waits, launches, replays;
 uint64_t ptx_memory_calls(void) { return memory_calls; }
 uint64_t ptx_waits(void) { return waits; }
+uint64_t ptx_launches(void) { return launches; }
+uint64_t ptx_replays(void) { return replays; }
+
+/* A graph: launches and copies on the device, with their parameters as they were when it was captured. */
+struct node {
+    const struct kernel *kernel; /* NULL: a copy */
+    uint32_t grid[3], threads[3], shared;
+    char *params;
+    CUdeviceptr to, from;
+    size_t bytes;
+};
+struct CUgraph_st {
+    struct node *node;
+    size_t n;
+    unsigned users; /* the graph and what was instantiated of it */
+};
+static CUgraph capture; /* NULL: nothing is being captured */
+static CUstream capturing;
+
+static void graph_drop(CUgraph g)
+{
+    if (!g || --g->users)
+        return;
+    for (size_t i = 0; i < g->n; i++)
+        free(g->node[i].params);
+    free(g->node);
+    free(g);
+}
+
+static struct node *captured(CUstream s)
+{
+    if (!capture || s != capturing)
+        return NULL;
+    capture->node = realloc(capture->node, (capture->n + 1) * sizeof *capture->node);
+    struct node *n = &capture->node[capture->n++];
+    memset(n, 0, sizeof *n);
+    return n;
+}
+
+/* What a driver refuses within a capture, or what would be frozen in the graph: host memory, and a wait. */
+static bool refused(CUstream s, const char *what)
+{
+    if (capture && s == capturing)
+        snprintf(message, sizeof message, "%s while the stream is captured", what);
+    return capture && s == capturing;
+}
 
 CUresult cuInit(unsigned flags) { return CUDA_SUCCESS; }
 CUresult cuDriverGetVersion(int *v) { *v = 13000; return CUDA_SUCCESS; }
@@ -137,10 +183,14 @@ CUresult cuMemsetD8(CUdeviceptr p, unsigned char v, size_t n)
 }
 CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t n, CUstream s)
 {
+    if (refused(s, "a copy from the host"))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     return copy(to, (void *)(uintptr_t)to, from, n);
 }
 CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t n, CUstream s)
 {
+    if (refused(s, "a copy to the host"))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     return copy(from, to, (const void *)(uintptr_t)from, n);
 }
 CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream s)
@@ -149,10 +199,17 @@ CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream 
         snprintf(message, sizeof message, "a copy of %zu bytes is out of bounds", n);
         return CUDA_ERROR_INVALID_VALUE;
     }
+    struct node *node = captured(s);
+    if (node) {
+        *node = (struct node){.to = to, .from = from, .bytes = n};
+        return CUDA_SUCCESS;
+    }
     return copy(to, (void *)(uintptr_t)to, (const void *)(uintptr_t)from, n);
 }
 CUresult cuStreamSynchronize(CUstream s)
 {
+    if (refused(s, "a wait"))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     waits++;
     return message[0] ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
@@ -201,7 +258,59 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute a, int v)
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned tx, unsigned ty, unsigned tz, unsigned shared,
                         CUstream s, void **params, void **extra)
 {
+    const struct kernel *k = (struct kernel *)f;
+    struct node *node = captured(s);
+    if (node) {
+        *node = (struct node){.kernel = k, .grid = {gx, gy, gz}, .threads = {tx, ty, tz}, .shared = shared, .params = malloc(k->params)};
+        memcpy(node->params, params[0], k->params);
+        return CUDA_SUCCESS;
+    }
+    launches++;
     if (!message[0])
-        (void)ptx_launch((struct kernel *)f, (uint32_t[]){gx, gy, gz}, (uint32_t[]){tx, ty, tz}, shared, params[0], message);
+        (void)ptx_launch(k, (uint32_t[]){gx, gy, gz}, (uint32_t[]){tx, ty, tz}, shared, params[0], message);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamBeginCapture(CUstream s, CUstreamCaptureMode mode)
+{
+    if (capture || mode != CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+        return CUDA_ERROR_ILLEGAL_STATE;
+    capture = calloc(1, sizeof *capture);
+    capture->users = 1;
+    capturing = s;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamEndCapture(CUstream s, CUgraph *out)
+{
+    if (!capture || s != capturing)
+        return CUDA_ERROR_ILLEGAL_STATE;
+    *out = capture;
+    capture = NULL;
+    return message[0] ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
+}
+CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph g, unsigned long long flags)
+{
+    memory_calls++; /* the driver lays the graph's nodes on the device */
+    g->users++;
+    *out = (CUgraphExec)g;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphDestroy(CUgraph g) { graph_drop(g); return CUDA_SUCCESS; }
+CUresult cuGraphExecDestroy(CUgraphExec g) { memory_calls++; graph_drop((CUgraph)g); return CUDA_SUCCESS; }
+CUresult cuGraphLaunch(CUgraphExec exec, CUstream s)
+{
+    CUgraph g = (CUgraph)exec;
+    if (refused(s, "a graph"))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    replays++;
+    for (size_t i = 0; i < g->n && !message[0]; i++) {
+        const struct node *n = &g->node[i];
+        if (n->kernel)
+            (void)ptx_launch(n->kernel, n->grid, n->threads, n->shared, n->params, message);
+        else if (global_at(n->to, n->bytes) && global_at(n->from, n->bytes))
+            memcpy((void *)(uintptr_t)n->to, (void *)(uintptr_t)n->from, n->bytes);
+        else
+            snprintf(message, sizeof message, "a copy of %zu bytes is out of bounds", n->bytes);
+    }
     return CUDA_SUCCESS;
 }

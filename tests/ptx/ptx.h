@@ -177,6 +177,8 @@ void ptx_patch(const char *kernel, const char *from, const char *to, int nth);
 int ptx_patched(void);           /* replacements made since ptx_patch */
 uint64_t ptx_memory_calls(void); /* that took or gave back memory of the device or pinned memory */
 uint64_t ptx_waits(void);        /* of the host for a stream */
+uint64_t ptx_launches(void);     /* of kernels, one by one */
+uint64_t ptx_replays(void);      /* of graphs */
 uint64_t ptx_instructions(void); /* warp instructions run since the start */
 
 void shared_write(struct warp *w, uint32_t lane, uint32_t at, const void *from, uint32_t bytes);

@@ -61,7 +61,7 @@ echo '{"name":"gpu.decode.Q8_0.1","value":2400,"unit":"GB/s of weights","ratio":
         data, text = self.read()
         self.assertEqual([t["passed"] for t in data["tests"]], [i % 3 == 0 for i in range(len(CHECK.TESTS))])
         self.assertIn(f"said {CHECK.TESTS[1]}", data["tests"][1]["text"])
-        self.assertIn("2 failed", text)
+        self.assertIn(f"{len(range(1, len(CHECK.TESTS), 3))} failed", text)
 
     def test_a_stage_that_breaks_or_has_no_time(self):
         CHECK.stage(self.report, "first", [], lambda: 1 / 0)
