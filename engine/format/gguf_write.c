@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { ALIGNMENT = 32, KIND_U32 = 4, KIND_TEXT = 8 };
+enum { ALIGNMENT = 32, KIND_U32 = 4, KIND_F32 = 6, KIND_TEXT = 8 };
 
 void gguf_writer_init(struct gguf_writer *w)
 {
@@ -34,6 +34,16 @@ void gguf_write_u32(struct gguf_writer *w, const char *key, uint32_t value)
     put_text(&w->keys, key);
     put(&w->keys, KIND_U32, 4);
     put(&w->keys, value, 4);
+    w->nkeys++;
+}
+
+void gguf_write_f32(struct gguf_writer *w, const char *key, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_text(&w->keys, key);
+    put(&w->keys, KIND_F32, 4);
+    put(&w->keys, bits, 4);
     w->nkeys++;
 }
 

@@ -17,6 +17,7 @@ void gguf_writer_init(struct gguf_writer *w);
 void gguf_writer_release(struct gguf_writer *w); /* the descriptor stays open */
 
 void gguf_write_u32(struct gguf_writer *w, const char *key, uint32_t value);
+void gguf_write_f32(struct gguf_writer *w, const char *key, float value);
 void gguf_write_text(struct gguf_writer *w, const char *key, const char *value);
 /* A key of another file, byte for byte; nothing where it has none. */
 void gguf_write_copy(struct gguf_writer *w, const struct gguf *from, const char *key);

@@ -45,11 +45,10 @@ void adapters_free(struct adapters *a)
 static struct timespec written(const char *folder)
 {
     struct stat st = {0};
-    struct buf b = BUF_INIT;
-    buf_addf(&b, "%s/adapter_model.safetensors", folder);
-    if (stat(b.data, &st))
+    char *weights = peft_weights(folder);
+    if (stat(weights, &st))
         st.st_mtim = (struct timespec){0};
-    buf_release(&b);
+    free(weights);
     return st.st_mtim;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/format/json.h"
 #include "engine/format/safetensors.h"
 #include "engine/run/decoder_inside.h"
+#include "engine/train/lora_gguf.h"
 #include "kernels/block.h"
 
 #include <math.h>
@@ -309,11 +310,32 @@ static int map(struct file_map *m, struct str *to, const char *folder, const cha
     return rc;
 }
 
+char *peft_weights(const char *folder)
+{
+    struct buf b = BUF_INIT;
+    if (!dir_exists(folder) && file_exists(folder))
+        return mem_str(folder);
+    char *config = in(folder, CONFIG), *gguf = in(folder, LORA_GGUF_FILE);
+    buf_addf(&b, "%s", !file_exists(config) && file_exists(gguf) ? gguf : "");
+    if (!b.len)
+        buf_addf(&b, "%s/" WEIGHTS, folder);
+    free(config);
+    free(gguf);
+    return buf_take(&b);
+}
+
 int peft_read(struct lora **out, struct decoder *d, const char *folder, const struct peft_base *base, struct err *e)
 {
     struct file_map m[3] = {{0}};
     struct peft_files f;
-    int rc = map(&m[0], &f.config, folder, CONFIG, true, e);
+    char *weights = peft_weights(folder);
+    size_t n = strlen(weights), end = strlen(".gguf");
+    bool gguf = n > end && !strcmp(weights + n - end, ".gguf");
+    int rc = gguf ? lora_gguf_read(out, d, weights, base, e) : 0;
+    free(weights);
+    if (gguf)
+        return rc;
+    rc = map(&m[0], &f.config, folder, CONFIG, true, e);
     if (!rc)
         rc = map(&m[1], &f.weights, folder, WEIGHTS, true, e);
     if (!rc)

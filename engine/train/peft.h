@@ -22,7 +22,10 @@ int peft_write(const char *folder, const struct lora *l, const struct peft_base 
 /* An adapter over d, to be freed with lora_free. ERR_NOT_FOUND: no such folder or file; ERR_FORMAT: what is wrong in which file or tensor;
  * ERR_USAGE: it is of another base, both are named; ERR_UNSUPPORTED: a kind of adapter that is not applied here (DoRA, biases, ranks that
  * differ, whole modules), or as lora_new. Maps that the adapter leaves out stay as they are. */
+/* Or, in place of the three, LORA_GGUF_FILE (lora_gguf.h), or such a file itself. */
 int peft_read(struct lora **out, struct decoder *d, const char *folder, const struct peft_base *base, struct err *e);
+/* Where the weights lie: <folder>/adapter_model.safetensors, or the GGUF file that stands for it. The caller frees it. */
+char *peft_weights(const char *folder);
 /* The same from bytes; folder is for messages. ours.p NULL: it has none. */
 struct peft_files {
     struct str config, weights, ours;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/train/encode.h"
+#include "engine/train/lora_gguf.h"
 #include "engine/train/peft.h"
 #include "engine/train/trainer.h"
 
@@ -228,6 +229,17 @@ static uint64_t steps_of(const struct tuning *t, const struct tuned *out, uint32
     return t->o->steps ? t->o->steps : n < 1 ? 1 : (uint64_t)n;
 }
 
+/* As PEFT has it, and for llama.cpp beside it. */
+static int write_adapter(const struct tuning *t, const struct lora *l, struct err *e)
+{
+    char *gguf = in_folder(t, LORA_GGUF_FILE);
+    int rc = peft_write(t->o->folder, l, &t->base, e);
+    if (!rc)
+        rc = lora_gguf_write(gguf, l, &t->base, e);
+    free(gguf);
+    return rc;
+}
+
 static int learn(struct tuning *t, struct tuned *out, struct err *e)
 {
     struct trainer *tr = NULL;
@@ -248,7 +260,7 @@ static int learn(struct tuning *t, struct tuned *out, struct err *e)
     if (!rc)
         rc = steps(t, tr, out, e);
     if (!rc)
-        rc = peft_write(t->o->folder, trainer_lora(tr), &t->base, e);
+        rc = write_adapter(t, trainer_lora(tr), e);
     trainer_free(tr);
     free(path);
     return rc;

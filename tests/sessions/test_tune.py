@@ -44,6 +44,31 @@ def tuner(w):
     return None
 
 
+def same_in_gguf(folder):
+    """The adapter as llama.cpp has it beside it as PEFT has it: the same numbers, as gguf-py reads them; where that is not there, the file's head."""
+    data = (folder / "adapter.gguf").read_bytes()
+    assert data[:4] == b"GGUF" and b"adapter.lora.alpha" in data[:600]
+    try:
+        import gguf
+    except ImportError:
+        return print("gguf-py is not here: the file's head alone is looked at", flush=True)
+    weights = (folder / "adapter_model.safetensors").read_bytes()
+    size = int.from_bytes(weights[:8], "little")
+    head = json.loads(weights[8:8 + size])
+    head.pop("__metadata__", None)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    reader = gguf.GGUFReader(folder / "adapter.gguf")
+    said = {k: reader.fields[k].contents() for k in ("general.type", "general.architecture", "adapter.type", "adapter.lora.alpha")}
+    assert said == {"general.type": "adapter", "general.architecture": "qwen2", "adapter.type": "lora", "adapter.lora.alpha": config["lora_alpha"]}, said
+    names = {"q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output", "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down"}
+    tensors = {t.name: t for t in reader.tensors}
+    assert len(tensors) == len(head)
+    for name, t in head.items():
+        _, _, _, _, layer, _, module, letter, _ = name.split(".")
+        ours, (begin, end) = tensors[f"blk.{layer}.{names[module]}.weight.{letter.lower()}"], t["data_offsets"]
+        assert [int(n) for n in reversed(ours.shape)] == t["shape"] and ours.data.tobytes() == weights[8 + size + begin:8 + size + end], name
+
+
 def adapter_bytes(w, name):
     return (w.home / "adapters" / name / "adapter_model.safetensors").read_bytes()
 
@@ -65,6 +90,7 @@ def test_tunes_and_reverts(w):
     assert json.loads((folder / "report.json").read_text())["promote"] is True
     for f in folder.iterdir():
         assert stat.S_IMODE(f.stat().st_mode) == 0o600, f
+    same_in_gguf(folder)
     r = w.run("tune", "--status", cwd=repo)
     assert "answers are written with one" in r.stdout and "held-out perplexity" in r.stdout, r
     o = w.json("eval", cwd=repo, timeout=120)  # the one in use, by what it was not shown: the same figures
@@ -81,6 +107,24 @@ def test_tunes_and_reverts(w):
     assert w.run("tune", "--revert", cwd=repo).stdout == "answers are written without an adapter\n"
     r = w.run("tune", "--revert", cwd=repo)
     assert r.returncode == 2 and "without an adapter" in r.stderr, r
+    # as llama.cpp has it, from elsewhere: the same adapter, measured by the same records
+    foreign = w.home / "adapters" / "foreign"
+    foreign.mkdir()
+    for name in ("adapter.gguf", "corpus"):
+        shutil.copy(folder / name, foreign / name)
+    o = w.json("eval", "foreign", "--context", "128", cwd=repo, timeout=120)
+    assert o["report"]["perplexity"]["tuned"] == report["perplexity"]["tuned"], o
+    # merged, for programs that know no adapters: a model of its own
+    models = w.home / "models"
+    r = w.run("model", "merge", models / "told", folder, models / "whole")
+    assert r.returncode == 0 and "whole" in r.stdout, r
+    assert {f.name for f in (models / "whole").iterdir()} == {f.name for f in (models / "told").iterdir()}
+    assert (models / "whole" / "model.safetensors").read_bytes() != (models / "told" / "model.safetensors").read_bytes()
+    assert w.json("model", "verify", "whole", cwd=repo)["sha256"] != w.json("model", "verify", "told", cwd=repo)["sha256"]
+    r = w.run("model", "merge", models / "told", folder, models / "whole")
+    assert r.returncode == 2 and "whole" in r.stderr, r
+    r = w.run("model", "merge", models / "whole", folder, models / "twice")  # it is of another base by now
+    assert r.returncode == 2 and "told" in r.stderr and not (models / "twice").exists(), r
 
 
 def test_goes_on_after_kills(w):

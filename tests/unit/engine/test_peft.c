@@ -1,6 +1,7 @@
 /* Adapters as files: what is written is read again, a GGUF base and a safetensors base read and write the same files, foreign types are
  * read, what does not fit is refused; and sequences with several adapters share steps, each as if it were alone. */
-#include "engine/train/peft.h"
+#include "engine/train/lora_gguf.h"
+#include "tests/unit/engine/gguf_bytes.h"
 #include "tests/unit/engine/tiny_decoder_gguf.h"
 #include "tests/unit/engine/tiny_train.h"
 
@@ -116,6 +117,157 @@ static void one_adapter_for_both_kinds_of_files(void **state)
     buf_release(&two);
     folder_remove(&f);
     folder_remove(&again);
+}
+
+/* -- llama.cpp's files ------------------------------------------------------------------------------------------------------------ */
+
+static void as_gguf(char path[200], const struct folder *f, const struct lora *l)
+{
+    struct err e;
+    snprintf(path, 200, "%s/" LORA_GGUF_FILE, f->path);
+    if (lora_gguf_write(path, l, &base, &e))
+        fail_msg("%s", e.message);
+}
+
+static void gguf_written_and_read(void **state)
+{
+    static const char *const models[] = {"llama", "qwen2", "phi3_short"};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        struct tiny_train b;
+        struct folder f = folder_new();
+        struct lora *l = NULL;
+        struct err e;
+        char path[200];
+        tiny_train_open(&b, models[m], NULL, &(struct decoder_options){.exact = true}, ACTIVATIONS_SAVE);
+        as_gguf(path, &f, b.l);
+        for (int file = 0; file < 2; file++) { /* the folder that holds it, and itself */
+            if (peft_read(&l, b.d, file ? path : f.path, &base, &e))
+                fail_msg("%s: %s", models[m], e.message);
+            assert_int_equal(l->count, b.l->count);
+            assert_memory_equal(l->value, b.l->value, l->count * sizeof *l->value);
+            double loss = loss_with(&b, l);
+            assert_true(fabs(loss - b.loss) <= 1e-6 * b.loss);
+            lora_free(l);
+        }
+        folder_remove(&f);
+        tiny_train_close(&b);
+    }
+}
+
+/* Written over safetensors it serves the GGUF model, whose queries and keys lie in pairs, and is the file that would be written there. */
+static void gguf_rows_in_pairs(void **state)
+{
+    struct tiny_train b, g;
+    struct folder f = folder_new(), again = folder_new();
+    struct buf one = BUF_INIT, two = BUF_INIT;
+    struct model_file *file;
+    struct lora *l = NULL;
+    struct err e;
+    char path[200], model[200];
+    tiny_train_open(&b, "llama", NULL, &(struct decoder_options){.exact = true}, ACTIVATIONS_SAVE);
+    as_gguf(path, &f, b.l);
+    snprintf(model, sizeof model, "%s/model.gguf", again.path);
+    write_gguf(&b.t, "llama", model);
+    if (model_file_open(&file, model, &e))
+        fail_msg("%s", e.message);
+    tiny_train_open(&g, "llama", file, &(struct decoder_options){.exact = true}, ACTIVATIONS_SAVE);
+    if (peft_read(&l, g.d, f.path, &base, &e))
+        fail_msg("%s", e.message);
+    double loss = loss_with(&g, l);
+    if (!(fabs(loss - b.loss) <= 1e-6 * b.loss))
+        fail_msg("over GGUF: a loss of %g for %g", loss, b.loss);
+    as_gguf(path, &again, l);
+    read_file(&one, &f, LORA_GGUF_FILE);
+    read_file(&two, &again, LORA_GGUF_FILE);
+    assert_int_equal(one.len, two.len);
+    assert_memory_equal(one.data, two.data, one.len);
+    lora_free(l);
+    model_file_close(file);
+    tiny_train_close(&g);
+    tiny_train_close(&b);
+    buf_release(&one);
+    buf_release(&two);
+    folder_remove(&f);
+    folder_remove(&again);
+}
+
+/* One by hand, of a single map, with something else in it. */
+struct gguf_case {
+    const char *type, *architecture;
+    float alpha;
+    const char *a, *b;  /* names; b NULL: it lacks */
+    uint32_t rank_a, rank_b, inputs;
+    float value;
+    int rc;
+    const char *says;
+};
+
+static void put_case(struct buf *out, const struct gguf_case *c)
+{
+    uint64_t tensors = c->b ? 2 : 1, bytes = (uint64_t)c->rank_a * c->inputs * 4, at = (bytes + 31) / 32 * 32;
+    put_head(out, tensors, 4);
+    put_text(out, "general.type"), put32(out, KIND_TEXT), put_text(out, c->type);
+    put_text(out, "general.architecture"), put32(out, KIND_TEXT), put_text(out, c->architecture);
+    put_text(out, "adapter.type"), put32(out, KIND_TEXT), put_text(out, "lora");
+    put_text(out, "adapter.lora.alpha"), put32(out, KIND_F32), buf_add(out, &c->alpha, sizeof c->alpha);
+    put_tensor(out, c->a, c->inputs, c->rank_a, 0, 0);
+    if (c->b)
+        put_tensor(out, c->b, c->rank_b, 32, 0, at);
+    buf_zero_to(out, 32);
+    for (uint64_t i = 0; i < at / 4; i++)
+        buf_add(out, &c->value, sizeof c->value);
+    for (uint32_t i = 0; c->b && i < (32 * c->rank_b + 7) / 8 * 8; i++)
+        buf_add(out, &c->value, sizeof c->value);
+}
+
+#define MAP "blk.1.attn_k.weight.lora_"
+static void gguf_foreign(void **state)
+{
+    static const struct gguf_case cases[] = {
+        {"adapter", "llama", 4, MAP "a", MAP "b", 2, 2, 64, .5f, 0, NULL},
+        {"model", "llama", 4, MAP "a", MAP "b", 2, 2, 64, .5f, ERR_FORMAT, "no adapter"},
+        {"adapter", "qwen3", 4, MAP "a", MAP "b", 2, 2, 64, .5f, ERR_USAGE, "qwen3"},
+        {"adapter", "llama", 0, MAP "a", MAP "b", 2, 2, 64, .5f, ERR_FORMAT, "alpha"},
+        {"adapter", "llama", NAN, MAP "a", MAP "b", 2, 2, 64, .5f, ERR_FORMAT, "alpha"},
+        {"adapter", "llama", 4, MAP "a", NULL, 2, 2, 64, .5f, ERR_FORMAT, "has no tensor blk.1.attn_k.weight.lora_b"},
+        {"adapter", "llama", 4, MAP "a", MAP "b", 2, 1, 64, .5f, ERR_UNSUPPORTED, "several ranks"},
+        {"adapter", "llama", 4, MAP "a", MAP "b", 2, 2, 32, .5f, ERR_FORMAT, "does not fit"},
+        {"adapter", "llama", 4, MAP "a", "output.weight.lora_b", 2, 2, 64, .5f, ERR_UNSUPPORTED, "output.weight"},
+        {"adapter", "llama", 4, MAP "a", "blk.9.attn_k.weight.lora_b", 2, 2, 64, .5f, ERR_FORMAT, "does not fit"},
+        {"adapter", "llama", 4, MAP "a", MAP "b", 2, 2, 64, NAN, ERR_FORMAT, "no number"},
+    };
+    struct tiny_train b;
+    tiny_train_open(&b, "llama", NULL, &(struct decoder_options){.exact = true}, ACTIVATIONS_SAVE);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf bytes = BUF_INIT;
+        struct lora *l = NULL;
+        struct err e;
+        put_case(&bytes, &cases[i]);
+        int rc = lora_gguf_parse(&l, b.d, "x.gguf", bytes.data, bytes.len, &base, &e);
+        if (rc != cases[i].rc || (rc && !strstr(e.message, cases[i].says)))
+            fail_msg("case %zu: %d, %s", i, rc, rc ? e.message : "");
+        for (size_t n = 0; !rc && n < bytes.len; n += 11) { /* cut off anywhere */
+            struct lora *none = NULL;
+            assert_int_not_equal(lora_gguf_parse(&none, b.d, "x.gguf", bytes.data, n, &base, &e), 0);
+            assert_null(none);
+        }
+        if (!rc) {
+            assert_true(l->scale == 2 && l->o.rank == 2 && l->value[l->part[1].a] == .5f && l->value[l->part[0].a] == 0);
+            lora_free(l);
+        }
+        buf_release(&bytes);
+    }
+    struct folder f = folder_new(); /* of another base, by name */
+    struct peft_base other = {{9, 8, 6}, "another"};
+    struct lora *l = NULL;
+    struct err e;
+    char path[200];
+    as_gguf(path, &f, b.l);
+    assert_int_equal(lora_gguf_read(&l, b.d, path, &other, &e), ERR_USAGE);
+    assert_true(strstr(e.message, "tiny") && strstr(e.message, "another"));
+    assert_int_equal(lora_gguf_read(&l, b.d, "/nowhere.gguf", &base, &e), ERR_NOT_FOUND);
+    folder_remove(&f);
+    tiny_train_close(&b);
 }
 
 /* A small adapter by hand: bf16, one map of one layer. */
@@ -267,7 +419,8 @@ static void side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(written_and_read), cmocka_unit_test(one_adapter_for_both_kinds_of_files), cmocka_unit_test(foreign),
+        cmocka_unit_test(written_and_read), cmocka_unit_test(one_adapter_for_both_kinds_of_files), cmocka_unit_test(foreign), cmocka_unit_test(gguf_written_and_read),
+                                       cmocka_unit_test(gguf_rows_in_pairs), cmocka_unit_test(gguf_foreign),
         cmocka_unit_test(another_base_is_refused_by_name), cmocka_unit_test(side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

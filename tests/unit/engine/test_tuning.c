@@ -3,6 +3,7 @@
 #include "tests/unit/engine/tiny_writer.h"
 
 #include "engine/engine.h"
+#include "engine/format/safetensors.h"
 #include "engine/process/tune.h"
 #include "engine/train/merge.h"
 #include "engine/train/tuning.h"
@@ -327,6 +328,127 @@ static void merged(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* -- a base in BF16 ------------------------------------------------------------------------------------------------------------- */
+
+static uint16_t bf16_of(float x) /* to nearest, ties to even */
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static float of_bf16(uint16_t h)
+{
+    uint32_t u = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* The same model, each weight rounded. */
+static void writer_in_bf16(char folder[64])
+{
+    char path[120];
+    struct safetensors *st;
+    struct buf head = BUF_INIT, data = BUF_INIT, all = BUF_INIT;
+    tiny_writer(folder);
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    assert_int_equal(safetensors_open(&st, path, &e), 0);
+    for (size_t i = 0; i < safetensors_count(st); i++) {
+        const struct st_tensor *t = safetensors_at(st, i);
+        size_t from = data.len;
+        assert_int_equal(t->type, ST_F32);
+        for (size_t k = 0; k < t->bytes / 4; k++) {
+            float x;
+            memcpy(&x, t->data + 4 * k, sizeof x);
+            uint16_t h = bf16_of(x);
+            buf_add(&data, &h, sizeof h);
+        }
+        buf_addf(&head, "%s\"%s\":{\"dtype\":\"BF16\",\"shape\":[", i ? "," : "{", t->name);
+        for (int r = 0; r < t->rank; r++)
+            buf_addf(&head, "%s%lld", r ? "," : "", (long long)t->shape[r]);
+        buf_addf(&head, "],\"data_offsets\":[%zu,%zu]}", from, data.len);
+    }
+    safetensors_close(st);
+    buf_addc(&head, '}');
+    while (head.len % 8)
+        buf_addc(&head, ' ');
+    uint64_t n = head.len;
+    buf_add(&all, &n, sizeof n);
+    buf_add(&all, head.data, head.len);
+    buf_add(&all, data.data, data.len);
+    assert_int_equal(file_write(path, all.data, all.len, 0600, &e), 0);
+    buf_release(&head);
+    buf_release(&data);
+    buf_release(&all);
+}
+
+static struct safetensors *weights_of(const char *folder, const char *name)
+{
+    char path[200];
+    struct safetensors *st;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (safetensors_open(&st, path, &e))
+        fail_msg("%s", e.message);
+    return st;
+}
+
+static const struct st_tensor *found(const struct safetensors *st, const char *name, const char *end)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s%s", name, end);
+    const struct st_tensor *t = safetensors_find(st, full);
+    if (!t)
+        fail_msg("no tensor %s", full);
+    return t;
+}
+
+/* Every weight is the sum in double, rounded to BF16; what has no adapter is as it was. */
+static void merged_in_bf16(void **state)
+{
+    static const char *const maps[] = {"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.o_proj", "model.layers.1.mlp.down_proj"};
+    char bf16[64], folder[120], to[120];
+    struct tuned t;
+    writer_in_bf16(bf16);
+    folder_of(folder, "bf16");
+    folder_of(to, "bf16-merged");
+    struct tuning_order o = order_in(folder);
+    o.model = bf16;
+    if (tuning_run(&t, &o, news, NULL, &e) || merge_write(to, bf16, folder, &e))
+        fail_msg("%s", e.message);
+    tuned_release(&t);
+    struct safetensors *was = weights_of(bf16, "model.safetensors"), *is = weights_of(to, "model.safetensors"), *l = weights_of(folder, "adapter_model.safetensors");
+    size_t changed = 0;
+    assert_int_equal(safetensors_count(is), safetensors_count(was));
+    for (size_t m = 0; m < sizeof maps / sizeof *maps; m++) {
+        char name[120];
+        snprintf(name, sizeof name, "base_model.model.%s", maps[m]);
+        const struct st_tensor *w = found(was, maps[m], ".weight"), *x = found(is, maps[m], ".weight"), *a = found(l, name, ".lora_A.weight"),
+                               *b = found(l, name, ".lora_B.weight");
+        const uint16_t *from = (const uint16_t *)w->data, *got = (const uint16_t *)x->data;
+        const float *low = (const float *)a->data, *high = (const float *)b->data;
+        assert_true(x->type == ST_BF16 && x->bytes == w->bytes);
+        for (int64_t i = 0; i < w->shape[0]; i++)
+            for (int64_t k = 0; k < w->shape[1]; k++) {
+                double sum = 0;
+                for (int64_t r = 0; r < 4; r++)
+                    sum += (double)high[i * 4 + r] * low[r * w->shape[1] + k];
+                double want = (double)of_bf16(from[i * w->shape[1] + k]) + 2 * sum; /* an alpha of 8 over a rank of 4 */
+                uint16_t h = got[i * w->shape[1] + k];
+                if (h != bf16_of((float)want))
+                    fail_msg("%s[%d][%d]: %g, wanted %g", maps[m], (int)i, (int)k, (double)of_bf16(h), want);
+                changed += h != from[i * w->shape[1] + k];
+            }
+    }
+    const struct st_tensor *embedded = found(was, "model.embed_tokens", ".weight");
+    assert_memory_equal(found(is, "model.embed_tokens", ".weight")->data, embedded->data, embedded->bytes);
+    assert_true(changed > 100);
+    safetensors_close(was);
+    safetensors_close(is);
+    safetensors_close(l);
+    tiny_writer_remove(bf16);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], TUNE_ARG))
@@ -338,6 +460,7 @@ int main(int argc, char **argv)
         return cmocka_run_group_tests(numbers, begin, end);
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(learns_and_measures), cmocka_unit_test(stopped_and_gone_on), cmocka_unit_test(killed_at_any_moment),
-                                       cmocka_unit_test(pauses), cmocka_unit_test(what_cannot_be), cmocka_unit_test(without_room), cmocka_unit_test(merged)};
+                                       cmocka_unit_test(pauses), cmocka_unit_test(what_cannot_be), cmocka_unit_test(without_room), cmocka_unit_test(merged),
+                                       cmocka_unit_test(merged_in_bf16)};
     return cmocka_run_group_tests(tests, begin, end);
 }
