@@ -9,11 +9,13 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -211,6 +213,20 @@ static void file(void **state)
         assert_int_not_equal(query_map_parse(&read, "x", bytes.data, n, &e), 0);
         assert_null(read);
     }
+    /* no room: an error, and what was there stays */
+    struct rlimit was, least;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    least = (struct rlimit){1024, was.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    m->weight[0] += 1;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &least), 0);
+    int rc = query_map_write(folder, m, &base, &e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    assert_true(rc == ERR_IO || rc == ERR_FULL);
+    assert_int_equal(query_map_read(&read, folder, &base, &e), 0);
+    assert_float_equal(read->weight[0], m->weight[0] - 1, 1e-6);
+    query_map_drop(read);
+    read = NULL;
     float bad = NAN;
     memcpy(bytes.data + bytes.len - sizeof bad, &bad, sizeof bad);
     assert_int_equal(query_map_parse(&read, "x", bytes.data, bytes.len, &e), ERR_FORMAT);
