@@ -39,7 +39,7 @@ static int is_worth(struct store *s, bool *worth, struct err *e)
 }
 
 int env_copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const char *name, size_t *pending,
-                   bool (*skip)(void *arg, struct str row), void *arg)
+                   bool (*skip)(void *arg, struct str key, struct str row), void *arg)
 {
     MDB_cursor *c;
     MDB_dbi out;
@@ -49,7 +49,7 @@ int env_copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const c
         return code;
     if (!(code = mdb_dbi_open(*w, name, MDB_CREATE, &out)))
         while (!(code = mdb_cursor_get(c, &k, &v, MDB_NEXT))) {
-            if (skip && skip(arg, (struct str){v.mv_data, v.mv_size}))
+            if (skip && skip(arg, (struct str){k.mv_data, k.mv_size}, (struct str){v.mv_data, v.mv_size}))
                 continue;
             if ((code = mdb_put(*w, out, &k, &v, MDB_APPEND)))
                 break;

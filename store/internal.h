@@ -106,7 +106,7 @@ int env_exchange(struct env *v, MDB_txn *m, const char *fresh, int (*reopen)(voi
 /* Copies the table `from` as `name` into *w, a write transaction of the new file `to`, in transactions of some MB; of rows that `skip` (NULL)
  * names nothing. An LMDB code. */
 int env_copy_table(MDB_txn *from, MDB_dbi dbi, MDB_env *to, MDB_txn **w, const char *name, size_t *pending,
-                   bool (*skip)(void *arg, struct str row), void *arg);
+                   bool (*skip)(void *arg, struct str key, struct str row), void *arg);
 int purge_load(struct store *s, struct err *e); /* when state.mdb was opened */
 void purge_unload(struct store *s);
 int state_tables(struct store *s, MDB_txn *m); /* the handles of all tables, of the present schema */
@@ -121,6 +121,8 @@ int state_open(struct store *s, const char *home, struct err *e);
 uint64_t state_number(struct store *s, MDB_txn *m, const char *name); /* of the table meta; 0 when absent */
 int state_number_put(struct store *s, MDB_txn *m, const char *name, uint64_t n);
 int state_finish(struct store *s, MDB_txn *m, int code, struct err *e, const char *doing); /* commits where code is 0, else aborts */
+/* Stores the row as it is, in place of one of that id; the next new one gets a number above it. */
+int state_repo_put(struct store *s, const struct repo_row *r, struct err *e);
 int state_next_repo(struct store *s, uint64_t *out, struct err *e); /* the number of the next new repository */
 int state_reserve(struct store *s, uint64_t upto, struct err *e); /* generations below upto may be handed out */
 int state_reserved(struct store *s, uint64_t *out, struct err *e);

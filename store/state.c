@@ -320,11 +320,35 @@ static const char *new_name(const struct repo_row *rows, size_t n, const char *p
     return *at ? at : path;
 }
 
+/* An LMDB code. */
+static int repo_put(struct store *s, MDB_txn *m, const struct repo_row *r)
+{
+    struct buf v = BUF_INIT;
+    uint8_t key[4];
+    buf_addc(&v, r->plain);
+    buf_add(&v, &r->added_ns, sizeof r->added_ns);
+    buf_add(&v, r->name, strlen(r->name) + 1);
+    buf_add(&v, r->path, strlen(r->path) + 1);
+    put_be32(key, r->id);
+    MDB_val k = val(key, 4), value = val(v.data, v.len);
+    int code = mdb_put(m, s->state_repo, &k, &value, 0);
+    if (!code && state_number(s, m, "next.repo") <= r->id)
+        code = state_number_put(s, m, "next.repo", (uint64_t)r->id + 1);
+    buf_release(&v);
+    return code;
+}
+
+int state_repo_put(struct store *s, const struct repo_row *r, struct err *e)
+{
+    MDB_txn *m;
+    int rc = env_begin(&s->state, true, &m, e);
+    return rc ? rc : state_finish(s, m, repo_put(s, m, r), e, "adding a repository");
+}
+
 int state_repo_add(struct store *s, const char *path, bool plain, struct repo_row *out, struct err *e)
 {
     MDB_txn *m;
     struct repo_row *rows = NULL;
-    struct buf v = BUF_INIT;
     size_t n = 0;
     *out = (struct repo_row){0};
     int rc = env_begin(&s->state, true, &m, e);
@@ -346,22 +370,12 @@ int state_repo_add(struct store *s, const char *path, bool plain, struct repo_ro
     *out = (struct repo_row){.id = (uint32_t)id, .plain = plain, .added_ns = clock_wall_ns()};
     out->name = mem_str(new_name(rows, n, path));
     out->path = mem_str(path);
-    buf_addc(&v, plain);
-    buf_add(&v, &out->added_ns, sizeof out->added_ns);
-    buf_add(&v, out->name, strlen(out->name) + 1);
-    buf_add(&v, out->path, strlen(out->path) + 1);
-    uint8_t key[4];
-    put_be32(key, out->id);
-    MDB_val k = val(key, 4), value = val(v.data, v.len);
     if (!code)
-        code = mdb_put(m, s->state_repo, &k, &value, 0);
-    if (!code)
-        code = state_number_put(s, m, "next.repo", id + 1);
+        code = repo_put(s, m, out);
     rc = state_finish(s, m, code, e, "adding a repository");
     if (rc)
         repo_row_release(out);
 out:
-    buf_release(&v);
     state_repos_free(rows, n);
     return rc;
 }

@@ -92,10 +92,15 @@ int store_compact_now(struct store *s, bool *did, struct err *e);
 struct repo_row {
     uint32_t id;
     char *name;        /* unique; the folder's name, or with parents before it where two would be equal */
-    char *path;        /* absolute, canonical: the worktree's root, the bare repository, or a plain directory */
+    char *path;        /* absolute, canonical: the worktree's root, the bare repository, or a plain directory. "bundle:NAME" where it came in
+                          a bundle: what is indexed of it is all that there is */
     bool plain;        /* a directory without git */
     int64_t added_ns;
 };
+static inline bool repo_bundled(const struct repo_row *r)
+{
+    return r->path[0] != '/';
+}
 int state_repo_add(struct store *s, const char *path, bool plain, struct repo_row *out, struct err *e); /* existing: returns it */
 int state_repo_remove(struct store *s, uint32_t id, struct err *e);
 /* rows: array the caller frees with state_repos_free. */
