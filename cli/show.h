@@ -29,6 +29,8 @@ void show_models(struct buf *out, const struct look *l, json_t *r);
 
 /* show_purge.c */
 void show_purge(struct buf *out, const struct look *l, json_t *r);
+void show_bundle(struct buf *out, const struct look *l, json_t *r);
+void show_import(struct buf *out, const struct look *l, json_t *r);
 void show_purge_question(struct buf *out, const struct look *l, json_t *r); /* what would be purged */
 
 /* show_history.c */

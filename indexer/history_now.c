@@ -17,7 +17,7 @@ static int read_at(struct buf *out, struct occ *o, bool *there, struct store *s,
     *there = !rc;
     if (rc == ERR_NOT_FOUND)
         return 0;
-    return rc ? rc : source_read(repo, path, &o->oid, overlay, out, e);
+    return rc ? rc : source_read(s, repo, path, &o->oid, overlay, out, e);
 }
 
 int history_now(struct history_now *out, struct store *s, const struct repo_row *repo, uint32_t view, uint32_t base, struct str path,

@@ -77,8 +77,8 @@ int index_embedded(struct store *s, uint16_t model, uint32_t view, double *share
 struct oid source_hash(const void *bytes, size_t n);
 
 /* The bytes behind a citation, re-read from where they come from (object database, or the file in the worktree), for
- * checking: ERR_NOT_FOUND when the content is gone, ERR_CORRUPT when it does not hash to oid. */
-int source_read(const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e);
+ * checking. Of a repository that came in a bundle: what the index keeps of the content, secrets masked. ERR_NOT_FOUND when the content is gone, ERR_CORRUPT when it does not hash to oid. */
+int source_read(struct store *s, const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e);
 
 /* Goes on with a sweep (store/sweep.h) for a tenth of a second, while no index_run goes on; begins one where none is on its way. Does
  * nothing while a history is read. *did: something went; *more: call again. An index_run, a history_index, an index_embed, a

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SOURCE_MAX ((size_t)1 << 28) /* the most that max_file_bytes can be */
@@ -53,9 +54,28 @@ static int read_file(struct buf *out, git_repository *r, const char *root, struc
     return rc;
 }
 
-int source_read(const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e)
+/* The content of a cut that was made of it, of whatever language. */
+static int read_kept(struct buf *out, struct store *s, const struct oid *oid, struct err *e)
+{
+    struct txn *t;
+    uint32_t *cut = NULL;
+    size_t n = 0;
+    int rc = store_read(&t, s, e);
+    if (rc)
+        return rc;
+    rc = cuts_of(t, oid, &cut, &n, e);
+    if (!rc)
+        rc = n ? cut_text(t, cut[0], out, e) : err_set(e, ERR_NOT_FOUND, "the bundle has not this content");
+    free(cut);
+    txn_end(t);
+    return rc;
+}
+
+int source_read(struct store *s, const struct repo_row *repo, struct str path, const struct oid *oid, bool overlay, struct buf *out, struct err *e)
 {
     git_repository *r = NULL;
+    if (repo_bundled(repo))
+        return read_kept(out, s, oid, e);
     git_start();
     int rc = repo->plain ? 0 : repo_open(&r, repo->path, e);
     if (!rc && r && !overlay) {

@@ -18,6 +18,8 @@ struct alone {
 typedef int (*alone_run)(json_t **result, const struct alone *a, json_t *params, struct err *e);
 alone_run alone_named(const char *name); /* dispatch.c; NULL: it is not of that kind */
 
+int bundle_verify_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
+int bundle_import_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 int restore_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 int model_check_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);
 int model_merge_alone(json_t **result, const struct alone *a, json_t *params, struct err *e);

@@ -168,6 +168,7 @@ struct service {
     bool clock_runs;
     /* [mu] */
     bool draining, closing, stop_asked;
+    bool exporting;                      /* a bundle is being made */
     struct share shares[SERVICE_SHARES]; /* sets of SHARE_SET neighbours, by view */
     bool hint_came;                      /* since the clock's thread last looked */
     uint64_t next_id, turn;

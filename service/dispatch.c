@@ -34,6 +34,7 @@ static const struct binding bindings[] = {
     {"purge", method_purge},
     {"backup", method_backup},
     {"restore", method_restore},
+    {"bundle.export", method_bundle_export},
     {"metrics", method_metrics},
     {"token.create", method_token_create},
     {"token.list", method_token_list},
@@ -67,6 +68,8 @@ static const struct {
     alone_run run;
 } alone[] = {
     {"restore", false, restore_alone},
+    {"bundle.verify", false, bundle_verify_alone},
+    {"bundle.import", false, bundle_import_alone},
     {"model.verify", true, model_check_alone},
     {"model.pull", false, model_pull_alone},
     {"model.merge", false, model_merge_alone},

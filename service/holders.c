@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/adapters.h"
+#include "service/bundle_made.h"
 #include "service/query_maps.h"
 
 #include <dirent.h>
@@ -143,9 +144,24 @@ static int look_at_adapters(struct asked *a, struct err *e)
     return rc;
 }
 
+/* -- bundles that were made here: where their files went from the place where they were written is not known ------------------------ */
+
+static void add_bundle(void *arg, const char *digest, const char *file, bool known)
+{
+    char name[13];
+    memcpy(name, digest, strnlen(digest, sizeof name - 1));
+    name[strnlen(digest, sizeof name - 1)] = 0;
+    add(arg, "bundle", name, file, known, false);
+}
+
+static int look_at_bundles(struct asked *a, struct err *e)
+{
+    return a->list ? bundles_holding(a->s, a->oid, add_bundle, a, e) : 0;
+}
+
 /* -------------------------------------------------------------------------------------------------------------------------- */
 
-static int (*const holders[])(struct asked *a, struct err *e) = {look_at_repos, look_at_adapters};
+static int (*const holders[])(struct asked *a, struct err *e) = {look_at_repos, look_at_adapters, look_at_bundles};
 
 static int each(struct asked *a, struct err *e)
 {

@@ -572,6 +572,11 @@ int jobs_index(struct service *s, const struct job_order *o, struct request *rq,
     struct jobs *x = s->jobs;
     int rc = 0;
     bool save = false;
+    if (repo_bundled(o->repo)) {
+        err_set(e, ERR_UNSUPPORTED, "%s came in a bundle: nothing newer of it is here", o->repo->name);
+        err_hint(e, "import a newer bundle, or index a clone of your own: what both have is not made again");
+        return ERR_UNSUPPORTED;
+    }
     pthread_mutex_lock(&s->mu);
     if (s->draining) {
         stopping(e);

@@ -27,7 +27,8 @@ void jobs_close(struct jobs *j);
 bool jobs_idle(struct service *s);
 
 /* Queues the job unless an equal one waits already. rq NULL: nobody waits. Else rq is parked on it (until_ns as in
- * request_park_locked) and the method returns RUN_PARKED. ERR_CANCELED while draining. */
+ * request_park_locked) and the method returns RUN_PARKED. ERR_CANCELED while draining,
+ * ERR_UNSUPPORTED for a repository that came in a bundle. */
 int jobs_index(struct service *s, const struct job_order *o, struct request *rq, enum milestone m, int64_t until_ns,
                struct err *e);
 /* Embeds the view of (repo, ref) in the background, unless all of it is in. */

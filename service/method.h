@@ -31,6 +31,7 @@ int method_model_verify(struct request *rq, json_t **result, struct err *e);
 int method_model_use(struct request *rq, json_t **result, struct err *e);
 int method_purge(struct request *rq, json_t **result, struct err *e);
 int method_backup(struct request *rq, json_t **result, struct err *e);
+int method_bundle_export(struct request *rq, json_t **result, struct err *e);
 int method_restore(struct request *rq, json_t **result, struct err *e);
 int method_token_create(struct request *rq, json_t **result, struct err *e);
 int method_token_list(struct request *rq, json_t **result, struct err *e);

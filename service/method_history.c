@@ -24,6 +24,10 @@ static int wait_for_history(struct request *rq, const struct scope *sc, const ch
     txn_end(t);
     if (whole)
         return 0;
+    if (repo_bundled(&sc->repo[0])) {
+        *note = "the bundle has not the whole history";
+        return 0;
+    }
     if (rq->history_waited || param_bool(rq, "no_wait")) {
         if (rq->wait_err.code) {
             *note = arena_fmt(&rq->arena, "the history is not complete: %s", rq->wait_err.message);

@@ -85,7 +85,7 @@ static int content_of(struct oid *out, struct request *rq, const char *path, str
     if (!rq->who.local)
         return err_set(e, ERR_USAGE, "over the network a content is named by its git hash, in %d hexadecimal digits", HASH_DIGITS);
     int rc = scope_open_one(&sc, rq, e);
-    if (!rc && !rq->purge_looked) { /* a look that is seconds old is no good: the wrong content would go */
+    if (!rc && !rq->purge_looked && !repo_bundled(&sc.repo[0])) { /* a look that is seconds old is no good: the wrong content would go */
         rq->purge_looked = true;
         return jobs_index(rq->s, &(struct job_order){.repo = &sc.repo[0], .anew = true}, rq, MILESTONE_INDEXED, 0, e);
     }

@@ -139,6 +139,29 @@ static const struct method_flag purge_flags[] = {
     F_JSON,
     F_END,
 };
+static const struct method_flag export_flags[] = {
+    {"repo", 0, FLAG_STRINGS, "NAME", "this repository (repeatable); without it all that you may read"},
+    {"user", 0, FLAG_STRING, "NAME", "of them only what this user may read over the network"},
+    {"dry-run", 0, FLAG_BOOL, NULL, "tell what would leave, and write nothing"},
+    {"oci", 0, FLAG_BOOL, NULL, "FILE is a folder: an OCI image layout instead of an archive"},
+    {"no-models", 0, FLAG_BOOL, NULL, "without the models' files, where the other machine has them"},
+    {"no-programs", 0, FLAG_BOOL, NULL, "without the programs"},
+    F_TIMEOUT,
+    F_JSON,
+    F_END,
+};
+static const struct method_flag verify_flags[] = {
+    {"key", 0, FLAG_STRING, "KEY", "it must be signed by this one: a fingerprint, or a file with a public key"},
+    F_JSON,
+    F_END,
+};
+static const struct method_flag import_flags[] = {
+    {"key", 0, FLAG_STRING, "KEY", "it must be signed by this one: a fingerprint, or a file with a public key"},
+    {"trust", 0, FLAG_STRING, "FINGERPRINT", "trust this signer from now on"},
+    {"programs", 0, FLAG_STRING, "DIR", "put its programs below DIR, too"},
+    F_JSON,
+    F_END,
+};
 static const struct method_flag add_flags[] = {
     {"credentials", 0, FLAG_STRING, "FILE", "of a URL: a private key (ssh), or lines `machine HOST login USER password TOKEN` (https); mode 0600"},
     {"branches", 0, FLAG_STRING, "NAME,…", "of a URL: branches to hold beside the default one; * and ? stand for anything"},
@@ -350,6 +373,16 @@ const struct method methods[] = {
      "DIR is checked as a whole before anything is changed. What is replaced stays beside it as FILE.before-restore-N. Not while the "
      "daemon runs: codeask stop.",
      plain_flags, .once = true},
+    {"bundle export", "[FILE]", "to", "write programs, index, models and settings of repositories into one signed file, for a newcomer",
+     "The file is an OCI image archive: `bundle import` installs it on a machine without a network, and container tools run it. Questions are answered "
+     "from it as they are here. No token, user, audit log, feedback, conversation or credential goes in, and nothing of other repositories. The "
+     "signing key is made in the home at first (bundle.key); its fingerprint is shown.",
+     export_flags, .once = true, .access = ACCESS_ADMIN},
+    {"bundle import", "FILE", "file", "check a bundle, and install it into an empty home",
+     "Every byte is checked first, the signature against the signers that are trusted. The home must hold nothing but an older bundle, which is replaced: "
+     "CODEASK_HOME names another one. Not while the daemon runs: codeask stop.",
+     import_flags, .apart = true},
+    {"bundle verify", "FILE", "file", "check a bundle, and tell what is in it", NULL, verify_flags, .apart = true},
     {"mcp", NULL, "", "speak the Model Context Protocol on standard input and output, for agents",
      "An agent's program starts this by itself: the command is `codeask mcp`, its arguments at most `-C DIR`. It offers search, ask, symbol, "
      "read, history and status about the repository around DIR (default: where it is started) and all that are known.",

@@ -69,7 +69,7 @@ const struct method *method_named(const char *name);
 const struct method *request_named(const char *name);
 
 /* A row's place among both, and the row at a place; NULL: past the last. */
-#define METHODS_MAX 64
+#define METHODS_MAX 80
 size_t methods_place(const struct method *m);
 const struct method *methods_at(size_t i);
 

@@ -366,10 +366,10 @@ static int masked_text(struct buf *out, struct viewing *x, const struct remote_f
         unsaved_text_drop(text);
         return rc;
     }
-    rc = source_read(x->repo, str_of(f->path), &f->oid, true, &bytes, x->e);
+    rc = source_read(s->store, x->repo, str_of(f->path), &f->oid, true, &bytes, x->e);
     if (rc) { /* a branch's, or one that was changed a moment ago */
         buf_clear(&bytes);
-        rc = source_read(x->repo, str_of(f->path), &f->oid, false, &bytes, x->e);
+        rc = source_read(s->store, x->repo, str_of(f->path), &f->oid, false, &bytes, x->e);
     }
     if (!rc && bytes.len > s->o.config->max_file_bytes)
         rc = err_set(x->e, ERR_LIMIT, "%s is larger than max_file_bytes", f->path);

@@ -29,6 +29,31 @@ static int see(struct seen *out, struct txn *t, uint32_t repo, const char *name,
     return out->overlay && h.rows ? index_dirty_files(t, r.view, &out->overlay_files, e) : 0;
 }
 
+/* The name of a branch, tag or commit of a bundle: as git would resolve it, among those that are in it. */
+static int bundled_name(struct buf *out, struct store *s, const struct repo_row *repo, const char *ref, struct err *e)
+{
+    static const char *const before[] = {"", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"};
+    struct txn *t;
+    struct ref_row row;
+    int rc = store_read(&t, s, e), found = ERR_NOT_FOUND;
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < sizeof before / sizeof *before && found == ERR_NOT_FOUND; i++) {
+        buf_clear(out);
+        buf_addf(out, "%s%s", before[i], ref);
+        found = ref_get(t, repo->id, out->data, &row, e);
+    }
+    txn_end(t);
+    if (found == ERR_NOT_FOUND)
+        err_set(e, found, "%s: the bundle has no branch, tag or commit %s", repo->name, ref);
+    return found;
+}
+
+static int name_of(struct buf *out, struct service *s, const struct repo_row *repo, const char *ref, struct err *e)
+{
+    return repo_bundled(repo) ? bundled_name(out, s->store, repo, ref, e) : repo_ref_name(out, repo, ref, e);
+}
+
 int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo, const char *ref, struct err *e)
 {
     struct txn *t = NULL;
@@ -36,7 +61,7 @@ int view_lookup(struct seen *out, struct service *s, const struct repo_row *repo
     struct err own;
     const char *found = NULL;
     e = e ? e : &own;
-    int rc = ref ? repo_ref_name(&name, repo, ref, e) : 0;
+    int rc = ref ? name_of(&name, s, repo, ref, e) : 0;
     if (!rc)
         rc = store_read(&t, s->store, e);
     if (rc)
@@ -218,7 +243,7 @@ static int bring_in(struct seen *seen, const char **note, struct request *rq, co
     struct service *s = rq->s;
     int rc = view_lookup(seen, s, repo, ref, e);
     bool missing = rc == ERR_NOT_FOUND;
-    if (rc && !missing)
+    if ((rc && !missing) || repo_bundled(repo)) /* what came in a bundle is as it was then */
         return rc;
     if (missing && ref) { /* a name that git does not know is the asker's mistake, not something to wait for */
         struct buf name = BUF_INIT;
@@ -313,7 +338,7 @@ static int open_all(struct scope *out, struct request *rq, struct err *e)
         const struct seen *v = &out->seen[n];
         out->target[n] = (struct search_target){.repo = &out->repo[n], .view = v->view, .commit = v->commit,
                                                 .oid_len = v->oid_len, .has_overlay = v->overlay};
-        if (!ref)
+        if (!ref && !repo_bundled(&out->repo[n]))
             jobs_used(s, &out->repo[n]);
         out->n = ++n;
     }
@@ -354,7 +379,7 @@ int scope_source(void *arg, const struct search_hit *h, struct buf *out, struct 
     const struct search_target *t = &sc->target[h->target];
     if (unsaved_source(out, sc, h))
         return 0;
-    return source_read(t->repo, h->path, &h->oid, h->uncommitted || t->repo->plain, out, e);
+    return source_read(sc->store, t->repo, h->path, &h->oid, h->uncommitted || t->repo->plain, out, e);
 }
 
 char *scope_path(struct arena *arena, const struct repo_row *repo, const char *dir, const char *path)

@@ -7,6 +7,7 @@
 #include "service/answers.h"
 #include "service/askers.h"
 #include "service/audit.h"
+#include "service/bundle_install.h"
 #include "service/conversations.h"
 #include "service/cutting_apart.h"
 #include "service/counts.h"
@@ -231,7 +232,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     clock_cond_init(&s->tick);
     *out = NULL;
     s->query_maps = query_maps_new();
-    if ((rc = paths_make(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
+    if ((rc = paths_make(o->paths, e)) || (rc = install_pending(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
         goto fail;
     if (rebuilt)
         log_line(LOG_WARN, "the index was of another version or damaged: it is built again");

@@ -78,11 +78,11 @@ static int cite(struct cited *c, struct request *rq, const struct scope *sc, siz
 }
 
 /* The cited lines must be there: the content is read again. */
-static bool holds(struct cited *c, const struct repo_row *repo)
+static bool holds(struct cited *c, struct store *s, const struct repo_row *repo)
 {
     struct buf b = BUF_INIT;
     uint32_t lines = 0;
-    if (!source_read(repo, c->occ.path, &c->occ.oid, false, &b, NULL)) {
+    if (!source_read(s, repo, c->occ.path, &c->occ.oid, false, &b, NULL)) {
         for (size_t i = 0; i < b.len; i++)
             lines += b.data[i] == '\n';
         lines += b.len && b.data[b.len - 1] != '\n';
@@ -186,7 +186,7 @@ int why_add(json_t *result, struct request *rq, const struct scope *sc, const st
     for (size_t i = 0; i < n && shown < COMMITS && !rc; i++) {
         if (!enough && v[i].h.coverage < COVERAGE_ALONE && v[i].h.near < NEAR_ALONE)
             continue;
-        bool there = v[i].at.found && holds(&v[i].at, &sc->repo[v[i].target]);
+        bool there = v[i].at.found && holds(&v[i].at, rq->s->store, &sc->repo[v[i].target]);
         if (!shown++)
             buf_adds(&b, "## History\n\n");
         put_commit(&b, &v[i].h, there ? ++number : 0);

@@ -112,7 +112,7 @@ static void line_endings_are_cleaned(void **state)
     hex_of(want, o.byte, 20);
     assert_string_equal(got, want);
     struct buf text = BUF_INIT;
-    ok(source_read(&r, STR("crlf.c"), &o, true, &text, &e));
+    ok(source_read(NULL, &r, STR("crlf.c"), &o, true, &text, &e));
     assert_string_equal(text.data, "x\ny\nz\n");
     buf_release(&text);
     free(before);
