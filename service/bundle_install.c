@@ -241,6 +241,26 @@ out:
     return rc;
 }
 
+void bundle_clear(const struct paths *p)
+{
+    char *part = in(p->home, "exporting"), *folder = in(p->home, "bundles");
+    install_drop(p);
+    drop_tree(part, 0);
+    DIR *d = opendir(folder);
+    for (struct dirent *one; d && (one = readdir(d));) {
+        size_t n = strlen(one->d_name);
+        if (n > 5 && !strcmp(one->d_name + n - 5, ".part")) {
+            char *path = in(folder, one->d_name);
+            drop_tree(path, 0);
+            free(path);
+        }
+    }
+    if (d)
+        closedir(d);
+    free(part);
+    free(folder);
+}
+
 int install_pending(const struct paths *p, struct err *e)
 {
     char *staged = staged_of(p), *ready = in(staged, "ready");

@@ -21,5 +21,7 @@ int install_ready(const struct paths *p, struct err *e);
 int install_finish(json_t *aside, const struct paths *p, struct err *e);
 /* The same for who is about to open the home. */
 int install_pending(const struct paths *p, struct err *e);
+/* What killed imports and exports have left in the home, for who has it open: contents that a purge does not look into. */
+void bundle_clear(const struct paths *p);
 
 #endif

@@ -234,6 +234,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     s->query_maps = query_maps_new();
     if ((rc = paths_make(o->paths, e)) || (rc = install_pending(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
         goto fail;
+    bundle_clear(o->paths);
     if (rebuilt)
         log_line(LOG_WARN, "the index was of another version or damaged: it is built again");
     if ((rc = indexer_open(&s->indexer, s->store, o->config, o->program, e)) ||

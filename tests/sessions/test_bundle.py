@@ -450,6 +450,11 @@ def test_killed_in_the_middle(w):
         p.wait()
         kill_holder(w.home)
         if not (w.root / "killed").exists():
+            if i == 3:
+                (w.home / "exporting").mkdir(exist_ok=True)
+                (w.home / "exporting" / "index.mdb").write_text("half of it")
+                w.json("search", "backoff", "--all-repos")
+                assert not (w.home / "exporting").exists(), "a purge would not look into it"
             make(w, *SMALL, name="killed")
         assert verify(w, (w.root / "killed").read_bytes()) is None
         (w.root / "killed").unlink()
