@@ -222,6 +222,7 @@ def test_every_bit_counts(w):
     assert "signature" in verify(w, data[:at] + (b"1" if digit != b"1" else b"2") + data[at + 1:])["message"]
     at = data.index(notes["org.codeask.key"].encode())
     assert verify(w, data[:at] + (b"1" if data[at:at + 1] != b"1" else b"2") + data[at + 1:])["code"] == "corrupt"
+    assert "index.json" in verify(w, data.replace(b'ref.name":"codeask"', b'ref.name":"codeasj"'))["message"]
     unsigned = data.replace(b'"org.codeask.signature"', b'"org.codeask.signaturf"')
     assert "no signature" in verify(w, unsigned)["message"]
     rng = random.Random(1)
