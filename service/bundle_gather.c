@@ -8,6 +8,7 @@
 #include "service/models.h"
 #include "service/permission.h"
 #include "service/pins.h"
+#include "service/query_maps.h"
 #include "service/scope.h"
 #include "store/people.h"
 
@@ -252,7 +253,7 @@ static int take_models(struct gathered *g, struct request *rq, struct err *e)
     return rc;
 }
 
-/* -- the adapter that answers are written with ----------------------------------------------------------------------------------------------- */
+/* -- adapters in use: the one that answers are written with, and those that questions go through ------------------------------------------- */
 
 static bool has(const struct gathered *g, json_t *id)
 {
@@ -263,40 +264,77 @@ static bool has(const struct gathered *g, json_t *id)
 }
 
 /* Its weights and what was measured; of what it learned only the hashes. */
-static int take_adapter(struct gathered *g, struct request *rq, struct err *e)
+static int take_files(struct gathered *g, struct service *s, const char *name, struct err *e)
 {
-    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors", "codeask.json", "contents", "report.json"};
-    struct service *s = rq->s;
-    char *name = adapter_now(s);
-    json_t *lineage = *name ? adapter_lineage(s, name) : NULL, *id;
-    size_t i;
-    bool whole = lineage && json_array_size(json_object_get(lineage, "repos"));
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors", QUERY_MAP_FILE, "codeask.json", "contents", "report.json"};
+    char *folder = adapter_folder(s, name);
     int rc = 0;
-    json_array_foreach(json_object_get(lineage, "repos"), i, id)
-        whole &= has(g, id);
-    if (*s->o.config->answer_adapter)
-        leave_out(g, "adapter", s->o.config->answer_adapter, "nothing tells what it was trained on");
-    if (!*name)
-        goto out;
-    if (!whole || adapter_blocked(s, name)) {
-        leave_out(g, "adapter", name, !whole ? "trained on repositories that are not in the bundle" : "has learned what was purged");
-        goto out;
-    }
-    for (i = 0; i < sizeof files / sizeof *files && !rc; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof *files && !rc; i++) {
         struct buf from = BUF_INIT, to = BUF_INIT;
-        buf_addf(&from, "%s/adapters/%s/%s", s->o.paths->home, name, files[i]);
+        buf_addf(&from, "%s/%s", folder, files[i]);
         buf_addf(&to, BUNDLE_HOME "/adapters/%s/%s", name, files[i]);
         if (file_exists(from.data))
             rc = layer_file(&g->layer[LAYER_HOME], to.data, from.data, 0600, e);
         buf_release(&from);
         buf_release(&to);
     }
-    json_array_append_new(json_object_get(g->contents, "adapters"), json_cstr(name));
-    g->adapter = mem_str(name);
-    g->lineage = json_incref(lineage);
-out:
+    free(folder);
+    return rc;
+}
+
+/* *taken: it is in the bundle, by this call or one before. */
+static int take_adapter(bool *taken, struct gathered *g, struct service *s, const char *name, struct err *e)
+{
+    *taken = json_object_get(g->lineage, name) != NULL;
+    if (*taken)
+        return 0;
+    json_t *lineage = adapter_lineage(s, name), *id;
+    size_t i;
+    bool whole = lineage && json_array_size(json_object_get(lineage, "repos"));
+    int rc = 0;
+    json_array_foreach(json_object_get(lineage, "repos"), i, id)
+        whole &= has(g, id);
+    if (!whole || adapter_blocked(s, name)) {
+        leave_out(g, "adapter", name, !whole ? "trained on repositories that are not in the bundle" : "has learned what was purged");
+    } else if (!(rc = take_files(g, s, name, e))) {
+        *taken = true;
+        json_array_append_new(json_object_get(g->contents, "adapters"), json_cstr(name));
+        json_object_set(g->lineage, name, lineage);
+    }
     json_decref(lineage);
-    free(name);
+    return rc;
+}
+
+static int take_adapters(struct gathered *g, struct request *rq, struct err *e)
+{
+    struct service *s = rq->s;
+    char *answers = adapter_now(s);
+    json_t *maps = query_maps_now(s, g->repo, g->n), *asked = json_object();
+    bool taken = false;
+    int rc = 0;
+    g->lineage = json_object();
+    g->maps = json_object();
+    if (*s->o.config->answer_adapter)
+        leave_out(g, "adapter", s->o.config->answer_adapter, "nothing tells what it was trained on");
+    if (*answers && !(rc = take_adapter(&taken, g, s, answers, e))) {
+        g->adapter = taken ? mem_str(answers) : NULL;
+        json_object_set_new(asked, answers, json_boolean(taken));
+    }
+    for (size_t i = 0; i < g->n && !rc; i++) {
+        const char *name = json_string_value(json_object_get(maps, g->repo[i].name));
+        char id[16];
+        if (!name || json_object_get(asked, name)) {
+            taken = name && json_is_true(json_object_get(asked, name));
+        } else if (!(rc = take_adapter(&taken, g, s, name, e))) {
+            json_object_set_new(asked, name, json_boolean(taken));
+        }
+        snprintf(id, sizeof id, "%u", g->repo[i].id);
+        if (!rc && taken)
+            json_object_set_new(g->maps, id, json_string(name));
+    }
+    json_decref(asked);
+    json_decref(maps);
+    free(answers);
     return rc;
 }
 
@@ -307,7 +345,7 @@ int bundle_gather(struct gathered *g, struct request *rq, struct err *e)
                             bundle_architecture(), "index_schema", INDEX_SCHEMA, "state_schema", STATE_SCHEMA, "repos", "models", "adapters", "settings", "left_out");
     int rc = take_repos(g, rq, e);
     if (!rc)
-        rc = take_adapter(g, rq, e);
+        rc = take_adapters(g, rq, e);
     if (!rc)
         rc = take_models(g, rq, e);
     if (!rc && param_bool(rq, "no_programs"))
@@ -326,6 +364,7 @@ void gathered_release(struct gathered *g)
     state_repos_free(g->repo, g->n);
     json_decref(g->contents);
     json_decref(g->lineage);
+    json_decref(g->maps);
     free(g->adapter);
     for (int i = 0; i < BUNDLE_LAYERS; i++)
         layer_release(&g->layer[i]);

@@ -12,8 +12,9 @@ struct gathered {
     size_t n;
     json_t *contents;           /* {"format", "version", "architecture", "index_schema", "state_schema", "as_of_ms", "repos", "models", "adapters",
                                    "settings", "left_out": [{"kind", "name", "why"}]} */
-    json_t *lineage;            /* of the adapter that is in it; NULL */
-    char *adapter;              /* its name */
+    json_t *lineage;            /* {NAME: lineage} of the adapters that are in it (adapters.h) */
+    char *adapter;              /* the one that answers are written with; NULL */
+    json_t *maps;               /* {repository id: NAME} of those that questions go through (query_maps.h) */
     int64_t as_of_ms;
     struct bundle_layer layer[BUNDLE_LAYERS]; /* without the index */
 };

@@ -71,27 +71,47 @@ static int place(struct export *x, struct err *e)
     return 0;
 }
 
+/* What state.mdb is to tell of the adapters: a key and a line of JSON each. */
+struct notes {
+    struct extract_note *v;
+    size_t n, cap;
+};
+
+static void add_note(struct notes *l, const char *before, const char *name, json_t *o /* stolen */)
+{
+    struct buf key = BUF_INIT;
+    size_t len;
+    char *text = json_line(o, &len);
+    buf_addf(&key, "%s%s", before, name);
+    VEC_ROOM(l->v, l->n, l->cap);
+    l->v[l->n++] = (struct extract_note){buf_take(&key), {text, len}};
+}
+
+static void notes_of(struct notes *l, const struct gathered *g)
+{
+    const char *name;
+    json_t *lineage;
+    if (g->adapter)
+        add_note(l, "adapters", "", json_pack("{ss, s[]}", "now", g->adapter, "before"));
+    if (json_object_size(g->maps))
+        add_note(l, "adapters.embed", "", json_pack("{sO, s[]}", "now", g->maps, "before"));
+    json_object_foreach(g->lineage, name, lineage)
+        add_note(l, "adapter/", name, json_incref(lineage));
+}
+
 static int extract(struct export *x, struct err *e)
 {
-    struct service *s = x->rq->s;
-    struct buf key = BUF_INIT;
-    struct extract_note note[2];
-    size_t n = 0, len[2];
-    char *text[2] = {NULL, NULL};
-    if (x->g.adapter) {
-        buf_addf(&key, "adapter/%s", x->g.adapter);
-        text[0] = json_line(json_pack("{ss, s[]}", "now", x->g.adapter, "before"), &len[0]);
-        text[1] = json_line(json_incref(x->g.lineage), &len[1]);
-        note[n++] = (struct extract_note){"adapters", {text[0], len[0]}};
-        note[n++] = (struct extract_note){key.data, {text[1], len[1]}};
-    }
+    struct notes l = {0};
+    notes_of(&l, &x->g);
     drop_staged(x->staged);
     request_emit(x->rq, EVENT_PROGRESS, json_pack("{ss, ss}", "stage", "copying", "repo", ""));
-    struct extracting how = {.home = x->staged, .repo = x->g.repo, .n = x->g.n, .note = note, .nnotes = n, .stop = stop, .arg = x};
-    int rc = store_extract(&x->part, s->store, &how, e);
-    free(text[0]);
-    free(text[1]);
-    buf_release(&key);
+    struct extracting how = {.home = x->staged, .repo = x->g.repo, .n = x->g.n, .note = l.v, .nnotes = l.n, .stop = stop, .arg = x};
+    int rc = store_extract(&x->part, x->rq->s->store, &how, e);
+    for (size_t i = 0; i < l.n; i++) {
+        free((char *)l.v[i].key);
+        free((char *)l.v[i].value.p);
+    }
+    free(l.v);
     return rc;
 }
 

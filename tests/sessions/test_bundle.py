@@ -60,7 +60,7 @@ def team(w, config="embed = no\n"):
 
 
 def make(w, *args, name="one.bundle", home=None, code=0):
-    return w.json("bundle", "export", w.root / name, *args, code=code, env={"CODEASK_HOME": str(home)} if home else None)
+    return w.json("bundle", "export", *([w.root / name] if name else []), *args, code=code, env={"CODEASK_HOME": str(home)} if home else None)
 
 
 def install(w, name="one.bundle", home="away", *args, code=0):
@@ -147,6 +147,38 @@ def test_nothing_else_is_in_it(w):
     assert make(w, "--repo", "oxblood-lamp", name="no", code=2)["error"]["code"] == "denied"
     told = w.json("bundle", "export", "--dry-run", *SMALL)
     assert [r["repo"] for r in told["contents"]["repos"]] == ["courier"] and "oxblood-lamp" in json.dumps(told["contents"]["left_out"])
+
+
+def test_adapters_by_their_lineage(w):
+    """One goes along only where all that it learned is in the bundle, and without the texts that it learned."""
+    team(w)
+    ids = {"courier": 1, "oxblood-lamp": 2}
+    stop(w)
+    set_ = lambda key, o: subprocess.run([BUILD / "state_set", w.home, key, json.dumps(o)], check=True)
+    for name, repos in (("ours", ["courier"]), ("both", ["courier", "oxblood-lamp"]), ("map", ["courier"]), ("unknown", [])):
+        folder = w.home / "adapters" / name
+        folder.mkdir(parents=True)
+        for file in "adapter_config.json", "adapter_model.safetensors", "codeask.json", "contents", "corpus", "measured", "state":
+            (folder / file).write_text(f"{file} of {name}")
+        set_(f"adapter/{name}", {"repos": [ids[r] for r in repos], "model": "m", "context": 0, "made": 1})
+    out = lambda o: (o["contents"]["adapters"], [l["name"] for l in o["contents"]["left_out"] if l["kind"] == "adapter"])
+    made = {}
+    for n, (answers, maps) in enumerate((("ours", {"1": "map", "2": "both"}), ("both", {"1": "both"}), ("unknown", {}))):
+        set_("adapters", {"now": answers, "before": ["both"]})
+        set_("adapters.embed", {"now": maps, "before": []})
+        made[answers] = make(w, "--repo", "courier", *SMALL, name=f"{n}.bundle"), make(w, "--dry-run", *SMALL, name=None)
+    assert [out(o) for o in made["ours"]] == [(["ours", "map"], []), (["ours", "map", "both"], [])], made["ours"]
+    assert [out(o) for o in made["both"]] == [([], ["both"]), (["both"], [])], made["both"]
+    assert [out(o) for o in made["unknown"]] == [([], ["unknown"])] * 2, made["unknown"]
+    install(w, "0.bundle")
+    there = {p.relative_to(w.root / "away" / "adapters").as_posix() for p in (w.root / "away" / "adapters").rglob("*") if p.is_file()}
+    kept = ("adapter_config.json", "adapter_model.safetensors", "codeask.json", "contents")
+    assert there == {f"{a}/{f}" for a in ("ours", "map") for f in kept}, there
+    assert found(w.root / "away", '"now":"ours"') and found(w.root / "away", '{"1":"map"}') and not found(w.root / "away", "both")
+    (w.home / "adapters" / "ours" / "contents").write_text(w.git(w.root / "courier", "rev-parse", "HEAD:README.md"))
+    set_("adapters", {"now": "ours", "before": []})
+    w.json("purge", w.git(w.root / "courier", "rev-parse", "HEAD:README.md").strip())
+    assert "ours" not in out(make(w, "--repo", "courier", *SMALL, name="blocked.bundle"))[0]
 
 
 def test_over_the_network(w):
