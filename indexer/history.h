@@ -87,4 +87,12 @@ struct history_now {
 int history_now(struct history_now *out, struct store *s, const struct repo_row *repo, uint32_t view, uint32_t base, struct str path,
                 struct arena *arena, struct err *e);
 
+/* What commits did to paths, with the lines that history_index leaves for when somebody asks: for a store/extract.h that will have no git to ask. The
+ * repositories are tried in turn. */
+struct history_reread;
+struct history_reread *history_reread_open(const struct repo_row *repo, size_t n);
+void history_reread_close(struct history_reread *r); /* accepts NULL */
+/* Appends it as touch.h has it, by path numbers of t. False: git cannot tell. */
+bool history_reread(struct buf *out, struct history_reread *r, struct txn *t, const struct oid *commit, struct str path);
+
 #endif

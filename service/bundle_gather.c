@@ -107,6 +107,7 @@ static int take_repo(struct gathered *g, struct request *rq, const struct repo_r
         return 0;
     }
     buf_addf(&path, "bundle:%s", r->name);
+    g->source[g->n] = (struct repo_row){.id = r->id, .name = mem_str(r->name), .path = mem_str(r->path), .plain = r->plain};
     g->repo[g->n++] = (struct repo_row){.id = r->id, .name = mem_str(r->name), .path = buf_take(&path), .plain = r->plain};
     return 0;
 }
@@ -121,6 +122,7 @@ static int take_repos(struct gathered *g, struct request *rq, struct err *e)
     if (rc || (rc = may_of(&may, rq, e)))
         goto out;
     g->repo = mem_zero(n + 1, sizeof *g->repo);
+    g->source = mem_zero(n + 1, sizeof *g->source);
     for (size_t i = 0; i < n && !rc; i++)
         if (reads(&may, rows[i].id) && (!names || is_named(names, rows[i].name))) {
             found++;
@@ -362,6 +364,7 @@ int bundle_gather(struct gathered *g, struct request *rq, struct err *e)
 void gathered_release(struct gathered *g)
 {
     state_repos_free(g->repo, g->n);
+    state_repos_free(g->source, g->n);
     json_decref(g->contents);
     json_decref(g->lineage);
     json_decref(g->maps);

@@ -9,6 +9,7 @@ enum { LAYER_PROGRAMS, LAYER_MODELS, LAYER_HOME };
 
 struct gathered {
     struct repo_row *repo;      /* [n] with paths as the bundle has them */
+    struct repo_row *source;    /* [n] as they are here */
     size_t n;
     json_t *contents;           /* {"format", "version", "architecture", "index_schema", "state_schema", "as_of_ms", "repos", "models", "adapters",
                                    "settings", "left_out": [{"kind", "name", "why"}]} */

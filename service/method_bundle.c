@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "indexer/history.h"
 #include "service/bundle_gather.h"
 #include "service/bundle_made.h"
 #include "store/extract.h"
@@ -22,6 +23,7 @@ struct export {
     struct request *rq;
     struct gathered g;
     struct extracted part;
+    struct history_reread *git;
     char *staged, *file;
     int64_t told_ns, began_ns;
 };
@@ -99,14 +101,22 @@ static void notes_of(struct notes *l, const struct gathered *g)
         add_note(l, "adapter/", name, json_incref(lineage));
 }
 
+static bool read_touch(void *arg, struct txn *t, const struct oid *commit, struct str path, struct buf *out)
+{
+    struct export *x = arg;
+    return history_reread(out, x->git, t, commit, path);
+}
+
 static int extract(struct export *x, struct err *e)
 {
     struct notes l = {0};
     notes_of(&l, &x->g);
     drop_staged(x->staged);
     request_emit(x->rq, EVENT_PROGRESS, json_pack("{ss, ss}", "stage", "copying", "repo", ""));
-    struct extracting how = {.home = x->staged, .repo = x->g.repo, .n = x->g.n, .note = l.v, .nnotes = l.n, .stop = stop, .arg = x};
+    x->git = history_reread_open(x->g.source, x->g.n);
+    struct extracting how = {.touch = read_touch, .home = x->staged, .repo = x->g.repo, .n = x->g.n, .note = l.v, .nnotes = l.n, .stop = stop, .arg = x};
     int rc = store_extract(&x->part, x->rq->s->store, &how, e);
+    history_reread_close(x->git);
     for (size_t i = 0; i < l.n; i++) {
         free((char *)l.v[i].key);
         free((char *)l.v[i].value.p);

@@ -247,6 +247,100 @@ static int second_pass(struct extract *x)
     return rc ? rc : segments_clean(x->to, x->e);
 }
 
+/* -- touches without their lines: nobody can be asked for them in the new home ------------------------------------------------------------ */
+
+struct unread {
+    uint32_t path, commit;
+    struct buf bytes; /* as it is with its lines */
+};
+
+struct unreads {
+    struct unread *v;
+    size_t n, cap;
+};
+
+static bool lacks_lines(const MDB_val *v)
+{
+    struct touch t;
+    bool lacks = false;
+    if (touch_read(&t, (struct str){v->mv_data, v->mv_size}, NULL))
+        return false;
+    for (unsigned i = 0; i < t.nsides; i++)
+        lacks |= t.side[i].how >= TOUCH_HERE_UNREAD;
+    touch_release(&t);
+    return lacks;
+}
+
+static int find_unread(struct unreads *l, struct extract *x)
+{
+    MDB_cursor *c;
+    MDB_val k, v;
+    int code = tab_cursor(x->t, T_TOUCH, &c);
+    if (code)
+        return txn_err(x->t, code, x->e, "reading what commits did");
+    while (!(code = mdb_cursor_get(c, &k, &v, MDB_NEXT)))
+        if (k.mv_size == 8 && lacks_lines(&v)) {
+            VEC_ROOM(l->v, l->n, l->cap);
+            l->v[l->n++] = (struct unread){get_be32(k.mv_data), get_be32((const uint8_t *)k.mv_data + 4), BUF_INIT};
+        }
+    mdb_cursor_close(c);
+    return code == MDB_NOTFOUND ? 0 : txn_err(x->t, code, x->e, "reading what commits did");
+}
+
+static int read_some(struct extract *x, struct unread *v, size_t n)
+{
+    int rc = store_read(&x->t, x->to, x->e);
+    for (size_t i = 0; i < n && !rc; i++) {
+        struct commit_row row;
+        struct str path;
+        if (!commit_get(x->t, v[i].commit, &row, NULL) && !path_get(x->t, v[i].path, &path, NULL))
+            x->how->touch(x->how->arg, x->t, &row.oid, path, &v[i].bytes);
+        x->asked = 0; /* each takes milliseconds */
+        if (stopped(x))
+            rc = canceled(x);
+    }
+    txn_end(x->t);
+    x->t = NULL;
+    return rc;
+}
+
+static int put_some(struct extract *x, struct unread *v, size_t n)
+{
+    struct txn *t;
+    int rc = store_write(&t, x->to, x->e);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (v[i].bytes.len)
+            rc = touch_put(t, v[i].path, v[i].commit, v[i].bytes.data, v[i].bytes.len, x->e);
+        buf_release(&v[i].bytes);
+    }
+    if (!rc)
+        return txn_commit(t, x->e);
+    txn_end(t);
+    return rc;
+}
+
+static int read_lines(struct extract *x)
+{
+    struct unreads l = {0};
+    int rc = x->how->touch ? store_read(&x->t, x->to, x->e) : 0;
+    if (rc || !x->how->touch)
+        return rc;
+    rc = find_unread(&l, x);
+    txn_end(x->t);
+    x->t = NULL;
+    for (size_t at = 0; at < l.n && !rc; at += ROWS_IN_STEP) {
+        size_t n = l.n - at < ROWS_IN_STEP ? l.n - at : ROWS_IN_STEP;
+        if (!(rc = read_some(x, l.v + at, n)))
+            rc = put_some(x, l.v + at, n);
+    }
+    for (size_t i = 0; i < l.n; i++)
+        buf_release(&l.v[i].bytes);
+    free(l.v);
+    return rc;
+}
+
 /* -- third pass ------------------------------------------------------------------------------------------------------------------------ */
 
 static int see_commit(void *arg, const struct oid *o, uint32_t number)
@@ -418,6 +512,8 @@ int store_extract(struct extracted *out, struct store *s, const struct extractin
         rc = store_open(&x.to, home, NULL, x.e);
     if (!rc)
         rc = second_pass(&x);
+    if (!rc)
+        rc = read_lines(&x);
     if (!rc)
         rc = put_state(&x);
     if (!rc)

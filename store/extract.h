@@ -25,6 +25,8 @@ struct extracting {
     size_t n;
     const struct extract_note *note; /* [nnotes] */
     size_t nnotes;
+    /* What a commit did to a path, where the store has it without its lines: appended as touch.h has it, by path numbers of t. False: it stays as it is. NULL */
+    bool (*touch)(void *arg, struct txn *t, const struct oid *commit, struct str path, struct buf *out);
     bool (*stop)(void *arg);      /* asked now and then; true: end with ERR_CANCELED. NULL */
     void *arg;
 };
