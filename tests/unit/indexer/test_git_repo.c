@@ -260,7 +260,7 @@ static void a_worktree_stands_in_only_for_what_it_holds(void **state)
         snprintf(path, sizeof path, "s/%s", name);
         ok(file_read(&bytes, at(path), 10000, &e));
         struct oid o = oid_hash(bytes.data, bytes.len);
-        ok(source_read(&s, str_of(name), &o, false, &again, &e));
+        ok(source_read(NULL, &s, str_of(name), &o, false, &again, &e));
         assert_int_equal(again.len, bytes.len);
         assert_memory_equal(again.data, bytes.data, bytes.len);
         buf_release(&bytes);
