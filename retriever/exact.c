@@ -25,6 +25,8 @@ struct find {
     struct pattern *show; /* whose matches are listed, or NULL */
     struct scan_job *job;
     size_t njobs, cap;
+    uint64_t blind_left;  /* bytes that may still be read, where the index cannot tell which contents may hold it */
+    uint32_t unread;      /* contents that were not */
 };
 
 static int place_order(const void *a, const void *b)
@@ -70,6 +72,7 @@ static int prepare(struct find *f, const struct str *literal, size_t n, bool sho
     }
     for (size_t i = 0; i < n; i++)
         f->plan = plan_and(f->plan, plan_literal(literal[i], f->arena), f->arena);
+    f->blind_left = !n || f->plan ? UINT64_MAX : f->q->blind_bytes ? f->q->blind_bytes : SEARCH_BLIND_BYTES;
     f->scan = (struct scan){.stop = f->q->stop, .show = f->show, .must = literal, .nmust = show && n == 1 ? 0 : n};
     return rc;
 }
@@ -137,16 +140,23 @@ static struct place *candidates(struct find *f, size_t *n)
     return place;
 }
 
-/* Looks at what the jobs' contents hold. */
+/* Looks at what the jobs' contents hold; those past blind_left hold nothing, and are counted. */
 static int look(struct find *f, struct scan_job *job, size_t n, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
         struct record r;
+        if (!f->blind_left) {
+            f->unread += (uint32_t)(n - i);
+            n = i;
+            break;
+        }
         int rc = cut_packed(f->t, job[i].cut, &job[i].packed, e);
         if (rc || (rc = cut_get(f->t, job[i].cut, &r, e)) != 0)
             return rc;
         job[i].secret = r.secret;
         job[i].nsecrets = r.head->nsecrets;
+        if (f->blind_left != UINT64_MAX)
+            f->blind_left -= r.head->source_bytes < f->blind_left ? r.head->source_bytes : f->blind_left;
     }
     scan_run(&f->scan, job, n);
     for (size_t i = 0; i < n; i++)
@@ -255,6 +265,7 @@ int exact_find(struct exact_result *out, const struct universe *u, const struct 
         order_jobs(&f, place, nplaces);
         rc = gather(out, &f, place, nplaces, e);
     }
+    out->left_out.blind = f.unread;
     for (size_t k = 0; k < u->nsnaps && !rc; k++)
         count_left_out(&out->left_out, &f, u->snap[k]);
     struct exact_match *m = arena_alloc(arena, (out->n + 1) * sizeof *m);
@@ -294,6 +305,11 @@ void exact_quoted_free(struct exact_quoted *x)
     if (x)
         release(&x->f);
     free(x);
+}
+
+uint32_t exact_quoted_unread(const struct exact_quoted *x)
+{
+    return x->f.unread;
 }
 
 static uint32_t cut_of(const struct universe *u, uint32_t gid)

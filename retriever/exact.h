@@ -33,6 +33,8 @@ struct exact_quoted;
 int exact_quoted_new(struct exact_quoted **out, const struct universe *u, const struct search_request *q, const struct str *literal,
                      size_t nliterals, struct txn *t, struct texts *large, struct arena *arena, struct err *e);
 void exact_quoted_free(struct exact_quoted *x); /* accepts NULL */
+/* How many contents were not looked into because of search_request.blind_bytes. */
+uint32_t exact_quoted_unread(const struct exact_quoted *x);
 /* Whether the index lets it hold them: quick. */
 bool exact_quoted_may(const struct exact_quoted *x, uint32_t gid);
 /* holds: [n] whether they do, read in their bytes. ERR_CANCELED. */

@@ -519,6 +519,7 @@ int search(struct search_result *out, struct retriever *r, const struct search_r
     double ranked = clock_ms();
     if ((rc = rank_all(&x, e)))
         goto out;
+    out->left_out.blind = x.quoted ? exact_quoted_unread(x.quoted) : 0;
     rc = fill_hits(&x, out, e);
     weigh_evidence(&x, &out->evidence);
     out->ms_rank = clock_ms() - ranked;

@@ -7,6 +7,9 @@
 /* What an exact search did not look into and a person would expect it to; NULL when there is nothing. */
 static const char *left_out(struct request *rq, const struct search_unsearched *l)
 {
+    if (l->blind)
+        return arena_fmt(&rq->arena, "quoted text of less than three bytes is looked for file by file: %u files were left out. Quote more of it, "
+                         "or name a --path", l->blind);
     const char *unread = l->unread ? arena_fmt(&rq->arena, "%u files are too large or cannot be read and were not searched", l->unread) : NULL;
     if (!l->given_up)
         return unread;
@@ -29,7 +32,7 @@ int method_search(struct request *rq, json_t **result, struct err *e)
     if ((rc = search(&r, rq->s->retriever, &q, &rq->arena, e)))
         goto out;
     if (!sc.note)
-        sc.note = r.exact ? left_out(rq, &r.left_out) : query_note(rq, &q, &sc);
+        sc.note = r.exact || r.left_out.blind ? left_out(rq, &r.left_out) : query_note(rq, &q, &sc);
     *result = json_pack("{so, sf}", "query", json_cstr(q.text), "took_ms", r.ms_total);
     answer_stamp(*result, rq, &sc);
     json_object_set_new(*result, "results", hits_json(&sc, r.hit, r.n));
@@ -41,8 +44,8 @@ int method_search(struct request *rq, json_t **result, struct err *e)
     }
     if (r.exact) {
         json_object_set_new(*result, "truncated", json_boolean(r.truncated));
-        json_object_set_new(*result, "unsearched", json_pack("{si, si, si}", "binary", r.left_out.binary, "unread", r.left_out.unread,
-                                                             "given_up", r.left_out.given_up));
+        json_object_set_new(*result, "unsearched", json_pack("{si, si, si, si}", "binary", r.left_out.binary, "unread", r.left_out.unread,
+                                                             "given_up", r.left_out.given_up, "blind", r.left_out.blind));
     }
     json_object_set_new(*result, "vectors", json_boolean(r.dense_used));
 out:

@@ -261,6 +261,25 @@ static void test_one_content_in_two_targets(void **state)
         assert_int_equal(r.hit[i].target, 1);
 }
 
+/* Text that has no gram is read for in a bounded number of bytes, and what was left out is counted; other quoted text is not bounded. */
+static void test_short_quoted_text_is_bounded(void **state)
+{
+    static const char *const asked[] = {"\"]\"", "price \"]\"", "\"->\""};
+    struct search_result r;
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct search_request q = {.text = asked[i], .target = &repo.target, .ntargets = 1, .kind = -1, .limit = 100, .lines = true};
+        OK(search(&r, repo.retriever, &q, &repo.arena, e));
+        assert_true(r.n > 0 && r.left_out.blind == 0);
+        q.blind_bytes = 1; /* the first content alone */
+        size_t all = r.n;
+        OK(search(&r, repo.retriever, &q, &repo.arena, e));
+        assert_true(r.n < all && r.left_out.blind >= SMALL_FILES - 1);
+    }
+    struct search_request q = {.text = "\"sum\"", .target = &repo.target, .ntargets = 1, .kind = -1, .limit = 100, .lines = true, .blind_bytes = 1};
+    OK(search(&r, repo.retriever, &q, &repo.arena, e));
+    assert_true(r.n >= 3 && r.left_out.blind == 0);
+}
+
 /* Where signs choose among the vectors, what is ranked is ranked by cosines all the same. */
 static void test_signs_choose(void **state)
 {
@@ -297,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_an_unchanged_view_is_kept),
         cmocka_unit_test(test_known_texts_are_seen),
         cmocka_unit_test(test_one_content_in_two_targets),
+        cmocka_unit_test(test_short_quoted_text_is_bounded),
         cmocka_unit_test(test_signs_choose),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
