@@ -117,6 +117,24 @@ def test_answers_are_equal(w):
     assert o["results"][0]["repo"] != "courier" and len(at(w, "away", "repo", "list", code=0)["repos"]) == 2, o
 
 
+def test_why_without_git(w):
+    """Lines of a commit that touched very many files are read out of git when somebody asks; where the bundle goes there is none."""
+    w.config("embed = no\n")
+    files = {f"src/part{i}.py": f"def part_{i}(attempt):\n    return attempt + {i}\n" for i in range(310)}
+    repo = w.repo("courier", files)
+    write(repo, {name: text.replace("return attempt", "return 2 * attempt") for name, text in files.items()})
+    w.git(repo, "commit", "-qam", "double the attempt everywhere, so that the quartz limiter cannot starve")
+    w.json("index", cwd=repo)
+    w.json("history", "src/part7.py", cwd=repo)
+    q = ("ask", "why is the attempt doubled for the quartz limiter?", "--repo", "courier")
+    here = w.json(*q, code=None)
+    cited = [c for c in here["citations"] if c.get("reason_commit")]
+    assert cited and cited[0]["start_line"] == cited[0]["end_line"] == 2, here
+    make(w, "--repo", "courier", *SMALL)
+    install(w)
+    assert steady(here) == steady(at(w, "away", *q)), (here, at(w, "away", *q))
+
+
 def test_nothing_else_is_in_it(w):
     team(w)
     token = w.run("token", "create", "annabelle-user", "--scope", "read,admin").stdout.strip()
