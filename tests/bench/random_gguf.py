@@ -8,9 +8,9 @@ import struct
 import numpy as np
 
 TYPES = {"q8_0": (8, 32, 34), "q4_k": (12, 256, 144)}
-# hidden, layers, heads, heads of keys, feed-forward. Q4_K has blocks of 256: 1,024 and not 896 columns
-SHAPES = {"0.5b": (1024, 24, 16, 2, 4864), "1.5b": (1536, 28, 12, 2, 8960)}
-VOCAB, ALIGN, POOL = 151936, 32, 1 << 16
+# hidden, layers, heads, heads of keys, feed-forward, vocabulary. Q4_K has blocks of 256: 1,024 and not 896 columns
+SHAPES = {"small": (512, 8, 8, 2, 1536, 4096), "0.5b": (1024, 24, 16, 2, 4864, 151936), "1.5b": (1536, 28, 12, 2, 8960, 151936)}
+ALIGN, POOL = 32, 1 << 16
 
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -42,9 +42,9 @@ def pool(kind, random):
 
 
 def tensors(shape):
-    hidden, layers, heads, kv, wide = SHAPES[shape]
+    hidden, layers, heads, kv, wide, vocab = SHAPES[shape]
     kv_width = hidden // heads * kv
-    yield "token_embd.weight", (VOCAB, hidden)
+    yield "token_embd.weight", (vocab, hidden)
     yield "output_norm.weight", (hidden,)
     for i in range(layers):
         for name, size in (("attn_norm.weight", (hidden,)), ("attn_q.weight", (hidden, hidden)), ("attn_q.bias", (hidden,)),
@@ -72,22 +72,22 @@ def merges_of(sample):
     return list(merges)
 
 
-def tokenizer(sample):
+def tokenizer(sample, vocab):
     letters, merges = byte_letters(), merges_of(sample)
     tokens = list(dict.fromkeys(letters + [a + b for a, b in merges]))
-    tokens += [f"unused{i}" for i in range(VOCAB - len(tokens) - len(SPECIALS))] + SPECIALS
+    tokens += [f"unused{i}" for i in range(vocab - len(tokens) - len(SPECIALS))] + SPECIALS
     yield "tokenizer.ggml.model", 8, "gpt2"
     yield "tokenizer.ggml.pre", 8, "qwen2"
     yield "tokenizer.ggml.tokens", 9, (8, tokens)
-    yield "tokenizer.ggml.token_type", 9, (5, [1] * (VOCAB - len(SPECIALS)) + [3] * len(SPECIALS))
+    yield "tokenizer.ggml.token_type", 9, (5, [1] * (vocab - len(SPECIALS)) + [3] * len(SPECIALS))
     yield "tokenizer.ggml.merges", 9, (8, [f"{a} {b}" for a, b in merges])
-    yield "tokenizer.ggml.bos_token_id", 4, VOCAB - 3
-    yield "tokenizer.ggml.eos_token_id", 4, VOCAB - 1
+    yield "tokenizer.ggml.bos_token_id", 4, vocab - 3
+    yield "tokenizer.ggml.eos_token_id", 4, vocab - 1
     yield "tokenizer.chat_template", 8, CHATML
 
 
 def keys(shape, sample):
-    hidden, layers, heads, kv, wide = SHAPES[shape]
+    hidden, layers, heads, kv, wide, vocab = SHAPES[shape]
     yield "general.architecture", 8, "qwen2"
     yield "qwen2.context_length", 4, 32768
     yield "qwen2.embedding_length", 4, hidden
@@ -97,8 +97,8 @@ def keys(shape, sample):
     yield "qwen2.attention.head_count_kv", 4, kv
     yield "qwen2.attention.layer_norm_rms_epsilon", 6, 1e-6
     yield "qwen2.rope.freq_base", 6, 1e6
-    yield "qwen2.vocab_size", 4, VOCAB
-    yield from tokenizer(sample) if sample else [("tokenizer.ggml.model", 8, "no_vocab")]
+    yield "qwen2.vocab_size", 4, vocab
+    yield from tokenizer(sample, vocab) if sample else [("tokenizer.ggml.model", 8, "no_vocab")]
 
 
 def body(name, shape, kind, blocks, random):

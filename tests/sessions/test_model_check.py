@@ -1,4 +1,6 @@
 """scripts/model-check on a tiny model that writes: every check runs, what is wrong is named, and the exit status says it."""
+import importlib.machinery
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -32,6 +34,22 @@ def test_checks(w):
     assert o["model"]["family"] == "qwen2" and o["model"]["context"] == 4096
     page = check(w, "--no-citations", w.root / "writer").stdout
     assert "not fit for answers" in page and "BAD   text" in page and "good  json" in page and len(page.splitlines()) < 60, page
+
+
+def test_limit_beside_llama(w):
+    """Twice llama.cpp's own difference, no less than rounding moves; further off is wrong, or weak where ours is nearer to the truth."""
+    sys.dont_write_bytecode = True  # beside the script
+    loader = importlib.machinery.SourceFileLoader("model_check", str(SCRIPT))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("model_check", loader))
+    loader.exec_module(module)
+
+    def verdict(**llama):
+        (found,) = [v for v, name, _ in module.judge({}, dict(perplexity=9.0, **llama), None, None, "not asked") if name == "llama.cpp"]
+        return found
+    assert verdict(kl=1.5e-4, own=8e-5) == verdict(kl=9e-5, own=0) == "good"
+    assert verdict(kl=1.7e-4, own=8e-5) == verdict(kl=1.1e-4, own=0) == verdict(kl=9e-4, own=1e-6) == "BAD"
+    assert verdict(kl=9e-4, own=1e-6, exact_ours=1e-4, exact_theirs=2e-4) == "weak"
+    assert verdict(kl=9e-4, own=1e-6, exact_ours=3e-4, exact_theirs=2e-4) == "BAD"
 
 
 def test_bad_files(w):
