@@ -341,12 +341,14 @@ static int get_logits(struct pass *p, uint32_t n, float *out, struct err *e)
 {
     const struct backend *b = ops(p);
     size_t line = p->logits.stride * sizeof(float), vocab = p->w->k.vocab;
-    char *host = mem_alloc(n * line);
+    bool packed = p->logits.stride == vocab; /* they lie there as they are wanted: one copy less, 10 MB at 16 rows of 152,000 */
+    char *host = packed ? (char *)out : mem_alloc(n * line);
     b->get(p->queue, host, p->logits.data, n * line);
     int rc = b->sync(p->queue, e);
-    for (uint32_t i = 0; i < n && !rc; i++)
+    for (uint32_t i = 0; i < n && !rc && !packed; i++)
         memcpy(out + i * vocab, host + i * line, vocab * sizeof *out);
-    free(host);
+    if (!packed)
+        free(host);
     return rc;
 }
 

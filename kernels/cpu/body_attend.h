@@ -60,12 +60,53 @@ struct part { /* of up to ATTEND_HEADS heads: softmaxes that are not finished */
     float max[ATTEND_HEADS], weight[ATTEND_HEADS], value[ATTEND_HEADS][HEAD_MAX];
 };
 
+#ifdef V_SUMS
+/* The same for heads of whole vectors: VL sums of keys and heads at a time, added up together. Behind the last key it is passed again. */
+static inline __attribute__((always_inline)) void attend_scores_whole(float s[ATTEND_HEADS][ATTENTION_KEYS], const float *query,
+                                                                      const int heads, const struct lines *l, enum cache_type type,
+                                                                      uint32_t d, uint32_t from, uint32_t to)
+{
+    const int keys = VL / heads;
+    for (uint32_t t = from; t < to; t += (uint32_t)keys) {
+        const float *scale[VL];
+        const char *row[VL];
+        vf acc[VL];
+        float sums[VL];
+#pragma GCC unroll 16
+        for (int k = 0; k < keys; k++)
+            row[k] = line(l, t + (uint32_t)k < to ? t + (uint32_t)k : to - 1, &scale[k]);
+#pragma GCC unroll 16
+        for (int i = 0; i < VL; i++)
+            acc[i] = v_set(0);
+        for (uint32_t c = 0; c < d; c += VL)
+#pragma GCC unroll 16
+            for (int k = 0; k < keys; k++) {
+                vf x = cached(row[k], scale[k], type, c);
+#pragma GCC unroll 4
+                for (int m = 0; m < heads; m++)
+                    acc[m * keys + k] = v_fma(v_load(query + (size_t)m * d + c), x, acc[m * keys + k]);
+            }
+        v_store(sums, v_sums(acc));
+#pragma GCC unroll 4
+        for (int m = 0; m < heads; m++)
+            memcpy(&s[m][t - from], sums + m * keys, (size_t)keys * sizeof *sums);
+    }
+}
+_Static_assert(ATTENTION_KEYS % VL == 0, "what is passed again has room");
+#endif
+
 /* s[m][i] = q_m·k of keys from .. to-1, with the rest of the last vector at -∞. */
 static inline __attribute__((always_inline)) void attend_scores(float s[ATTEND_HEADS][ATTENTION_KEYS], const float *query,
                                                                 const int heads, const struct lines *l, enum cache_type type,
                                                                 uint32_t d, uint32_t from, uint32_t to)
 {
     uint32_t whole = d / VL * VL;
+#ifdef V_SUMS
+    if (whole == d) {
+        attend_scores_whole(s, query, heads, l, type, d, from, to);
+        return;
+    }
+#endif
     for (uint32_t t = from; t < to; t++) {
         const float *scale;
         const char *row = line(l, t, &scale);
