@@ -255,6 +255,9 @@ static void bury(struct client *c, bool garbled)
     pthread_mutex_unlock(&c->lock);
 }
 
+#define IDLE_LOOK_MS 500
+#define LEAVES_NS 5000000000LL /* what bury() gives one that was asked to leave */
+
 /* A GPU's memory is wanted by others too. Whoever comes now finds no living process and starts another. */
 static void rest_when_idle(struct client *c)
 {
@@ -263,6 +266,9 @@ static void rest_when_idle(struct client *c)
     if (rest) {
         c->resting = true;
         c->alive = false;
+        c->leaves_by = clock_ns() + LEAVES_NS;
+    } else if (c->resting && clock_ns() > c->leaves_by && c->pid > 0) { /* a driver that hangs keeps nobody waiting */
+        kill(c->pid, SIGKILL);
     }
     pthread_mutex_unlock(&c->lock);
     if (!rest)
@@ -273,7 +279,6 @@ static void rest_when_idle(struct client *c)
     pthread_mutex_unlock(&c->write);
 }
 
-#define IDLE_LOOK_MS 500
 /* Waits for bytes of the process, and looks now and then whether anybody still wants something of it. */
 static void await(struct client *c, int fd)
 {

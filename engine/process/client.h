@@ -42,6 +42,7 @@ struct client {
     bool alive, closing, reader_started;
     bool resting;               /* asked to leave because nobody asks for anything: no death */
     int64_t used;               /* clock_ns of the last call, its answer included */
+    int64_t leaves_by;          /* clock_ns until which a resting process may take its time */
     pthread_t reader;
     char provider[64];
     struct residency_report residency; /* as the process told it last */

@@ -118,6 +118,26 @@ static void rests(void **state)
     engine_close(en);
 }
 
+/* One that hangs on its way out keeps nobody waiting. */
+static void rests_by_force(void **state)
+{
+    setenv("TEST_STUCK", "1", 1);
+    struct engine *en = spawn(0, 1);
+    float first[TINY_HIDDEN], again[TINY_HIDDEN];
+    struct model *m = open_model(en, A);
+    embed(m, first);
+    int pid = engine_pid(en);
+    for (double end = clock_ms() + 30000; engine_pid(en) && clock_ms() < end;)
+        usleep(10000);
+    assert_int_equal(engine_pid(en), 0);
+    embed(m, again);
+    assert_memory_equal(again, first, sizeof first);
+    assert_true(engine_pid(en) != pid);
+    model_close(m);
+    engine_close(en);
+    unsetenv("TEST_STUCK");
+}
+
 /* Kept at work it does not rest. */
 static void no_rest_while_asked(void **state)
 {
@@ -157,14 +177,18 @@ static int engine_process(void)
     setenv("CODEASK_LIBCUDA", PTX_LIBRARY, 1); /* it is given no setting of ours */
     if (getenv("TEST_UNIFIED"))
         setenv("CODEASK_PTX_UNIFIED", "1", 1);
-    return engine_main(ENGINE_FD);
+    int keep = getenv("TEST_STUCK") ? dup(ENGINE_FD) : -1; /* its other end sees no end */
+    int status = engine_main(ENGINE_FD);
+    while (keep >= 0)
+        pause();
+    return status;
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "--engine"))
         return engine_process();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(room_for_one), cmocka_unit_test(does_not_fit), cmocka_unit_test(rests),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(room_for_one), cmocka_unit_test(does_not_fit), cmocka_unit_test(rests), cmocka_unit_test(rests_by_force),
                                        cmocka_unit_test(no_rest_while_asked), cmocka_unit_test(unified)};
     tiny_model_write(A, 3);
     tiny_model_write(B, 4);

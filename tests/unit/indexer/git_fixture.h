@@ -63,7 +63,7 @@ __attribute__((unused)) static const char *at(const char *name)
     static char out[4][PATH_MAX];
     static int turn;
     char *s = out[turn++ % 4];
-    snprintf(s, sizeof out[0], "%s/%s", root, name);
+    assert_in_range(snprintf(s, sizeof out[0], "%s/%s", root, name), 1, PATH_MAX - 1);
     return s;
 }
 
