@@ -6,51 +6,30 @@
 
 #include <stdlib.h>
 
-struct sums {
+/* One figure of a question, or the sum of several. */
+struct pair {
     double base, tuned;
 };
 
-static struct sums mrr(const struct retrieval_row *v, const size_t *pick, size_t n)
+static struct pair sum(const struct pair *v, const size_t *pick, size_t n)
 {
-    struct sums s = {0};
+    struct pair s = {0};
     for (size_t i = 0; i < n; i++) {
-        s.base += v[pick[i]].base.reciprocal;
-        s.tuned += v[pick[i]].tuned.reciprocal;
+        s.base += v[pick[i]].base;
+        s.tuned += v[pick[i]].tuned;
     }
     return s;
 }
 
-static struct sums ndcg(const struct retrieval_row *v, const size_t *pick, size_t n)
+static double gain(const void *pairs, const size_t *pick, size_t n)
 {
-    struct sums s = {0};
-    for (size_t i = 0; i < n; i++) {
-        s.base += v[pick[i]].base.ndcg;
-        s.tuned += v[pick[i]].tuned.ndcg;
-    }
-    return s;
-}
-
-static double mrr_gain(const void *rows, const size_t *pick, size_t n)
-{
-    struct sums s = mrr(rows, pick, n);
+    struct pair s = sum(pairs, pick, n);
     return (s.tuned - s.base) / (double)n;
 }
 
-static double mrr_ratio(const void *rows, const size_t *pick, size_t n)
+static double ratio(const void *pairs, const size_t *pick, size_t n)
 {
-    struct sums s = mrr(rows, pick, n);
-    return s.tuned / s.base;
-}
-
-static double ndcg_gain(const void *rows, const size_t *pick, size_t n)
-{
-    struct sums s = ndcg(rows, pick, n);
-    return (s.tuned - s.base) / (double)n;
-}
-
-static double ndcg_ratio(const void *rows, const size_t *pick, size_t n)
-{
-    struct sums s = ndcg(rows, pick, n);
+    struct pair s = sum(pairs, pick, n);
     return s.tuned / s.base;
 }
 
@@ -72,17 +51,19 @@ struct compared {
     struct figure gain;
 };
 
-static json_t *compare(struct compared *out, const struct retrieval_row *v, size_t n, bool by_mrr, uint64_t seed)
+static json_t *compare(struct compared *out, const struct retrieval_row *row, size_t n, bool by_mrr, uint64_t seed)
 {
-    size_t *all = mem_alloc((n + 1) * sizeof *all);
-    for (size_t i = 0; i < n; i++)
-        all[i] = i;
-    struct sums s = by_mrr ? mrr(v, all, n) : ndcg(v, all, n);
-    struct figure ratio = bootstrap(v, n, by_mrr ? mrr_ratio : ndcg_ratio, seed);
-    *out = (struct compared){s.base / (double)n, s.tuned / (double)n, bootstrap(v, n, by_mrr ? mrr_gain : ndcg_gain, seed)};
-    free(all);
+    struct pair *v = mem_alloc((n + 1) * sizeof *v), s = {0};
+    for (size_t i = 0; i < n; i++) {
+        v[i] = by_mrr ? (struct pair){row[i].base.reciprocal, row[i].tuned.reciprocal} : (struct pair){row[i].base.ndcg, row[i].tuned.ndcg};
+        s.base += v[i].base;
+        s.tuned += v[i].tuned;
+    }
+    struct figure times = bootstrap(v, n, ratio, seed);
+    *out = (struct compared){s.base / (double)n, s.tuned / (double)n, bootstrap(v, n, gain, seed)};
+    free(v);
     return json_pack("{sI, sf, sf, so, so}", "questions", (json_int_t)n, "base", out->base, "tuned", out->tuned, "ratio",
-                     s.base > 0 ? figure_json(&ratio) : json_null(), "gain", figure_json(&out->gain));
+                     s.base > 0 ? figure_json(&times) : json_null(), "gain", figure_json(&out->gain));
 }
 
 static void judge_kind(struct judging *j, json_t *kinds, const struct retrieval_row *row, size_t n, enum corpus_kind kind, uint64_t seed)

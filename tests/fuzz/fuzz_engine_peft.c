@@ -1,28 +1,11 @@
 /* An adapter's files as they come from elsewhere: whatever the bytes are, they are refused with a reason or become numbers that the model
  * can add. The input: bytes of the configuration (u16), of codeask.json (u16, 0: none), those two, then the weights. */
-#include "engine/train/peft.h"
-#include "tests/unit/engine/tiny_decoder.h"
+#include "tests/fuzz/adapter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct decoder *open_decoder(void)
-{
-    static struct decoder *d;
-    static struct tiny t;
-    void *dev;
-    if (d)
-        return d;
-    tiny_open(&t, "llama");
-    if (backend_cpu.open(&dev, &(struct device_options){.isa = "scalar"}, NULL) ||
-        decoder_new(&d, t.file, &backend_cpu, dev, &(struct decoder_options){.context = 32, .max_rows = 4}, NULL))
-        abort();
-    tiny_close(&t); /* the weights are in the decoder: nothing stays in /tmp */
-    return d;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct decoder *d = open_decoder();
     struct lora *l = NULL;
     struct err e = {0};
     uint16_t config, ours;
@@ -37,14 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ours = ours < size ? ours : (uint16_t)size;
     struct peft_files f = {{p, config}, {p + config + ours, size - ours}, {ours ? p + config : NULL, ours}};
     struct peft_base base = {{0}, "tiny"};
-    if (peft_parse(&l, d, "fuzz", &f, &base, &e)) {
-        if (!e.message[0] || l)
-            abort();
-        return 0;
-    }
-    for (size_t i = 0; i < l->count; i++)
-        if (!isfinite(l->value[i]))
-            abort();
-    lora_free(l);
+    int rc = peft_parse(&l, adapter_decoder(), "fuzz", &f, &base, &e);
+    adapter_check(rc, l, &e);
     return 0;
 }
