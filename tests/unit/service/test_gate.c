@@ -230,8 +230,18 @@ static void worse_on_refusal(void **state)
     refused(&(struct corpus_plan){"never", 1, 0, LEARNED, 1000, HELD, NEVER_REFUSES}, true, "it refuses worse");
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TOO_SLOW 1
+#else
+#define TOO_SLOW 0
+#endif
+
 int main(void)
 {
+    if (TOO_SLOW) { /* five minutes there, of code that engine/test_tuning and service/test_verdict run under it, too */
+        puts("models are trained to see what the gate says of them, which a sanitizer makes sixteen times slower: skipped");
+        return 77;
+    }
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_good_one_is_used), cmocka_unit_test(shuffled_tokens), cmocka_unit_test(what_it_is_measured_by),
                                        cmocka_unit_test(worse_on_refusal)};
     return cmocka_run_group_tests(tests, begin, end);
