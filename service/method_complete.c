@@ -80,11 +80,14 @@ static int options_of(struct gen_options *o, struct request *rq, struct err *e)
     return rc ? rc : number(&o->top_p, rq, "top_p", 1, e);
 }
 
-/* What is asked is the client's own text: an endpoint gets it, where there is one that answers. */
+/* What is asked is the client's own text: an endpoint gets it, where there is one that answers. A model that is named is that one alone. */
 static int take(struct embedder **out, struct request *rq, struct err *e)
 {
-    int rc = *rq->s->o.config->answer_endpoint ? writer_take(out, rq, ROLE_FAR_ANSWER, e) : ERR_NOT_FOUND;
-    return rc && rc != ERR_BUSY ? writer_take(out, rq, ROLE_ANSWER, e) : rc;
+    bool far = *rq->s->o.config->answer_endpoint && !model_is_named(rq, ROLE_FAR_ANSWER, NULL), here = !model_is_named(rq, ROLE_ANSWER, e);
+    if (!far && !here)
+        return ERR_NOT_FOUND;
+    int rc = far ? writer_take(out, rq, ROLE_FAR_ANSWER, e) : ERR_NOT_FOUND;
+    return here && rc && rc != ERR_BUSY ? writer_take(out, rq, ROLE_ANSWER, e) : rc;
 }
 
 int method_complete(struct request *rq, json_t **result, struct err *e)
@@ -94,8 +97,8 @@ int method_complete(struct request *rq, json_t **result, struct err *e)
     struct gen_prompt p = {0};
     struct gen_result g = {0};
     struct embedder *writer = NULL;
-    int rc = model_is_named(rq, ROLE_ANSWER, e);
-    if (rc || (rc = messages_of(&p, rq, e)) || (rc = options_of(&p.options, rq, e)) || (rc = take(&writer, rq, e)))
+    int rc = messages_of(&p, rq, e);
+    if (rc || (rc = options_of(&p.options, rq, e)) || (rc = take(&writer, rq, e)))
         return rc;
     request_enough_at(rq, clock_ns() + rq->s->o.config->generate_seconds * 1000000000LL);
     rc = model_generate(writer->model, &p, on_piece, &c, &g, &rq->enough, e);

@@ -7,6 +7,7 @@ import time
 
 from lib import CODEASK, Rpc, Told, World, main, wait_for
 from test_http import Server
+from test_http import Server
 
 QUESTION = "how long is the wait before a retry?"
 
@@ -230,6 +231,22 @@ def test_looked_after(w):
     looks = len(fake.heads)
     wait_for(lambda: len(fake.heads) >= looks + 3, "three looks")
     assert state() == "ready" and ask(w)["model"] == "big"
+
+
+def test_openai_names(w):
+    """A client that names the endpoint's model has it, one that names this machine's has that one, and nobody else's is there."""
+    fake = Fake()
+    w.repo()
+    told = writes(w, fake)
+    s = Server(w, (w.home / "config").read_text())
+    chat = lambda model: s.ask("POST", "/v1/chat/completions", {"model": model, "messages": [{"role": "user", "content": "hello"}]})
+    for model, says in (("big", "".join(fake.say)), ("told", "The local model")):
+        status, got, _ = chat(model)
+        assert status == 200 and got["model"] == model and says.strip()[:9] in got["choices"][0]["message"]["content"], (model, got)
+    assert chat("other")[0] == 404
+    assert {"big", "told"} <= {m["id"] for m in s.ask("GET", "/v1/models")[1]["data"]}
+    fake.mode = "500"
+    assert chat("big")[0] >= 422 and chat("told")[0] == 200
 
 
 def test_pinned(w):
