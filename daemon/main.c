@@ -134,7 +134,8 @@ static int fail(const struct args *a, const struct err *e)
     return 2;
 }
 
-static void open_log(const struct args *a, const struct paths *p, const struct config *c)
+/* How much of it is wanted stands in the configuration, which is read later. */
+static int open_log(const struct args *a, const struct paths *p)
 {
     char path[PATH_MAX], old[PATH_MAX + 2];
     struct stat st;
@@ -150,7 +151,8 @@ static void open_log(const struct args *a, const struct paths *p, const struct c
         else
             dup2(fd, STDERR_FILENO); /* what libraries and children print */
     }
-    log_open(fd, (enum log_level)c->log_level);
+    log_open(fd, LOG_WARN);
+    return fd;
 }
 
 static void ready(void *arg, const char *url, const char *fingerprint)
@@ -176,7 +178,7 @@ static int run(struct args *a)
     struct err e = {0};
     char program[PATH_MAX];
     bool autostarted = a->ready_fd >= 0;
-    int rc, status = 0;
+    int rc, log_fd, status = 0;
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n < 0)
         return fail(a, (err_errno(&e, errno, "/proc/self/exe"), &e));
@@ -189,9 +191,10 @@ static int run(struct args *a)
         goto out;
     if (a->method && once_alone(&status, &p, a->method, a->params)) /* before the configuration: that may be what is broken */
         goto out;
-    if ((rc = config_open(&c, p.config, &e)))
+    log_fd = open_log(a, &p);
+    if ((rc = service_settle(&p, &e)) || (rc = config_open(&c, p.config, &e)))
         goto out;
-    open_log(a, &p, &c);
+    log_open(log_fd, (enum log_level)c.log_level);
     if (autostarted && chdir("/"))
         log_line(LOG_WARN, "chdir: /");
     if (a->method) {

@@ -210,6 +210,11 @@ static void *clock_main(void *arg)
 
 /* -- the service ------------------------------------------------------------------------------------------------------ */
 
+int service_settle(const struct paths *p, struct err *e)
+{
+    return install_pending(p, e);
+}
+
 int service_open(struct service **out, const struct service_options *o, struct err *e)
 {
     struct service *s = mem_zero(1, sizeof *s);
@@ -232,7 +237,7 @@ int service_open(struct service **out, const struct service_options *o, struct e
     clock_cond_init(&s->tick);
     *out = NULL;
     s->query_maps = query_maps_new();
-    if ((rc = paths_make(o->paths, e)) || (rc = install_pending(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
+    if ((rc = paths_make(o->paths, e)) || (rc = store_open(&s->store, o->paths->home, &rebuilt, e)))
         goto fail;
     bundle_clear(o->paths);
     if (rebuilt)

@@ -53,6 +53,8 @@ struct service_options {
     void *wake_arg;
 };
 
+/* Before the configuration is read: an import of a bundle that was cut short is finished, and the configuration is part of it. */
+int service_settle(const struct paths *p, struct err *e);
 int service_open(struct service **out, const struct service_options *o, struct err *e);
 void service_poll(struct service *s);                /* delivers events; call on the loop's thread */
 bool service_idle(struct service *s);                /* nothing queued, running or still to embed */

@@ -446,14 +446,28 @@ def test_import_twice_and_newer(w):
     assert w.json("search", "backoff", cwd=repo)["results"]
 
 
-def kill_holder(home):
-    """The program behind the client, which has a group of its own."""
-    try:
-        pid = int((home / "lock").read_text())
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: ended(pid), "its end")
-    except (OSError, ValueError):
-        pass
+def kill_holders(home):
+    """The program behind the client, which has a group of its own, and names itself in the lock only later: whatever was started for that home."""
+    mark = f"CODEASK_HOME={home}".encode()
+
+    def found():
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0") and not ended(entry.name):
+                    yield int(entry.name)
+            except OSError:
+                pass
+
+    def one_is_left():
+        left = list(found())
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return left
+
+    wait_for(lambda: not one_is_left(), "their end")
 
 
 def test_killed_in_the_middle(w):
@@ -477,7 +491,7 @@ def test_killed_in_the_middle(w):
         except ProcessLookupError:
             pass
         p.wait()
-        kill_holder(away)
+        kill_holders(away)
         there = (away / "index.mdb").exists()
         whole += there
         if i % 3 == 0 and (away / "importing" / "ready").exists() or there:  # the next that opens the home finishes it
@@ -499,7 +513,7 @@ def test_killed_in_the_middle(w):
         except ProcessLookupError:
             pass
         p.wait()
-        kill_holder(w.home)
+        kill_holders(w.home)
         if not (w.root / "killed").exists():
             if i == 3:
                 (w.home / "exporting").mkdir(exist_ok=True)
@@ -510,6 +524,21 @@ def test_killed_in_the_middle(w):
         assert verify(w, (w.root / "killed").read_bytes()) is None
         (w.root / "killed").unlink()
     assert not list(w.root.glob("*.part")) and not (w.home / "exporting").exists()
+
+
+def test_its_configuration_holds_at_once(w):
+    """Whoever finishes an import that was cut short goes by the configuration that it brings."""
+    team(w)
+    make(w, *SMALL)
+    install(w)
+    away = w.root / "away"
+    wanted = (away / "config").read_text()
+    (away / "config").unlink()
+    (away / "importing").mkdir()
+    (away / "importing" / "config").write_text(wanted)
+    (away / "importing" / "ready").touch()
+    o = at(w, "away", "search", "backoff", "--repo", "courier", code=0)
+    assert "embed = no" in o["note"] and (away / "config").read_text() == wanted, o
 
 
 def test_full_disk(w):
