@@ -6,7 +6,9 @@
 #include "config/config.h"
 #include "config/paths.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,10 +360,29 @@ static struct finding check_readers(struct patient *x)
     return of(GOOD, NULL, "repositories are cut by processes that can open no file and no socket (seccomp)");
 }
 
+static struct finding check_bundles(struct patient *x)
+{
+    char path[PATH_MAX];
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/bundles", x->p->home);
+    DIR *d = opendir(path);
+    for (struct dirent *one; d && (one = readdir(d));) {
+        const char *dot = strrchr(one->d_name, '.');
+        n += dot && !strcmp(dot, ".contents");
+    }
+    if (d)
+        closedir(d);
+    else if (errno != ENOENT)
+        return of(WARN, NULL, "%s: %s", path, strerror(errno));
+    if (!n)
+        return of(GOOD, NULL, "none was made: `codeask bundle export` alone writes code into a file");
+    return of(GOOD, "`codeask purge` names those that hold a content", "%zu made by `codeask bundle export`: files with code, which go where they are carried", n);
+}
+
 static const struct check privacy_checks[] = {
     {"sends", check_sends},     {"listens", check_listens}, {"server", check_server},   {"socket", check_door},     {"home", check_home},
     {"downloads", check_pull},  {"remotes", check_remotes}, {"models", check_models},   {"readers", check_readers},
-    {NULL},
+    {"bundles", check_bundles}, {NULL},
 };
 
 int doctor(struct buf *out, const struct look *l, const struct paths *p, bool privacy, bool as_json)

@@ -40,18 +40,27 @@ static int embed(json_t **result, struct request *rq, struct model *m, json_t *t
     return 0;
 }
 
+/* The one of the endpoint where that is named, else the one of this machine; where both are called the same, one stands in for the other. */
+static int take(struct embedder **out, struct request *rq, struct err *e)
+{
+    bool far = *rq->s->o.config->embed_endpoint && param_str(rq, "model") && !model_is_named(rq, ROLE_FAR_EMBED, NULL),
+         here = !model_is_named(rq, ROLE_EMBED, e);
+    if (!far && !here)
+        return ERR_NOT_FOUND;
+    int rc = far ? models_embedder(out, rq->s, ROLE_FAR_EMBED, e) : ERR_NOT_FOUND;
+    return here && rc ? models_embedder(out, rq->s, ROLE_EMBED, e) : rc;
+}
+
 int method_embed(struct request *rq, json_t **result, struct err *e)
 {
     json_t *texts = json_object_get(rq->params, "text");
     size_t n = json_is_array(texts) ? json_array_size(texts) : json_is_string(texts);
     struct embedder *m = NULL;
-    int rc = model_is_named(rq, ROLE_EMBED, e);
-    if (!rc && !n)
-        rc = err_set(e, ERR_USAGE, "text: at least one is wanted");
+    int rc = n ? 0 : err_set(e, ERR_USAGE, "text: at least one is wanted");
     if (!rc && !rq->s->o.config->embed)
         rc = err_set(e, ERR_UNAVAILABLE, "embedding is switched off (embed = no)");
     if (!rc)
-        rc = models_embedder(&m, rq->s, ROLE_EMBED, e);
+        rc = take(&m, rq, e);
     if (!rc)
         rc = embed(result, rq, m->model, texts, n, e);
     models_drop(rq->s, m);

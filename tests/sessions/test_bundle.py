@@ -566,6 +566,7 @@ def test_a_purge_names_them(w):
     made = make(w, "--repo", "courier", *SMALL)
     held = lambda o: [(h["kind"], h["name"], h["where"], h["holds"]) for h in o["holders"] if h["kind"] == "bundle"]
     assert held(w.json("purge", kept)) == []
+    assert "1 made by" in w.run("doctor", "--privacy").stdout
     o = w.json("purge", gone)
     assert held(o) == [("bundle", made["digest"][:12], str(w.root / "one.bundle"), True)], o
     assert "bundle" in w.run("purge", gone).stdout

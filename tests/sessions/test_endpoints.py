@@ -249,6 +249,21 @@ def test_openai_names(w):
     assert chat("big")[0] >= 422 and chat("told")[0] == 200
 
 
+def test_openai_names_embedders(w):
+    fake = Fake()
+    w.repo()
+    s = Server(w, f"embed-endpoint = {fake.url}\nembed-endpoint-model = big\nhistory = no\n")
+    local = next(m["name"] for m in w.json("status")["models"] if m["role"] == "embed")
+    embed = lambda model: s.ask("POST", "/v1/embeddings", {"model": model, "input": "where is the bell of the moon?"})
+    status, got, _ = embed(local)
+    assert status == 200 and got["model"] == local and "bell of the moon" not in fake.texts(), got
+    status, got, _ = embed("big")
+    assert status == 200 and got["model"] == "big" and got["data"][0]["embedding"] and "bell of the moon" in fake.texts(), got
+    assert embed("other")[0] == 404
+    fake.mode = "500"
+    assert embed("big")[0] >= 422 and embed(local)[0] == 200
+
+
 def test_pinned(w):
     """Of a pinned repository nothing is sent, by whatever way it is asked about; nor of the others beside it."""
     fake = Fake()
