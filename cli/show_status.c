@@ -40,10 +40,20 @@ static void field(struct buf *out, const struct look *l, const char *name)
 
 static void put_job(struct buf *out, const struct look *l, json_t *job)
 {
-    bool texts = !strcmp(text_of(job, "kind"), "embed"), fetch = !strcmp(text_of(job, "kind"), "fetch");
-    int64_t all = int_of(job, texts ? "texts" : "files"), done = int_of(job, texts ? "texts_done" : "files_done");
+    static const struct {
+        const char *name, *verb, *unit, *all, *done;
+    } kinds[] = {
+        {"history", "reading the history of", "commits", "files", "files_done"}, /* a stage of "embed", which may have no other */
+        {"embed", "embedding", "texts", "texts", "texts_done"},
+        {"fetch", "fetching", "objects", "files", "files_done"},
+        {"index", "indexing", "files", "files", "files_done"},
+    };
+    size_t k = 0, last = sizeof kinds / sizeof *kinds - 1;
+    while (k < last && strcmp(text_of(job, "stage"), kinds[k].name) && strcmp(text_of(job, "kind"), kinds[k].name))
+        k++;
+    int64_t all = int_of(job, kinds[k].all), done = int_of(job, kinds[k].done);
     char time[32];
-    buf_addf(out, "  %s ", texts ? "embedding" : fetch ? "fetching" : "indexing");
+    buf_addf(out, "  %s ", kinds[k].verb);
     put_styled(out, l, STYLE_NAME, "%s", text_of(job, "repo"));
     if (*text_of(job, "ref"))
         buf_addf(out, " %s", text_of(job, "ref"));
@@ -51,7 +61,7 @@ static void put_job(struct buf *out, const struct look *l, json_t *job)
         buf_adds(out, "  waits");
     } else {
         if (all)
-            buf_addf(out, "  %lld of %lld %s", (long long)done, (long long)all, texts ? "texts" : fetch ? "objects" : "files");
+            buf_addf(out, "  %lld of %lld %s", (long long)done, (long long)all, kinds[k].unit);
         buf_addf(out, "  %s", human_time(time, json_number_value(json_object_get(job, "seconds"))));
     }
     buf_addc(out, '\n');
