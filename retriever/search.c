@@ -23,6 +23,7 @@
 struct scratch {
     struct scratch *next;
     struct arena arena;
+    int64_t used_ns;
 };
 
 struct retriever {
@@ -51,8 +52,9 @@ static void scratch_give(struct retriever *r, struct scratch *s)
         arena_release(&s->arena);
     else
         arena_reset(&s->arena);
+    s->used_ns = clock_ns();
     pthread_mutex_lock(&r->lock);
-    s->next = r->idle;
+    s->next = r->idle; /* the last one is taken first: those that bursts needed grow old below it */
     r->idle = s;
     pthread_mutex_unlock(&r->lock);
 }
@@ -78,6 +80,30 @@ void retriever_forget(struct retriever *r)
     texts_clear(&r->large);
 }
 
+static void scratch_free(struct scratch *s)
+{
+    for (struct scratch *next; s; s = next) {
+        next = s->next;
+        arena_release(&s->arena);
+        free(s);
+    }
+}
+
+void retriever_rest(struct retriever *r, int64_t now_ns)
+{
+    int64_t since = now_ns - RETRIEVER_KEEPS * 1000000000LL;
+    texts_rest(&r->texts, since);
+    texts_rest(&r->large, since);
+    pthread_mutex_lock(&r->lock);
+    struct scratch **at = &r->idle;
+    while (*at && (*at)->used_ns >= since)
+        at = &(*at)->next;
+    struct scratch *old = *at; /* the list is by age */
+    *at = NULL;
+    pthread_mutex_unlock(&r->lock);
+    scratch_free(old);
+}
+
 void retriever_close(struct retriever *r)
 {
     if (!r)
@@ -86,11 +112,7 @@ void retriever_close(struct retriever *r)
     texts_release(&r->texts);
     texts_release(&r->large);
     joint_release(&r->joint);
-    for (struct scratch *s = r->idle, *next; s; s = next) {
-        next = s->next;
-        arena_release(&s->arena);
-        free(s);
-    }
+    scratch_free(r->idle);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }

@@ -1,5 +1,6 @@
 #include "retriever/texts.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -37,11 +38,21 @@ static struct text *find(struct texts *c, uint32_t cut)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->cut[i] == cut) {
-            c->used[i] = ++c->clock;
+            c->used[i] = clock_ns();
             __atomic_add_fetch(&c->text[i]->refs, 1, __ATOMIC_RELAXED);
             return c->text[i];
         }
     return NULL;
+}
+
+static void remove_at(struct texts *c, size_t at)
+{
+    c->bytes -= c->text[at]->len;
+    text_drop(c->text[at]);
+    c->n--;
+    c->text[at] = c->text[c->n];
+    c->cut[at] = c->cut[c->n];
+    c->used[at] = c->used[c->n];
 }
 
 static void remove_oldest(struct texts *c)
@@ -49,12 +60,16 @@ static void remove_oldest(struct texts *c)
     size_t at = 0;
     for (size_t i = 1; i < c->n; i++)
         at = c->used[i] < c->used[at] ? i : at;
-    c->bytes -= c->text[at]->len;
-    text_drop(c->text[at]);
-    c->n--;
-    c->text[at] = c->text[c->n];
-    c->cut[at] = c->cut[c->n];
-    c->used[at] = c->used[c->n];
+    remove_at(c, at);
+}
+
+void texts_rest(struct texts *c, int64_t since_ns)
+{
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = c->n; i-- > 0;)
+        if (c->used[i] < since_ns)
+            remove_at(c, i);
+    pthread_mutex_unlock(&c->lock);
 }
 
 struct text *texts_find(struct texts *c, uint32_t cut)
@@ -83,7 +98,7 @@ struct text *texts_keep(struct texts *c, uint32_t cut, struct str bytes)
         c->bytes += x->len;
         c->text[c->n] = x;
         c->cut[c->n] = cut;
-        c->used[c->n++] = ++c->clock;
+        c->used[c->n++] = clock_ns();
     }
     pthread_mutex_unlock(&c->lock);
     return x;

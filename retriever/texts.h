@@ -19,16 +19,16 @@ struct text {
 
 struct texts {
     pthread_mutex_t lock;
-    uint64_t clock;
     size_t most, bytes, n;       /* most: bytes that are kept */
     struct text *text[TEXTS_MAX];
     uint32_t cut[TEXTS_MAX];     /* of text[] */
-    uint64_t used[TEXTS_MAX];
+    int64_t used[TEXTS_MAX];     /* when it was asked for last: clock_ns */
 };
 
 void texts_init(struct texts *c, size_t most);
 void texts_release(struct texts *c);
 void texts_clear(struct texts *c); /* keeps nothing of what it has; who holds a text goes on with it */
+void texts_rest(struct texts *c, int64_t since_ns); /* lets go of what nobody has asked for since then */
 /* The cut's content, secrets masked, with one reference for the caller: give it back with text_drop. */
 int texts_get(struct text **out, struct texts *c, struct txn *t, uint32_t cut, struct err *e);
 /* It with one reference for the caller, or NULL when it is not kept. */

@@ -193,6 +193,7 @@ static void *clock_main(void *arg)
             look_after_home(s);
             cutting_rest(s->cutting, clock_ns());
             overlays_rest(s->overlays, clock_ns());
+            retriever_rest(s->retriever, clock_ns());
             pthread_mutex_lock(&s->mu);
             continue;
         }

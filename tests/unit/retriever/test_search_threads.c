@@ -1,4 +1,5 @@
 /* Searches at the same time as the index changes under them; what they share is made anew only when it has to be. */
+#include "base/clock.h"
 #include "kernels/quant.h"
 #include "retriever/cache.h"
 #include "retriever/sketch.h"
@@ -146,6 +147,8 @@ static void test_while_the_index_changes(void **state)
         change("late/copy.c", i % 2 == 0);
         if (i % 8 == 0)
             embed(i);
+        if (i % 4 == 0) /* all that no search holds at this moment goes */
+            retriever_rest(repo.retriever, clock_ns() + 2 * RETRIEVER_KEEPS * 1000000000LL);
     }
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(thread[i], NULL);
