@@ -156,9 +156,9 @@ int method_ask(struct request *rq, json_t **result, struct err *e)
     if (!sc.note)
         sc.note = query_note(rq, &q, &sc);
     *result = first_result(&sc, &a, talk->id);
+    answer_stamp(*result, rq, &sc);
     if (!q.context_len && !q.regex && rq->s->o.config->history && (rc = why_add(*result, rq, &sc, &a, asked, m.embed ? m.embed->model : NULL, e)))
         goto out;
-    answer_stamp(*result, rq, &sc);
     json_object_set_new(*result, "timings", json_pack("{sf, sf, sf, sf}", "search", a.ms_search, "compose", a.ms_compose, "verify", a.ms_verify,
                                                       "total", clock_ms() - began));
     if (a.dropped)

@@ -28,6 +28,10 @@ static int wait_for_history(struct request *rq, const struct scope *sc, const ch
         *note = "the bundle has not the whole history";
         return 0;
     }
+    if (!rq->s->o.config->history) {
+        *note = "histories are not read (history = no): commits may be missing";
+        return 0;
+    }
     if (rq->history_waited || param_bool(rq, "no_wait")) {
         if (rq->wait_err.code) {
             *note = arena_fmt(&rq->arena, "the history is not complete: %s", rq->wait_err.message);

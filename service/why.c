@@ -5,12 +5,16 @@
 #include "indexer/history.h"
 #include "retriever/commits.h"
 #include "retriever/markdown.h"
+#include "retriever/str.h"
 #include "service/rows.h"
+#include "service/writing.h"
 #include "store/view.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #define COMMITS 3           /* of an answer */
@@ -93,6 +97,45 @@ static bool holds(struct cited *c, struct store *s, const struct repo_row *repo)
     return c->first >= 1 && c->first <= c->last;
 }
 
+/* "Signed-off-by: …" and the like tell who, not why. */
+static bool is_trailer(struct str line)
+{
+    size_t i = 0;
+    while (i < line.n && (isalpha((unsigned char)line.p[i]) || line.p[i] == '-'))
+        i++;
+    return i > 3 && i < line.n && line.p[i] == ':' && !strncasecmp(line.p + i - 3, "-by", 3);
+}
+
+/* The message as it is laid out, paragraphs and items, up to a block of code. */
+static void put_body(struct buf *out, struct str body)
+{
+    size_t end = body.n < BODY_BYTES ? body.n : BODY_BYTES;
+    while (end < body.n && end && ((unsigned char)body.p[end] & 0xc0) == 0x80)
+        end--;
+    bool more = end < body.n, apart = true;
+    for (size_t at = 0; at < end;) {
+        const char *stop = memchr(body.p + at, '\n', end - at);
+        struct str line = str_trim((struct str){body.p + at, (stop ? (size_t)(stop - body.p) : end) - at});
+        at = stop ? (size_t)(stop - body.p) + 1 : end;
+        if (line.n >= 3 && (!memcmp(line.p, "```", 3) || !memcmp(line.p, "~~~", 3))) {
+            more = true;
+            break;
+        }
+        if (!line.n || is_trailer(line)) {
+            apart |= !line.n;
+            continue;
+        }
+        bool item = line.n > 2 && strchr("*-+", line.p[0]) && line.p[1] == ' ';
+        buf_adds(out, apart ? "\n  " : "  ");
+        if (item)
+            buf_adds(out, "- ");
+        md_text(out, item ? (struct str){line.p + 2, line.n - 2} : line);
+        buf_addc(out, '\n');
+        apart = false;
+    }
+    buf_adds(out, more ? "\n  …\n\n" : "\n");
+}
+
 static void put_commit(struct buf *out, const struct commit_hit *h, uint32_t n)
 {
     char date[32], hex[2 * OID_MAX + 1];
@@ -109,14 +152,8 @@ static void put_commit(struct buf *out, const struct commit_hit *h, uint32_t n)
     if (n)
         buf_addf(out, " [%u]", n);
     buf_addc(out, '\n');
-    if (h->body.n) {
-        size_t len = h->body.n < BODY_BYTES ? h->body.n : BODY_BYTES;
-        while (len < h->body.n && len && ((unsigned char)h->body.p[len] & 0xc0) == 0x80)
-            len--;
-        buf_adds(out, "\n  ");
-        md_text(out, (struct str){h->body.p, len});
-        buf_adds(out, len < h->body.n ? " …\n\n" : "\n\n");
-    }
+    if (h->body.n)
+        put_body(out, h->body);
 }
 
 static json_t *citation(const struct scope *sc, size_t target, const struct cited *c, const struct commit_hit *h, uint32_t n)
@@ -171,6 +208,20 @@ static int gather(struct found *v, size_t *n, struct request *rq, const struct s
     return 0;
 }
 
+/* Why commits may be missing; NULL: they are all there. */
+static const char *unread(struct store *s, const struct scope *sc)
+{
+    const char *why = NULL;
+    struct txn *t;
+    if (store_read(&t, s, NULL))
+        return NULL;
+    for (size_t k = 0; k < sc->n && !why; k++)
+        if (sc->seen[k].oid_len && !history_whole(t, &sc->seen[k].commit))
+            why = repo_bundled(&sc->repo[k]) ? "the bundle has not the whole history" : "the history is still being read: commits may be missing";
+    txn_end(t);
+    return why;
+}
+
 int why_add(json_t *result, struct request *rq, const struct scope *sc, const struct answer *a, const char *question, struct model *embedder,
             struct err *e)
 {
@@ -200,6 +251,9 @@ int why_add(json_t *result, struct request *rq, const struct scope *sc, const st
         json_object_set(result, "citations", cites);
         json_object_set_new(result, "mode", json_string("extractive"));
     }
+    const char *why = rc ? NULL : unread(rq->s->store, sc);
+    if (why)
+        note_add(result, "%s", why);
     json_decref(cites);
     buf_release(&b);
     return rc;

@@ -135,6 +135,18 @@ def test_why_without_git(w):
     assert steady(here) == steady(at(w, "away", *q)), (here, at(w, "away", *q))
 
 
+def test_without_its_history(w):
+    w.config("embed = no\nhistory = no\n")
+    repo = w.repo()
+    w.json("index", cwd=repo)
+    assert "history = no" in w.json("history", "README.md", cwd=repo, code=1)["note"]
+    make(w, "--repo", "courier", *SMALL)
+    install(w)
+    (w.root / "away" / "config").write_text("embed = no\n")
+    o = at(w, "away", "ask", "why is the pool bounded?", "--repo", "courier", code=None)
+    assert "the bundle has not the whole history" in o["note"], o
+
+
 def test_nothing_else_is_in_it(w):
     team(w)
     token = w.run("token", "create", "annabelle-user", "--scope", "read,admin").stdout.strip()

@@ -187,6 +187,14 @@ def test_questions_why(w):
     assert "backoff=0.8" in line and f"[{cite[0]['n']}]" in o["answer"]
     o = w.json("ask", "why does the gateway throttle bursts of reconnects?", cwd=repo)
     assert any(c.get("reason_commit") == head for c in o["citations"])
+    # a message is laid out as it was written, without code and trailers
+    retry.write_text(retry.read_text().replace("backoff=0.8", "backoff=0.9"))
+    w.git(repo, "commit", "-qam", "Soothe the zephyr gateway\n\n* it was overrun\n* it asked\n  for mercy\n\nSeen with:\n```py\nsoothe(\"zephyr\")\n```\nSigned-off-by: A <a@b>")
+    assert w.run("index", cwd=repo).returncode == 0
+    w.json("history", "src/retry.py", cwd=repo)
+    o = w.json("ask", "why was the zephyr gateway soothed?", cwd=repo)
+    assert "\n  - it was overrun\n  - it asked\n  for mercy\n\n  Seen with:\n\n  …\n" in o["answer"] and "Signed-off" not in o["answer"], o["answer"]
+    assert "note" not in o or "history" not in o["note"], o
     o = w.json("ask", "where is the retry policy?", cwd=repo)
     assert "## History" not in o["answer"] and not any("reason_commit" in c for c in o["citations"])
     o = w.json("search", "throttled bursts of reconnects", cwd=repo, code=None)
