@@ -40,6 +40,16 @@ struct backward_ops {
     void (*cross_entropy)(void *q, struct mat *dlogits, double *loss, const struct mat *logits, const uint32_t *target, float scale,
                           const struct rows *r);
     void (*clear)(void *q, struct mat *m, const struct rows *r); /* zeros */
+
+    /* Of a model's own weights, fp32 in plain rows. Sums over rows are made in double, in the order of the rows. */
+    void (*gain)(void *q, float *dgain, const struct mat *dy, const struct mat *x, const struct norm *n,
+                 const struct rows *r); /* of norm(): dgain [cols] += Σ s·x·dy; before norm(), which may turn dy in place */
+    void (*head_gains)(void *q, float *dq, float *dk, const struct mat *dqkv, const struct mat *qkv, const struct prepare *how,
+                       const struct rows *r); /* the same of the norms of heads, [k_dim]; before prepare(). NULL: has none */
+    void (*bias)(void *q, float *db, const struct mat *dy, const struct rows *r); /* db [cols] += Σ dy */
+    void (*embed)(void *q, struct mat *dw, const struct mat *dy, float scale, const struct rows *r); /* dw[token[i]] += scale·dy[i] */
+    /* What a held weight of fp32 and one expert multiplies with from now on: values [n, k]. */
+    void (*weight_put)(void *q, struct weight *w, const struct mat *values);
 };
 
 #endif

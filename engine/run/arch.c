@@ -52,6 +52,15 @@ const char *arch_name(const struct arch *a, bool gguf, enum weight_slot slot)
     return name;
 }
 
+void arch_tensor_name(char out[ARCH_TENSOR_NAME], const struct arch *a, bool gguf, enum weight_slot slot, uint32_t layer)
+{
+    const char *format = arch_name(a, gguf, slot), *mark = strstr(format, "%u");
+    if (mark)
+        snprintf(out, ARCH_TENSOR_NAME, "%.*s%u%s", (int)(mark - format), format, layer, mark + 2);
+    else
+        snprintf(out, ARCH_TENSOR_NAME, "%s", format);
+}
+
 /* config.json holds rope's numbers in rope_parameters (today), in rope_scaling (yesterday) or beside everything else. */
 static int rope_number(double *out, const struct settings *s, const char *gguf, const char *key, struct err *e)
 {

@@ -131,6 +131,9 @@ struct arch {
 /* By metadata; NULL with ERR_UNSUPPORTED naming the architecture. */
 const struct arch *arch_of(const struct settings *s, struct err *e);
 const char *arch_name(const struct arch *a, bool gguf, enum weight_slot slot);
+/* The same with the layer in it, where it has one. */
+#define ARCH_TENSOR_NAME 160
+void arch_tensor_name(char out[ARCH_TENSOR_NAME], const struct arch *a, bool gguf, enum weight_slot slot, uint32_t layer);
 
 /* What most share: sizes, rope, eps, experts; the architectures' functions begin with it. */
 int knobs_common(struct knobs *k, const struct settings *s, struct err *e);

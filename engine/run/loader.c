@@ -7,13 +7,9 @@
 
 #define MODEL "model."
 
-static void name_of(char out[160], const struct loader *l, enum weight_slot slot)
+static void name_of(char out[ARCH_TENSOR_NAME], const struct loader *l, enum weight_slot slot)
 {
-    const char *format = arch_name(l->w->arch, l->gguf, slot), *mark = strstr(format, "%u");
-    if (mark)
-        snprintf(out, 160, "%.*s%u%s", (int)(mark - format), format, l->layer, mark + 2);
-    else
-        snprintf(out, 160, "%s", format);
+    arch_tensor_name(out, l->w->arch, l->gguf, slot, l->layer);
 }
 
 static const struct tensor *find_named(const struct model_file *f, const char *name, const char *suffix)

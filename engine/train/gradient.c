@@ -10,7 +10,8 @@
 
 struct gradient {
     struct decoder *d;
-    struct lora *l;
+    struct lora *l; /* one of the two */
+    struct full *f;
     enum activations policy;
     struct tape tape;
     void *memory;      /* device: layer inputs, then targets and losses of a chunk of logits */
@@ -27,19 +28,20 @@ static size_t input_floats(const struct gradient *g)
     return (size_t)g->d->o.max_rows * g->d->pass.h.stride;
 }
 
-int gradient_new(struct gradient **out, struct decoder *d, struct lora *l, enum activations policy, struct err *e)
+static int open_gradient(struct gradient **out, struct decoder *d, struct lora *l, struct full *f, enum activations policy, struct err *e)
 {
     if (d->o.kv != KV_F32)
         return err_set(e, ERR_USAGE, "training keeps keys and values in fp32");
     struct gradient *g = mem_zero(1, sizeof *g);
     g->d = d;
     g->l = l;
+    g->f = f;
     g->policy = policy;
     size_t inputs = policy == ACTIVATIONS_RECOMPUTE ? d->w.k.layers * input_floats(g) : 0;
     g->bytes = inputs * sizeof *g->input + PASS_LOGIT_ROWS * (sizeof *g->loss + sizeof *g->target);
-    int rc = lora_learn(l, e);
+    int rc = l ? lora_learn(l, e) : 0;
     if (!rc)
-        rc = tape_open(&g->tape, &d->pass, l, e);
+        rc = tape_open(&g->tape, &d->pass, l, f, e);
     if (!rc)
         rc = d->w.backend->memory(d->w.device, &g->memory, g->bytes, e);
     if (rc) {
@@ -53,6 +55,16 @@ int gradient_new(struct gradient **out, struct decoder *d, struct lora *l, enum 
     g->part = mem_zero(d->o.max_sequences, sizeof *g->part);
     *out = g;
     return 0;
+}
+
+int gradient_new(struct gradient **out, struct decoder *d, struct lora *l, enum activations policy, struct err *e)
+{
+    return open_gradient(out, d, l, NULL, policy, e);
+}
+
+int gradient_new_full(struct gradient **out, struct decoder *d, struct full *f, enum activations policy, struct err *e)
+{
+    return open_gradient(out, d, NULL, f, policy, e);
 }
 
 void gradient_free(struct gradient *g)
@@ -107,7 +119,7 @@ static void begin(struct gradient *g, const struct example *x, size_t n)
         g->part[i] = (struct pass_part){.token = x[i].token, .n = x[i].n - 1, .held = held};
     }
     d->pass.plain = true;
-    d->pass.adapt = &g->l->adapt;
+    d->pass.adapt = g->l ? &g->l->adapt : NULL;
     pass_begin(&d->pass, g->part, (uint32_t)n);
 }
 
@@ -145,7 +157,9 @@ static void layers_back(struct gradient *g)
         tape_back(&g->tape, 0);
     }
     tape_back(&g->tape, 0);
-    struct mat dh = tape_gradient(&g->tape, &p->h); /* of the embeddings, which are not trained */
+    struct mat dh = tape_gradient(&g->tape, &p->h); /* of the embeddings, which an adapter leaves alone */
+    if (g->f)
+        full_embed_back(g->f, &dh, &p->rows);
     g->d->w.backend->backward->clear(p->queue, &dh, &p->rows);
 }
 

@@ -8,6 +8,7 @@
 #ifndef CODEASK_ENGINE_TRAIN_GRADIENT_H
 #define CODEASK_ENGINE_TRAIN_GRADIENT_H
 
+#include "engine/train/full.h"
 #include "engine/train/lora.h"
 
 /* What becomes of activations: kept for the way back, or only each layer's input, and the layer is run again then: a third more
@@ -23,6 +24,8 @@ struct example { /* a text */
 struct gradient;
 /* The decoder: opened with KV_F32, its max_rows and max_sequences bound a pack; no sequence of it may be alive during a call. */
 int gradient_new(struct gradient **out, struct decoder *d, struct lora *l, enum activations policy, struct err *e);
+/* Of all weights: f in place of l, here and below. */
+int gradient_new_full(struct gradient **out, struct decoder *d, struct full *f, enum activations policy, struct err *e);
 void gradient_free(struct gradient *g); /* accepts NULL */
 
 /* l->gradient += scale · ∂loss of one pack, *loss += loss (nats; in double, text by text). ERR_USAGE: texts that are no examples or do

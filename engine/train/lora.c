@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "engine/run/decoder_inside.h"
 #include "engine/train/random.h"
+#include "engine/train/tape.h"
 #include "kernels/backward.h"
 
 #include <math.h>
@@ -36,21 +37,9 @@ static void place(const struct knobs *k, enum lora_target t, uint32_t *first, ui
 
 static int check(const struct decoder *d, const struct lora_options *o, struct err *e)
 {
-    const struct knobs *k = &d->w.k;
-    const char *what = NULL;
-    for (uint32_t i = 0; i < k->layers && !what; i++)
-        what = k->layer[i].mixer == MIX_LATENT  ? "latent attention"
-               : k->layer[i].mixer == MIX_DELTA ? "recurrent layers"
-               : k->layer[i].experts            ? "mixtures of experts"
-                                                : NULL;
-    if (!what && k->gated)
-        what = "gated attention";
-    if (!what && (k->glu.kind == GLU_SIGMOID || k->glu.kind == GLU_CLAMPED))
-        what = "that feed-forward";
-    if (what)
-        return err_set(e, ERR_UNSUPPORTED, "models with %s are not tuned yet", what);
-    if (!d->w.backend->backward)
-        return err_set(e, ERR_UNSUPPORTED, "the backend \"%s\" tunes nothing yet", d->w.backend->name);
+    int rc = tape_supports(d, e);
+    if (rc)
+        return rc;
     if (o->rank == 0 || o->rank > LORA_RANK_MAX || !(o->alpha > 0) || !isfinite(o->alpha))
         return err_set(e, ERR_USAGE, "a rank of %u and an alpha of %g", o->rank, (double)o->alpha);
     return 0;

@@ -54,8 +54,7 @@ struct lora {
     struct pass_adapt adapt; /* what a pass adds (run/pass.h), or the rows of a sequence (sequence_adapt) */
 };
 
-/* A and B are 0. ERR_UNSUPPORTED names what has no gradient yet: mixtures, latent attention, recurrent layers, gated attention, the
- * backend. ERR_USAGE: a rank or α out of bounds, or no such target. The decoder must outlive it. */
+/* A and B are 0. ERR_UNSUPPORTED: as tape_supports (tape.h). ERR_USAGE: a rank or α out of bounds, or no such target. The decoder must outlive it. */
 int lora_new(struct lora **out, struct decoder *d, const struct lora_options *o, struct err *e);
 void lora_free(struct lora *l); /* accepts NULL; no sequence may have it */
 /* Makes room for gradients, which are 0. */

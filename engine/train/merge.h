@@ -4,8 +4,6 @@
 
 #include "base/err.h"
 
-#define MERGE_FILE_MAX ((size_t)8 << 30) /* bytes of one file of weights, which is held in memory while it is changed */
-
 /* model: a folder of safetensors (one file, or shards). to: a new folder; whatever else lies in the model's is copied. Sums are made in double and
  * rounded to the tensor's type, F32 or BF16 (to nearest, ties to even). ERR_UNSUPPORTED: a GGUF file, or a tensor of another type, which is named;
  * ERR_USAGE: to is there already; and what peft_read says. */

@@ -1,6 +1,7 @@
 #include "engine/train/tape.h"
 
 #include "base/mem.h"
+#include "engine/run/decoder_inside.h"
 #include "kernels/backward.h"
 
 #include <stdlib.h>
@@ -32,7 +33,7 @@ struct mat tape_gradient(const struct tape *t, const struct mat *m)
 }
 
 /* Each op's way back, and what it keeps of what it reads. To add an op: its kind in run/pass.h, a row here. */
-enum keeps { KEEPS_NOTHING, KEEPS_X, KEEPS_BOTH, KEEPS_X_FOR_ADAPTERS, KEEPS_X_FOR_GAINS };
+enum keeps { KEEPS_NOTHING, KEEPS_X, KEEPS_BOTH, KEEPS_X_FOR_WEIGHTS, KEEPS_X_FOR_GAINS };
 
 static void back_gather(struct tape *t, const struct taped *o)
 {
@@ -44,6 +45,8 @@ static void back_gather(struct tape *t, const struct taped *o)
 static void back_norm(struct tape *t, const struct taped *o)
 {
     struct mat dx = tape_gradient(t, &o->op.x), dy = tape_gradient(t, &o->op.y);
+    if (t->f)
+        full_norm_back(t->f, &dy, &o->x, &o->op.norm, o->op.r);
     ops(t)->norm(t->p->queue, &dx, &dy, &o->x, &o->op.norm, o->op.r);
     if (dx.data != dy.data)
         ops(t)->clear(t->p->queue, &dy, o->op.r);
@@ -53,9 +56,11 @@ static void back_linear(struct tape *t, const struct taped *o)
 {
     const struct linear *w = o->op.w;
     struct mat dx = tape_gradient(t, &o->op.x), dy = tape_gradient(t, &o->op.y);
-    if (o->x.data)
+    if (t->f)
+        full_back(t->f, &dx, &dy, &o->x, w, o->op.r);
+    else if (o->x.data)
         lora_back(t->l, &dx, &dy, &o->x, w, o->op.r);
-    for (int i = 0; i < w->parts; i++) {
+    for (int i = 0; i < w->parts && !t->f; i++) {
         struct mat part = dy;
         part.data = (float *)dy.data + w->part[i].first;
         part.cols = w->part[i].n;
@@ -67,6 +72,8 @@ static void back_linear(struct tape *t, const struct taped *o)
 static void back_prepare(struct tape *t, const struct taped *o)
 {
     struct mat d = tape_gradient(t, &o->op.y);
+    if (t->f && o->x.data)
+        full_prepare_back(t->f, &d, &o->x, &o->op.prepare, o->op.r);
     ops(t)->prepare(t->p->queue, &d, &o->x, &o->op.prepare, o->op.r);
 }
 
@@ -102,7 +109,7 @@ static const struct {
 } backward[OP_KINDS] = {
     [OP_GATHER] = {KEEPS_NOTHING, back_gather},
     [OP_NORM] = {KEEPS_X, back_norm},
-    [OP_LINEAR] = {KEEPS_X_FOR_ADAPTERS, back_linear}, /* the weights themselves are not trained */
+    [OP_LINEAR] = {KEEPS_X_FOR_WEIGHTS, back_linear},  /* of an adapter, or the model's own */
     [OP_PREPARE] = {KEEPS_X_FOR_GAINS, back_prepare},  /* a rotation needs positions alone */
     [OP_ATTEND] = {KEEPS_X, back_attend},              /* queries, keys and values; scores are computed again */
     [OP_GLU] = {KEEPS_BOTH, back_glu},
@@ -115,8 +122,8 @@ static bool kept(const struct tape *t, const struct pass_op *op)
     switch (backward[op->kind].keeps) {
     case KEEPS_NOTHING:
         return false;
-    case KEEPS_X_FOR_ADAPTERS:
-        return lora_has(t->l, op->w);
+    case KEEPS_X_FOR_WEIGHTS:
+        return t->f || lora_has(t->l, op->w);
     case KEEPS_X_FOR_GAINS:
         return op->prepare.q_gain || op->prepare.k_gain;
     default:
@@ -167,9 +174,29 @@ static void saw(void *arg, const struct pass_op *op)
     t->op[t->n++] = o;
 }
 
-int tape_open(struct tape *t, struct pass *p, struct lora *l, struct err *e)
+int tape_supports(const struct decoder *d, struct err *e)
 {
-    *t = (struct tape){.p = p, .l = l, .watch = {saw, t}};
+    const struct knobs *k = &d->w.k;
+    const char *what = NULL;
+    for (uint32_t i = 0; i < k->layers && !what; i++)
+        what = k->layer[i].mixer == MIX_LATENT  ? "latent attention"
+               : k->layer[i].mixer == MIX_DELTA ? "recurrent layers"
+               : k->layer[i].experts            ? "mixtures of experts"
+                                                : NULL;
+    if (!what && k->gated)
+        what = "gated attention";
+    if (!what && (k->glu.kind == GLU_SIGMOID || k->glu.kind == GLU_CLAMPED))
+        what = "that feed-forward";
+    if (what)
+        return err_set(e, ERR_UNSUPPORTED, "models with %s are not tuned yet", what);
+    if (!d->w.backend->backward)
+        return err_set(e, ERR_UNSUPPORTED, "the backend \"%s\" tunes nothing yet", d->w.backend->name);
+    return 0;
+}
+
+int tape_open(struct tape *t, struct pass *p, struct lora *l, struct full *f, struct err *e)
+{
+    *t = (struct tape){.p = p, .l = l, .f = f, .watch = {saw, t}};
     return p->w->backend->memory(p->w->device, &t->mirror, p->bytes, e);
 }
 

@@ -9,13 +9,15 @@
 #define CODEASK_ENGINE_TRAIN_TAPE_H
 
 #include "engine/run/pass.h"
+#include "engine/train/full.h"
 #include "engine/train/lora.h"
 
 struct taped;
 struct tape_block;
 struct tape {
-    struct pass *p;            /* borrowed, as l */
-    struct lora *l;
+    struct pass *p;            /* borrowed, as l and f */
+    struct lora *l;            /* what is trained: an adapter, or all weights; the other is NULL */
+    struct full *f;
     struct pass_watch watch;   /* to be set as the pass's */
     void *mirror;
     struct taped *op;
@@ -27,7 +29,10 @@ struct tape {
     struct err err;
 };
 
-int tape_open(struct tape *t, struct pass *p, struct lora *l, struct err *e);
+/* ERR_UNSUPPORTED names what a decoder has that no gradient is known of: mixtures, latent attention, recurrent layers, gated attention, the
+ * backend. */
+int tape_supports(const struct decoder *d, struct err *e);
+int tape_open(struct tape *t, struct pass *p, struct lora *l, struct full *f, struct err *e);
 void tape_close(struct tape *t); /* accepts a zeroed one */
 /* The gradient of a buffer of the pass. */
 struct mat tape_gradient(const struct tape *t, const struct mat *m);

@@ -16,7 +16,10 @@ struct trainer {
     struct trainer_options o;
     const struct example *x;
     size_t n;
-    struct lora *l;
+    struct lora *l;         /* one of the two */
+    struct full *f;
+    float *value, *gradient; /* its */
+    size_t count;
     struct gradient *g;
     float *m, *v;           /* [count] */
     uint64_t step, epoch, next;
@@ -115,7 +118,7 @@ int trainer_step(struct trainer *t, struct trained *out, struct err *e)
     struct trained s = {.step = t->step + 1, .rate = adamw_rate(&t->o.adamw, t->step)};
     int rc = 0;
     measure(t, &to, &s);
-    memset(t->l->gradient, 0, t->l->count * sizeof *t->l->gradient);
+    memset(t->gradient, 0, t->count * sizeof *t->gradient);
     for (uint32_t left = s.rows; left && !rc;) {
         size_t n = take(t, &from, left);
         rc = gradient_add(t->g, t->pack, n, 1.0 / s.learned, &s.loss, e);
@@ -125,10 +128,12 @@ int trainer_step(struct trainer *t, struct trained *out, struct err *e)
     if (rc)
         return rc;
     s.loss /= s.learned;
-    s.norm = adamw_norm(t->l->gradient, t->l->count);
+    s.norm = adamw_norm(t->gradient, t->count);
     if (!isfinite(s.loss) || !isfinite(s.norm))
         return err_set(e, ERR_LIMIT, "step %llu: a loss of %g with a gradient of norm %g", (unsigned long long)s.step, s.loss, s.norm);
-    adamw_step(t->l->value, t->m, t->v, t->l->gradient, t->l->count, s.norm, t->step, &t->o.adamw);
+    adamw_step(t->value, t->m, t->v, t->gradient, t->count, s.norm, t->step, &t->o.adamw);
+    if (t->f)
+        full_put(t->f);
     t->step = s.step;
     t->epoch = s.epoch = to.epoch;
     t->next = to.next;
@@ -143,8 +148,8 @@ static void course_of(uint8_t out[16], const struct trainer_options *o, const st
     struct buf b = BUF_INIT;
     const struct lora_options *l = &o->lora;
     const struct adamw_options *a = &o->adamw;
-    buf_addf(&b, "%u %a %d %u|%a %a %a %a %a %a %llu %llu %a|%u %llu|", l->rank, (double)l->alpha, l->rslora, l->targets, a->rate, a->beta1,
-             a->beta2, a->eps, a->decay, a->clip, (unsigned long long)a->warmup, (unsigned long long)a->steps, a->least, o->step_rows,
+    buf_addf(&b, "%d %u %a %d %u|%a %a %a %a %a %a %llu %llu %a|%u %llu|", o->full != NULL, l->rank, (double)l->alpha, l->rslora, l->targets, a->rate,
+             a->beta1, a->beta2, a->eps, a->decay, a->clip, (unsigned long long)a->warmup, (unsigned long long)a->steps, a->least, o->step_rows,
              (unsigned long long)o->seed);
     for (size_t i = 0; i < n; i++) {
         buf_addf(&b, "%u %u ", x[i].n, x[i].learn);
@@ -172,6 +177,33 @@ static int check(const struct decoder *d, const struct example *x, size_t n, con
     return 0;
 }
 
+static int open_lora(struct trainer *t, struct err *e)
+{
+    int rc = lora_new(&t->l, t->d, &t->o.lora, e);
+    if (!rc)
+        rc = gradient_new(&t->g, t->d, t->l, t->o.policy, e);
+    if (rc)
+        return rc;
+    lora_draw(t->l, t->o.seed);
+    t->value = t->l->value;
+    t->gradient = t->l->gradient;
+    t->count = t->l->count;
+    return 0;
+}
+
+static int open_full(struct trainer *t, struct err *e)
+{
+    int rc = full_new(&t->f, t->d, t->o.full, e);
+    if (!rc)
+        rc = gradient_new_full(&t->g, t->d, t->f, t->o.policy, e);
+    if (rc)
+        return rc;
+    t->value = t->f->value;
+    t->gradient = t->f->gradient;
+    t->count = t->f->count;
+    return 0;
+}
+
 int trainer_new(struct trainer **out, struct decoder *d, const struct example *x, size_t n, const struct trainer_options *o, struct err *e)
 {
     int rc = check(d, x, n, &o->adamw, e);
@@ -180,19 +212,17 @@ int trainer_new(struct trainer **out, struct decoder *d, const struct example *x
     struct trainer *t = mem_zero(1, sizeof *t);
     *t = (struct trainer){.d = d, .o = *o, .x = x, .n = n};
     t->o.step_rows = o->step_rows ? o->step_rows : d->o.max_rows;
-    rc = lora_new(&t->l, d, &o->lora, e);
-    if (!rc)
-        rc = gradient_new(&t->g, d, t->l, o->policy, e);
+    rc = o->full ? open_full(t, e) : open_lora(t, e);
     if (rc) {
         trainer_free(t);
         return rc;
     }
-    t->m = mem_zero(t->l->count, sizeof *t->m);
-    t->v = mem_zero(t->l->count, sizeof *t->v);
+    t->m = mem_zero(t->count, sizeof *t->m);
+    t->v = mem_zero(t->count, sizeof *t->v);
     t->order = mem_alloc(n * sizeof *t->order);
     t->pack = mem_alloc(d->o.max_sequences * sizeof *t->pack);
     course_of(t->course, &t->o, x, n);
-    lora_draw(t->l, o->seed);
+    t->o.full = NULL; /* borrowed no longer */
     *out = t;
     return 0;
 }
@@ -203,6 +233,7 @@ void trainer_free(struct trainer *t)
         return;
     gradient_free(t->g);
     lora_free(t->l);
+    full_free(t->f);
     free(t->m);
     free(t->v);
     free(t->order);
@@ -220,10 +251,15 @@ const struct lora *trainer_lora(const struct trainer *t)
     return t->l;
 }
 
+const struct full *trainer_full(const struct trainer *t)
+{
+    return t->f;
+}
+
 int trainer_save(const struct trainer *t, const char *path, struct err *e)
 {
-    struct checkpoint c = {.seed = t->o.seed, .step = t->step, .epoch = t->epoch, .next = t->next, .count = t->l->count,
-                           .value = (const uint8_t *)t->l->value, .m = (const uint8_t *)t->m, .v = (const uint8_t *)t->v};
+    struct checkpoint c = {.seed = t->o.seed, .step = t->step, .epoch = t->epoch, .next = t->next, .count = t->count,
+                           .value = (const uint8_t *)t->value, .m = (const uint8_t *)t->m, .v = (const uint8_t *)t->v};
     struct buf b = BUF_INIT;
     memcpy(c.base, t->o.base, sizeof c.base);
     memcpy(c.course, t->course, sizeof c.course);
@@ -237,7 +273,7 @@ int trainer_load(struct trainer *t, const char *path, struct err *e)
 {
     struct checkpoint c;
     struct buf b = BUF_INIT;
-    size_t bytes = t->l->count * sizeof(float);
+    size_t bytes = t->count * sizeof(float);
     if (!file_exists(path))
         return err_set(e, ERR_NOT_FOUND, "%s: no such checkpoint", path);
     int rc = file_read(&b, path, CHECKPOINT_HEAD + 3 * CHECKPOINT_MAX * sizeof(float) + 16, e);
@@ -245,15 +281,17 @@ int trainer_load(struct trainer *t, const char *path, struct err *e)
         rc = checkpoint_read(&c, b.data, b.len, e);
     if (!rc && memcmp(c.base, t->o.base, sizeof c.base))
         rc = err_set(e, ERR_USAGE, "%s: a checkpoint of training over another model", path);
-    else if (!rc && (c.seed != t->o.seed || memcmp(c.course, t->course, sizeof c.course) || c.count != t->l->count || c.next >= t->n))
+    else if (!rc && (c.seed != t->o.seed || memcmp(c.course, t->course, sizeof c.course) || c.count != t->count || c.next >= t->n))
         rc = err_set(e, ERR_USAGE, "%s: a checkpoint of training with other options or texts", path);
     if (!rc) {
-        memcpy(t->l->value, c.value, bytes);
+        memcpy(t->value, c.value, bytes);
         memcpy(t->m, c.m, bytes);
         memcpy(t->v, c.v, bytes);
         t->step = c.step;
         t->epoch = c.epoch;
         t->next = c.next;
+        if (t->f)
+            full_put(t->f);
     }
     buf_release(&b);
     return rc;

@@ -1,4 +1,4 @@
-/* Training of an adapter: steps over texts in an order drawn from the seed, and its state as a file.
+/* Training of an adapter, or of all weights of a model: steps over texts in an order drawn from the seed, and its state as a file.
  *
  * A step takes the next texts until their rows would exceed step_rows or a turn over all of them ends (at least one), in packs as large as the decoder takes, and
  * goes down the mean loss of the tokens that are learned. Each turn over all texts has an order of its own. Everything follows from
@@ -13,6 +13,7 @@
 #include "engine/train/gradient.h"
 
 struct trainer_options {
+    const struct model_file *full; /* not NULL: all weights of that file, the decoder's, are trained (full.h), and lora says nothing; until trainer_new returns */
     struct lora_options lora;
     struct adamw_options adamw;
     enum activations policy; /* changes no byte */
@@ -29,14 +30,15 @@ struct trained { /* of one step */
 };
 
 struct trainer;
-/* The texts are borrowed as long as the trainer lives. ERR_USAGE: none, or one that is no example or exceeds the decoder; as lora_new. */
+/* The texts are borrowed as long as the trainer lives. ERR_USAGE: none, or one that is no example or exceeds the decoder; as lora_new or full_new. */
 int trainer_new(struct trainer **out, struct decoder *d, const struct example *x, size_t n, const struct trainer_options *o, struct err *e);
 void trainer_free(struct trainer *t); /* accepts NULL */
 
 /* One step. All or nothing: on an error values, moments and cursor are as before. ERR_LIMIT: the loss or its gradient is no number. */
 int trainer_step(struct trainer *t, struct trained *out, struct err *e);
 uint64_t trainer_steps(const struct trainer *t); /* done */
-const struct lora *trainer_lora(const struct trainer *t); /* what was learned; borrowed */
+const struct lora *trainer_lora(const struct trainer *t); /* what was learned; borrowed. NULL: all weights were */
+const struct full *trainer_full(const struct trainer *t); /* NULL: an adapter was */
 
 /* The state, whole or not at all: the file is the old one until it is the new one. ERR_FULL, ERR_IO. */
 int trainer_save(const struct trainer *t, const char *path, struct err *e);

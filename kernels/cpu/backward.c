@@ -70,8 +70,7 @@ static void norm_back(void *q, struct mat *dx, const struct mat *dy, const struc
     run(q, &(struct by_row){.one = norm_row, .dx = dx, .dy = dy, .x = x, .how = n}, r->used[0], x->cols * COLUMN_NS);
 }
 
-/* The rotation's inverse times its magnitude: its transpose. */
-static void turn_back(float *x, const struct rope *how, uint32_t position)
+void cpu_turn_back(float *x, const struct rope *how, uint32_t position)
 {
     uint32_t half = how->dims / 2, step = how->interleaved ? 2 : 1, apart = how->interleaved ? 1 : half;
     x += how->first;
@@ -88,7 +87,7 @@ static void heads_back(float *dx, const float *x, uint32_t n, const struct prepa
 {
     for (uint32_t h = 0; h < n; h++, dx += how->k_dim, x = gain ? x + how->k_dim : x) {
         if (how->rope.frequency)
-            turn_back(dx, &how->rope, position);
+            cpu_turn_back(dx, &how->rope, position);
         if (gain)
             rms_back(dx, dx, x, gain, how->k_dim, how->eps);
     }
@@ -234,4 +233,9 @@ const struct backward_ops cpu_backward = {
     .scatter = scatter,
     .cross_entropy = cross_entropy,
     .clear = clear,
+    .gain = cpu_gain_back,
+    .head_gains = cpu_head_gains_back,
+    .bias = cpu_bias_back,
+    .embed = cpu_embed_back,
+    .weight_put = cpu_weight_put,
 };

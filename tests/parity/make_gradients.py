@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Writes gradients/<model>.f32 and gradients.json: loss and LoRA gradients of tiny decoders, and their adapters after 20 steps of AdamW,
-computed by PyTorch in double precision with autograd and torch.optim.
+"""Writes gradients/<model>.f32, <model>.full.f32 and gradients.json: loss and gradients of tiny decoders, of LoRA and of all weights, and what
+they are after 20 steps of AdamW, computed by PyTorch in double precision with autograd and torch.optim.
 
 The models are make_decoders.py's. Every linear map of a layer has an adapter as PEFT defines it, y += alpha/r·(x·Aᵀ)·Bᵀ, whose A and B
 are drawn from the same generator, B not zero; tests/unit/engine/test_gradient.c repeats that. Texts are ragged, and some tokens of
 them are read but not learned. A .f32 holds the gradients of the mean loss, layer by layer, module by module, A before B; then, for
-the model of STEPS_OF, the values after the steps.
+the model of STEPS_OF, the values after the steps. A .full.f32 holds of each of the model's own tensors, as gradients.json names them, the norm
+of its gradient and SKETCH products of it with drawn vectors in [-1, 1), which tell another gradient's distance: the mean square of their
+differences is a third of the square of its norm (a tensor as such would be half a megabyte a model). The model is as it is, without adapters.
 
 Needs torch and transformers. usage: make_gradients.py [--check] [MODEL…]
 --check writes nothing: it computes again and compares with what is committed, to 1e-6 of each tensor's norm.
 """
+import copy
 import json
 import math
 import os
@@ -29,7 +32,9 @@ LENGTHS = [2, 9, 31, 18]
 LEARN = [1, 4, 1, 17]  # the first token that is learned
 STEPS_OF, STEPS = "qwen2", 20
 OPTIONS = dict(lr=0.002, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+FULL_OPTIONS = dict(OPTIONS, lr=0.0005, eps=1e-5)  # eps above fp32's rounding: some gradients are all but 0, and AdamW divides by their size
 WARMUP, LEAST, CLIP = 4, 0.1, 0.5
+SKETCH = 32
 CHECK = 1e-6
 
 
@@ -69,6 +74,42 @@ def loss_of(model, ids, which):
     return total / count
 
 
+def sketch(tensor):
+    flat = tensor.detach().numpy().ravel().astype(numpy.float64)
+    drawn = numpy.stack([make_decoders.numbers(f"sketch.{j}", flat.size) for j in range(SKETCH)])
+    return numpy.concatenate([[numpy.linalg.norm(flat)], drawn @ flat])
+
+
+def steps_of(model, ids, parameters, options):
+    """STEPS of AdamW; the last loss, and the gradient's norm before each."""
+    optimizer = torch.optim.AdamW(parameters, **options)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    norms = []
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        loss = loss_of(model, ids, [step % len(ids), (step + 2) % len(ids)])
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(parameters, CLIP).item())
+        optimizer.step()
+        schedule.step()
+    return loss.item(), norms
+
+
+def all_weights(name, model, ids):
+    """of a model of its own: facts, and a sketch of each tensor's gradient (then of its values after the steps)"""
+    model.requires_grad_(True)
+    model.zero_grad()
+    named = list(model.named_parameters())
+    loss = loss_of(model, ids, range(len(ids)))
+    loss.backward()
+    facts = {"loss": loss.item(), "tensors": [n for n, _ in named]}
+    out = [sketch(p.grad) for _, p in named]
+    if name == STEPS_OF:
+        facts["last_loss"], facts["norms"] = steps_of(model, ids, [p for _, p in named], FULL_OPTIONS)
+        out += [sketch(p) for _, p in named]
+    return facts, out
+
+
 def rate(step):
     """Of step 0 and on: linear warm-up, then a cosine down to LEAST."""
     if step < WARMUP:
@@ -87,26 +128,18 @@ def build(name):
 
 def run(name, model, config):
     ids = texts(config.vocab_size)
+    full, sketches = all_weights(name, copy.deepcopy(model), ids)
     named = adapt(model)
     loss = loss_of(model, ids, range(len(ids)))
     loss.backward()
     out = [p.grad.numpy().copy() for _, p in named]
-    facts = {"loss": loss.item(), "rank": RANK, "alpha": ALPHA, "lengths": LENGTHS, "learn": LEARN}
+    facts = {"full": full, "loss": loss.item(), "rank": RANK, "alpha": ALPHA, "lengths": LENGTHS, "learn": LEARN}
     if name == STEPS_OF:
         parameters = [p for _, p in named]
-        optimizer = torch.optim.AdamW(parameters, **OPTIONS)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        norms = []
-        for step in range(STEPS):
-            optimizer.zero_grad()
-            loss = loss_of(model, ids, [step % len(ids), (step + 2) % len(ids)])
-            loss.backward()
-            norms.append(torch.nn.utils.clip_grad_norm_(parameters, CLIP).item())
-            optimizer.step()
-            schedule.step()
+        last, norms = steps_of(model, ids, parameters, OPTIONS)
         out += [p.detach().numpy() for p in parameters]
-        facts.update(steps=STEPS, last_loss=loss.item(), norms=norms)
-    return facts, out
+        facts.update(steps=STEPS, last_loss=last, norms=norms)
+    return facts, out, sketches
 
 
 def main(arguments):
@@ -118,11 +151,12 @@ def main(arguments):
         with open(path) as f:
             facts = json.load(f)
     for name in [a for a in arguments if a != "--check"] or MODELS:
-        fact, tensors = build(name)
-        file = os.path.join(HERE, name + ".f32")
+        fact, tensors, sketches = build(name)
+        file, full = (os.path.join(HERE, name + end) for end in (".f32", ".full.f32"))
         flat = numpy.concatenate([t.ravel() for t in tensors])
         if not check:
             flat.astype("<f4").tofile(file)
+            numpy.concatenate(sketches).astype("<f4").tofile(full)
             facts[name] = fact
             print(f"{name}: {len(tensors)} tensors, {flat.size} numbers, loss {fact['loss']:.6f}", flush=True)
             continue
@@ -131,8 +165,11 @@ def main(arguments):
         for t in tensors:
             worst = max(worst, numpy.linalg.norm(kept[at:at + t.size] - t.ravel()) / numpy.linalg.norm(t))
             at += t.size
+        ours = numpy.fromfile(full, dtype="<f4").astype(numpy.float64).reshape(-1, SKETCH + 1)
+        worst = max(worst, abs(facts[name]["full"]["loss"] - fact["full"]["loss"]),
+                    *(numpy.abs(a - b).max() / b[0] for a, b in zip(ours, sketches)))
         print(f"{name}: gradients, {worst:.2e}")
-        failed += not (worst <= CHECK and at == kept.size)
+        failed += not (worst <= CHECK and at == kept.size and len(ours) == len(sketches))
     if not check:
         with open(path, "w") as f:
             json.dump(facts, f, indent=1, sort_keys=True)

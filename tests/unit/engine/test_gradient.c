@@ -1,4 +1,4 @@
-/* Gradients of adapters against PyTorch's autograd in double precision (tests/parity/make_gradients.py): each tensor within 1e-4 of its
+/* Gradients of adapters, and of all weights, against PyTorch's autograd in double precision (tests/parity/make_gradients.py): each tensor within 1e-4 of its
  * norm, the loss within 1e-6 of itself; over weights in other types against the same values in fp32; and the same bytes whatever the
  * number of threads, and whether activations are kept or made again. */
 #include "tests/unit/engine/tiny_train.h"
@@ -36,6 +36,37 @@ static void parity(void **state)
             failed += !(worst <= TOLERANCE && off <= LOSS_TOLERANCE);
             tiny_train_close(&b);
         }
+    assert_int_equal(failed, 0);
+}
+
+static void all_weights(void **state)
+{
+    int failed = 0;
+    for (size_t m = 0; m < MODELS; m++) {
+        float *first = NULL;
+        for (int threads = 1; threads <= 3; threads++)
+            for (int policy = ACTIVATIONS_SAVE; policy <= ACTIVATIONS_RECOMPUTE; policy++) {
+                struct tiny_full t;
+                struct err e;
+                char name[120] = "";
+                double loss = 0;
+                tiny_full_open(&t, models[m], &(struct decoder_options){.threads = threads}, (enum activations)policy);
+                if (gradient_add(t.g, t.b.x, TINY_TEXTS, 1.0 / t.b.learned, &loss, &e))
+                    fail_msg("%s", e.message);
+                size_t bytes = t.f->count * sizeof(float);
+                if (!first) { /* and all others have its bytes */
+                    double worst = tiny_full_distance(&t, t.f->gradient, false, name), want = json_number_value(json_object_get(t.facts, "loss"));
+                    double off = fabs(loss / t.b.learned - want) / want;
+                    print_message("%s: gradients of all weights %.1e (%s), loss %.1e\n", models[m], worst, name, off);
+                    failed += !(worst <= TOLERANCE && off <= LOSS_TOLERANCE);
+                    memcpy(first = mem_alloc(bytes), t.f->gradient, bytes);
+                }
+                if (memcmp(first, t.f->gradient, bytes))
+                    fail_msg("%s: %d threads, policy %d: other bytes", models[m], threads, policy);
+                tiny_full_close(&t);
+            }
+        free(first);
+    }
     assert_int_equal(failed, 0);
 }
 
@@ -154,12 +185,14 @@ static void what_has_no_gradient_is_refused(void **state)
         struct err e;
         struct decoder *d;
         struct lora *l = NULL;
+        struct full *f = NULL;
         void *dev;
         tiny_open(&t, others[m]);
         assert_int_equal(backend_cpu.open(&dev, &(struct device_options){0}, &e), 0);
         assert_int_equal(decoder_new(&d, t.file, &backend_cpu, dev, &(struct decoder_options){.context = t.context}, &e), 0);
         assert_int_equal(lora_new(&l, d, &(struct lora_options){.rank = 2, .alpha = 2}, &e), ERR_UNSUPPORTED);
         assert_non_null(strstr(e.message, "not tuned yet"));
+        assert_int_equal(full_new(&f, d, t.file, &e), ERR_UNSUPPORTED);
         decoder_free(d);
         backend_cpu.close(dev);
         tiny_close(&t);
@@ -168,7 +201,7 @@ static void what_has_no_gradient_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parity), cmocka_unit_test(packs_add_up), cmocka_unit_test(same_bytes), cmocka_unit_test(quantised_weights),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parity), cmocka_unit_test(all_weights), cmocka_unit_test(packs_add_up), cmocka_unit_test(same_bytes), cmocka_unit_test(quantised_weights),
                                        cmocka_unit_test(refusals), cmocka_unit_test(what_has_no_gradient_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

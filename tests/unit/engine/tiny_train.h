@@ -7,6 +7,7 @@
 #include "engine/train/gradient.h"
 
 #define TINY_TEXTS 4
+#define TINY_SKETCH 32 /* products of a tensor with drawn vectors: make_gradients.py */
 
 struct tiny_train {
     struct tiny t;
@@ -125,6 +126,81 @@ static inline double tiny_distance(const struct lora *l, const float *got, const
                 strcat(name, letter ? ".B" : ".A");
             }
         }
+    return worst;
+}
+
+/* How far a tensor is from the one that a line of a .full.f32 was made of, as a part of its norm. */
+static inline double tiny_sketch_distance(const float *x, size_t n, const float line[1 + TINY_SKETCH])
+{
+    double square = 0;
+    for (int j = 0; j < TINY_SKETCH; j++) {
+        char stream[20];
+        double sum = 0;
+        snprintf(stream, sizeof stream, "sketch.%d", j);
+        uint64_t drawn = tiny_fnv(stream);
+        for (size_t i = 0; i < n; i++)
+            sum += tiny_number(drawn, i) * x[i];
+        square += (sum - line[1 + j]) * (sum - line[1 + j]);
+    }
+    return sqrt(3 * square / TINY_SKETCH) / line[0];
+}
+
+/* All weights of a tiny decoder and the texts; the reference as lines of 1 + TINY_SKETCH numbers: of gradients, then of values after the steps. */
+struct tiny_full {
+    struct tiny_train b; /* l and g are the adapter's: not used */
+    struct full *f;
+    struct gradient *g;
+    float *line;
+    const json_t *names, *facts;
+};
+
+static inline void tiny_full_open(struct tiny_full *t, const char *name, const struct decoder_options *o, enum activations policy)
+{
+    struct err e;
+    char path[500];
+    struct decoder_options exact = *o;
+    exact.exact = true;
+    *t = (struct tiny_full){0};
+    tiny_train_open(&t->b, name, NULL, &exact, policy);
+    if (full_new(&t->f, t->b.d, t->b.t.file, &e) || gradient_new_full(&t->g, t->b.d, t->f, policy, &e))
+        fail_msg("%s: %s", name, e.message);
+    t->facts = json_object_get(t->b.facts, "full");
+    t->names = json_object_get(t->facts, "tensors");
+    assert_int_equal(json_array_size(t->names), t->f->tensors);
+    size_t lines = t->f->tensors * (json_object_get(t->facts, "norms") ? 2 : 1), n = lines * (1 + TINY_SKETCH);
+    snprintf(path, sizeof path, TEST_SOURCE_DIR "/tests/parity/gradients/%s.full.f32", name);
+    t->line = mem_alloc((n + 1) * sizeof *t->line);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(t->line, sizeof *t->line, n + 1, f), n);
+    fclose(f);
+}
+
+static inline void tiny_full_close(struct tiny_full *t)
+{
+    gradient_free(t->g);
+    full_free(t->f);
+    free(t->line);
+    tiny_train_close(&t->b);
+}
+
+/* The worst distance of the tensors of a flat array (steps: from what they are after the steps), and whose it is. */
+static inline double tiny_full_distance(const struct tiny_full *t, const float *got, bool steps, char name[120])
+{
+    double worst = 0;
+    for (size_t i = 0; i < t->f->tensors; i++) {
+        const char *wanted = json_string_value(json_array_get(t->names, i));
+        const struct full_tensor *x = NULL;
+        for (size_t j = 0; j < t->f->tensors && !x; j++)
+            x = strcmp(t->f->tensor[j].name, wanted) ? NULL : &t->f->tensor[j];
+        if (!x)
+            fail_msg("%s is not trained", wanted);
+        double off = tiny_sketch_distance(got + x->at, (size_t)x->n * x->k, t->line + (i + steps * t->f->tensors) * (1 + TINY_SKETCH));
+        if (off > worst || isnan(off)) {
+            worst = off;
+            snprintf(name, 120, "%s", wanted);
+        }
+    }
     return worst;
 }
 

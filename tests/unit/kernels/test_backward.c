@@ -153,6 +153,116 @@ static void products(void **state)
     side_close(&s);
 }
 
+struct column_want {
+    const struct mat *x, *dy;
+    const uint32_t *token;
+};
+
+static double want_bias(const void *arg, uint32_t row, uint32_t c)
+{
+    const struct column_want *w = arg;
+    double sum = BEFORE;
+    for (uint32_t i = 0; i < ROWS; i++)
+        sum += *at(w->dy, i, c);
+    return sum;
+}
+
+static double want_gain(const void *arg, uint32_t row, uint32_t c)
+{
+    const struct column_want *w = arg;
+    double sum = BEFORE;
+    for (uint32_t i = 0; i < ROWS; i++) {
+        double square = 0;
+        for (uint32_t k = 0; k < N; k++)
+            square += (double)*at(w->x, i, k) * *at(w->x, i, k);
+        sum += *at(w->dy, i, c) * *at(w->x, i, c) / sqrt(square / N + 1e-5);
+    }
+    return sum;
+}
+
+static double want_embed(const void *arg, uint32_t row, uint32_t c)
+{
+    const struct column_want *w = arg;
+    double sum = BEFORE;
+    for (uint32_t i = 0; i < ROWS; i++)
+        sum += w->token[i] == row ? SCALE * *at(w->dy, i, c) : 0;
+    return sum;
+}
+
+static void gains_biases_and_embeddings(void **state)
+{
+    struct side s;
+    side_open(&s, NULL);
+    const struct backward_ops *b = backend_cpu.backward;
+    uint32_t token[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++)
+        token[i] = i * 7 % 11; /* some stand there several times */
+    struct mat x = mat_new(ROWS, N, 1), dy = mat_new(ROWS, N, 2), first[3] = {{0}};
+    struct rows r = {.used = (uint32_t[]){ROWS, 1}, .token = token, .max_rows = ROWS};
+    struct column_want want = {&x, &dy, token};
+    for (uint32_t t = 1; t <= THREADS; t++) {
+        struct mat got[3] = {before(1, N), before(1, N), before(11, N)};
+        b->bias(s.q[t], got[0].data, &dy, &r);
+        b->gain(s.q[t], got[1].data, &dy, &x, &(struct norm){.eps = 1e-5f, .rms = true}, &r);
+        b->embed(s.q[t], &got[2], &dy, SCALE, &r);
+        near(&got[0], want_bias, &want, 1e-6, "bias");
+        near(&got[1], want_gain, &want, 1e-6, "gain");
+        near(&got[2], want_embed, &want, 1e-6, "embed");
+        for (int i = 0; i < 3; i++) {
+            assert_true(t == 1 || same(&got[i], &first[i]));
+            if (t == 1)
+                first[i] = got[i];
+            else
+                free(got[i].data);
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        free(first[i].data);
+    free(x.data);
+    free(dy.data);
+    side_close(&s);
+}
+
+/* Values put into a weight that was made of others: the product of one that was made of them, to the bit, on every instruction set. */
+static void weights_are_put_in_place(void **state)
+{
+    static const char *const isa[] = {NULL, "scalar", "avx2"};
+    for (size_t i = 0; i < COUNT(isa); i++) {
+        struct err e;
+        struct side s;
+        void *there;
+        if (backend_cpu.open(&there, &(struct device_options){.isa = isa[i]}, &e))
+            continue; /* not on this machine */
+        backend_cpu.close(there);
+        side_open(&s, isa[i]);
+        struct file f[2] = {file_new(BLOCK_F32, N, K), file_new(BLOCK_F32, N, K)};
+        struct weight *w[2];
+        for (size_t j = 0; j < (size_t)N * K; j++)
+            ((float *)f[1].bytes)[j] = number(9, j);
+        for (int j = 0; j < 2; j++)
+            assert_int_equal(backend_cpu.weight(s.dev, &w[j], TYPE_F32, &(struct weight_shape){.n = N, .k = K},
+                                                &(struct weight_source){.type = BLOCK_F32, .row = file_row, .arg = &f[j]}, &e), 0);
+        struct mat x = mat_new(ROWS, K, 1), got = mat_new(ROWS, N, 0), want = mat_new(ROWS, N, 0);
+        struct mat values = {.data = f[1].bytes, .rows = N, .cols = K, .stride = K, .type = TYPE_F32};
+        struct rows r = {.used = (uint32_t[]){ROWS, 1}, .max_rows = ROWS};
+        backend_cpu.backward->weight_put(s.q[THREADS], w[0], &values);
+        backend_cpu.matmul(s.q[1], &got, &x, w[0], &(struct matmul){0}, &r);
+        backend_cpu.matmul(s.q[1], &want, &x, w[1], &(struct matmul){0}, &r);
+        assert_true(same(&got, &want));
+        values.rows--;
+        backend_cpu.backward->weight_put(s.q[1], w[0], &values);
+        assert_int_equal(backend_cpu.sync(s.q[1], &e), ERR_INTERNAL);
+        for (int j = 0; j < 2; j++) {
+            backend_cpu.weight_release(s.dev, w[j]);
+            file_free(&f[j]);
+        }
+        free(x.data);
+        free(got.data);
+        free(want.data);
+        side_close(&s);
+    }
+}
+
 static void transposed_products_of_every_type(void **state)
 {
     struct side s;
@@ -405,7 +515,7 @@ static void what_is_not_known_is_said(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(products), cmocka_unit_test(transposed_products_of_every_type),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(products), cmocka_unit_test(gains_biases_and_embeddings), cmocka_unit_test(weights_are_put_in_place), cmocka_unit_test(transposed_products_of_every_type),
                                        cmocka_unit_test(attention_slopes), cmocka_unit_test(gates_and_norm),
                                        cmocka_unit_test(what_is_not_known_is_said)};
     return cmocka_run_group_tests(tests, NULL, NULL);
