@@ -47,6 +47,8 @@ static int take(struct embedder **out, struct request *rq, struct err *e)
          here = !model_is_named(rq, ROLE_EMBED, e);
     if (!far && !here)
         return ERR_NOT_FOUND;
+    if (!rq->s->o.config->embed)
+        return err_set(e, ERR_UNAVAILABLE, "embedding is switched off (embed = no)");
     int rc = far ? models_embedder(out, rq->s, ROLE_FAR_EMBED, e) : ERR_NOT_FOUND;
     return here && rc ? models_embedder(out, rq->s, ROLE_EMBED, e) : rc;
 }
@@ -56,11 +58,7 @@ int method_embed(struct request *rq, json_t **result, struct err *e)
     json_t *texts = json_object_get(rq->params, "text");
     size_t n = json_is_array(texts) ? json_array_size(texts) : json_is_string(texts);
     struct embedder *m = NULL;
-    int rc = n ? 0 : err_set(e, ERR_USAGE, "text: at least one is wanted");
-    if (!rc && !rq->s->o.config->embed)
-        rc = err_set(e, ERR_UNAVAILABLE, "embedding is switched off (embed = no)");
-    if (!rc)
-        rc = take(&m, rq, e);
+    int rc = n ? take(&m, rq, e) : err_set(e, ERR_USAGE, "text: at least one is wanted");
     if (!rc)
         rc = embed(result, rq, m->model, texts, n, e);
     models_drop(rq->s, m);
