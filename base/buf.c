@@ -17,6 +17,13 @@ bool str_same(struct str a, struct str b)
     return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
 }
 
+int str_cmp(struct str a, struct str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+    return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
 struct str path_base(struct str path)
 {
     size_t i = path.n;

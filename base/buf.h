@@ -19,6 +19,7 @@ struct str {
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 struct str str_of(const char *s); /* s may be NULL: an empty piece */
 bool str_same(struct str a, struct str b);
+int str_cmp(struct str a, struct str b); /* the order of their bytes; of two that begin alike the shorter one is less */
 struct str path_base(struct str path); /* what follows its last slash */
 
 #define BUF_INIT {NULL, 0, 0}

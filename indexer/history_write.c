@@ -163,26 +163,78 @@ static int tick(struct history_group *g, struct err *e)
     return rc;
 }
 
-static int write_touches(struct history_group *g, const struct piece *p, struct err *e)
+/* A path of the group that has no id yet: of a touch, or of what was renamed. */
+struct unnamed {
+    struct str path;
+    uint32_t *id;
+};
+
+static int by_path(const void *a, const void *b)
+{
+    return str_cmp(((const struct unnamed *)a)->path, ((const struct unnamed *)b)->path);
+}
+
+/* In the order of the paths: their rows lie side by side then, and so do the ids of new ones. source: [nsources] ids. */
+static int name_paths(struct history_group *g, uint32_t *source, struct err *e)
+{
+    struct unnamed *v = mem_alloc((g->ntouches + g->nsources + 1) * sizeof *v);
+    size_t n = 0;
+    int rc = 0;
+    for (size_t i = 0; i < g->ntouches; i++)
+        v[n++] = (struct unnamed){g->touch[i].path, &g->touch[i].id};
+    for (size_t i = 0; i < g->nsources; i++)
+        v[n++] = (struct unnamed){g->source[i], &source[i]};
+    qsort(v, n, sizeof *v, by_path);
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (i && !by_path(&v[i - 1], &v[i]))
+            *v[i].id = *v[i - 1].id;
+        else if (!(rc = tick(g, e)))
+            rc = path_make(g->t, v[i].path, v[i].id, e);
+    }
+    free(v);
+    return rc;
+}
+
+struct touch_at {
+    uint32_t path, commit;
+    struct touch *touch;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct touch_at *x = a, *y = b;
+    if (x->path != y->path)
+        return x->path < y->path ? -1 : 1;
+    return x->commit < y->commit ? -1 : x->commit > y->commit;
+}
+
+/* In the order of their keys, not commit by commit: a page of the table is then written once, not in every transaction. */
+static int write_touches(struct history_group *g, struct err *e)
 {
     struct buf b = BUF_INIT;
-    uint32_t *from = mem_zero(p->nsources + 1, sizeof *from);
-    int rc = 0;
-    for (size_t i = 0; i < p->nsources && !rc; i++)
-        if (!(rc = tick(g, e)))
-            rc = path_make(g->t, g->source[p->source + i], &from[i], e);
-    for (size_t i = 0; i < p->ntouches && !rc; i++) {
-        struct group_touch *t = &g->touch[p->first_touch + i];
-        for (unsigned k = 0; k < t->touch.nsides; k++)
-            if (t->touch.side[k].how == TOUCH_RENAMED || t->touch.side[k].how == TOUCH_RENAMED_UNREAD)
-                t->touch.side[k].from = from[t->touch.side[k].from];
-        if ((rc = tick(g, e)) || (rc = path_make(g->t, t->path, &t->id, e)))
-            break;
-        buf_clear(&b);
-        touch_write(&b, &t->touch);
-        rc = touch_put(g->t, t->id, p->number, b.data, b.len, e);
+    struct touch_at *v = mem_alloc((g->ntouches + 1) * sizeof *v);
+    uint32_t *source = mem_zero(g->nsources + 1, sizeof *source);
+    int rc = name_paths(g, source, e);
+    for (size_t i = 0; i < g->n && !rc; i++) {
+        const struct piece *p = &g->v[i];
+        for (size_t k = p->first_touch; k < p->first_touch + p->ntouches; k++) {
+            struct touch *t = &g->touch[k].touch;
+            for (unsigned x = 0; x < t->nsides; x++)
+                if (t->side[x].how == TOUCH_RENAMED || t->side[x].how == TOUCH_RENAMED_UNREAD)
+                    t->side[x].from = source[p->source + t->side[x].from];
+            v[k] = (struct touch_at){g->touch[k].id, p->number, t};
+        }
     }
-    free(from);
+    if (!rc)
+        qsort(v, g->ntouches, sizeof *v, by_key);
+    for (size_t i = 0; i < g->ntouches && !rc; i++) {
+        buf_clear(&b);
+        touch_write(&b, v[i].touch);
+        if (!(rc = tick(g, e)))
+            rc = touch_put(g->t, v[i].path, v[i].commit, b.data, b.len, e);
+    }
+    free(source);
+    free(v);
     buf_release(&b);
     return rc;
 }
@@ -220,9 +272,7 @@ static int write_commit(struct history_group *g, struct piece *p, struct err *e)
 
 int group_flush(struct history_group *g, struct err *e)
 {
-    int rc = 0;
-    for (size_t i = 0; i < g->n && !rc; i++)
-        rc = write_touches(g, &g->v[i], e);
+    int rc = write_touches(g, e);
     if (!rc)
         rc = write_words(g, e);
     for (size_t i = 0; i < g->n && !rc; i++)

@@ -13,13 +13,6 @@ struct loading {
     size_t noverlay, overlay_cap, next_overlay, file_cap;
 };
 
-static int str_cmp(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int c = n ? memcmp(a.p, b.p, n) : 0;
-    return c ? c : (a.n > b.n) - (a.n < b.n);
-}
-
 static int str_order(const void *a, const void *b)
 {
     return str_cmp(*(const struct str *)a, *(const struct str *)b);

@@ -211,12 +211,6 @@ static void merge_terms(struct segment_out *o, struct input *in, size_t n)
     free(all);
 }
 
-static int str_order(struct str a, struct str b)
-{
-    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
-    return order ? order : a.n < b.n ? -1 : a.n > b.n;
-}
-
 static void merge_names(struct segment_out *o, struct input *in, size_t n)
 {
     struct name_hit *scratch = NULL, *all = NULL;
@@ -229,7 +223,7 @@ static void merge_names(struct segment_out *o, struct input *in, size_t n)
             if (in[i].at == in[i].seg.nnames)
                 continue;
             struct str name = segment_name(&in[i].seg, in[i].at);
-            if (!least.p || str_order(name, least) < 0)
+            if (!least.p || str_cmp(name, least) < 0)
                 least = name;
         }
         if (!least.p)
@@ -238,7 +232,7 @@ static void merge_names(struct segment_out *o, struct input *in, size_t n)
         bool sorted = true;
         for (size_t i = 0; i < n; i++) {
             struct input *x = &in[i];
-            if (x->at == x->seg.nnames || str_order(segment_name(&x->seg, x->at), least))
+            if (x->at == x->seg.nnames || str_cmp(segment_name(&x->seg, x->at), least))
                 continue;
             size_t got = segment_name_hits(&x->seg, x->at++, &scratch, &cap);
             for (size_t k = 0; k < got; k++) {

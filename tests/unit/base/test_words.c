@@ -88,9 +88,20 @@ static void stems(void **state)
     assert_true(term_of(TERM_WORD, "a", 1) != term_of(TERM_DEF, "a", 1));
 }
 
+static void order(void **state)
+{
+    assert_true(str_cmp(STR("a"), STR("b")) < 0 && str_cmp(STR("b"), STR("a")) > 0);
+    assert_true(str_cmp(STR("a"), STR("a/b")) < 0 && str_cmp(STR("a/b"), STR("a")) > 0);
+    assert_true(str_cmp(STR("\x7f"), STR("\xc3\xa4")) < 0); /* bytes, whatever a char is */
+    assert_int_equal(str_cmp(STR("same"), STR("same")), 0);
+    assert_int_equal(str_cmp((struct str){NULL, 0}, (struct str){NULL, 0}), 0);
+    assert_true(str_cmp((struct str){NULL, 0}, STR("a")) < 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(order),
         cmocka_unit_test(identifiers),
         cmocka_unit_test(unicode),
         cmocka_unit_test(long_runs),
