@@ -153,6 +153,14 @@ void file_unmap(struct file_map *m)
     *m = (struct file_map){(const uint8_t *)"", 0};
 }
 
+void file_map_drop(const struct file_map *m, const void *from, size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), first = (size_t)((const uint8_t *)from - m->p), end = (first + n) / page * page;
+    first = (first + page - 1) / page * page; /* mappings begin with a page */
+    if (first < end)
+        madvise((void *)(m->p + first), end - first, MADV_DONTNEED);
+}
+
 int fd_read(int fd, void *to, size_t n, struct err *e)
 {
     for (size_t got = 0; got < n;) {

@@ -28,6 +28,8 @@ struct file_map {
 };
 int file_map(struct file_map *out, const char *path, struct err *e);
 void file_unmap(struct file_map *m);
+/* The pages that lie whole in [from, from + n) of the mapping leave the process's memory until they are read again. */
+void file_map_drop(const struct file_map *m, const void *from, size_t n);
 
 /* Exactly n bytes or an error; 1 from fd_read when the other end closed before the first byte. Retries EINTR. */
 int fd_read(int fd, void *to, size_t n, struct err *e);

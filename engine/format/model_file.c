@@ -179,6 +179,31 @@ static struct str shard_bytes(const struct model_shard *s)
     return all;
 }
 
+static void drop(const struct model_file *f, const uint8_t *from, size_t n)
+{
+    for (size_t i = 0; i < f->shards; i++) {
+        const struct model_shard *s = &f->shard[i];
+        struct str all = shard_bytes(s);
+        if (from < (const uint8_t *)all.p || from >= (const uint8_t *)all.p + all.n)
+            continue;
+        if (s->st)
+            safetensors_drop(s->st, from, n);
+        else
+            file_map_drop(&s->map, from, n);
+    }
+}
+
+void model_file_drop(const struct model_file *f, const struct tensor *t)
+{
+    size_t rows = 1;
+    for (int i = 0; i + 1 < t->rank; i++)
+        rows *= (size_t)t->shape[i];
+    if (t->data)
+        drop(f, t->data, rows * block_row_bytes(t->type, t->shape[t->rank - 1]));
+    else if (t->parts)
+        drop(f, t->parts->values->data, t->parts->values->bytes);
+}
+
 uint64_t model_file_bytes(const struct model_file *f)
 {
     uint64_t n = 0;

@@ -41,6 +41,9 @@ const void *tensor_row(const struct tensor *t, uint64_t row, void *to);
 /* What the values of that row are multiplied by: t->scale, or its expert's. */
 float tensor_scale(const struct tensor *t, uint64_t row);
 
+/* Its bytes leave the process's memory until they are read again: what has been made of them stays. */
+void model_file_drop(const struct model_file *f, const struct tensor *t);
+
 /* Metadata of GGUF; of a folder, config.json and what lies beside it is found through model_file_folder(). */
 enum meta_kind { META_NONE, META_INT, META_FLOAT, META_BOOL, META_TEXT, META_INTS, META_FLOATS, META_TEXTS };
 struct meta {

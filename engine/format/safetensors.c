@@ -213,6 +213,12 @@ const struct st_tensor *safetensors_at(const struct safetensors *st, size_t i)
     return &st->tensor[i];
 }
 
+void safetensors_drop(const struct safetensors *st, const void *from, size_t n)
+{
+    if (st->map.n)
+        file_map_drop(&st->map, from, n);
+}
+
 const void *safetensors_file(const struct safetensors *st, size_t *n)
 {
     *n = st->nbytes;

@@ -52,6 +52,9 @@ const struct st_tensor *safetensors_at(const struct safetensors *st, size_t i); 
 /* The whole file, for its hash. */
 const void *safetensors_file(const struct safetensors *st, size_t *n);
 
+/* As file_map_drop, where it was opened and not parsed. */
+void safetensors_drop(const struct safetensors *st, const void *from, size_t n);
+
 /* ERR_FORMAT names the first tensor that holds a NaN or an infinity, and where. F64, F32, F16, BF16 and F8_E4M3 are looked at. */
 int safetensors_finite(const struct safetensors *st, struct err *e);
 

@@ -170,6 +170,14 @@ static bool same_kind(const struct piece *a, const struct piece *b)
     return piece_type(a) == piece_type(b) && piece_tensor(a, 0)->scale == piece_tensor(b, 0)->scale;
 }
 
+/* What is repacked is not needed in the file's order any more: else a model would be in memory twice while it is loaded. */
+static void drop_sources(struct loader *l, const struct piece *piece, int n, uint32_t experts)
+{
+    for (int i = 0; i < n; i++)
+        for (uint32_t e = 0; e < (piece[i].of_expert ? experts : 1); e++)
+            model_file_drop(l->file, piece_tensor(&piece[i], e));
+}
+
 static void load_part(struct loader *l, struct linear *out, const struct piece *piece, int n)
 {
     struct decoder_weights *w = l->w;
@@ -191,6 +199,7 @@ static void load_part(struct loader *l, struct linear *out, const struct piece *
         out->n += rows.n;
         w->bytes += w->backend->weight_bytes(part->w);
         part->bias = load_bias(l, piece, n, rows.n, out->experts);
+        drop_sources(l, piece, n, out->experts);
     }
     rowset_release(&rows);
     free(scale);
