@@ -11,14 +11,14 @@
 struct judge {
     const struct tokenizer *tokenizer;
     struct conversation *chat;   /* a folder's; NULL: form */
-    char *form;                  /* GGUF's */
+    char *form;                  /* GGUF's, or of forms[] */
     size_t form_len;
     char system[MODEL_PREFIX_MAX + 1]; /* empty: none */
     float *head;                 /* [hidden] of yes, less that of no */
     uint32_t hidden;
 };
 
-static const char *const heads[] = {"lm_head.weight", "model.lm_head.weight", "model.embed_tokens.weight", "embed_tokens.weight"};
+static const char *const heads[] = {"score.weight", "lm_head.weight", "model.lm_head.weight", "model.embed_tokens.weight", "embed_tokens.weight"};
 
 static int add_row(float *to, const struct tensor *t, uint64_t row, uint32_t hidden, float sign, struct err *e)
 {
@@ -41,7 +41,9 @@ static int read_head(struct judge *j, const struct model_file *f, const struct m
         t = model_file_find(f, "cls.output.weight");
     if (!t)
         return err_set(e, ERR_UNSUPPORTED, gguf ? "a reranker that was converted without its classifier (cls.output.weight)"
-                                                : "a reranker without lm_head.weight or embed_tokens.weight");
+                                                : "a reranker without score.weight, lm_head.weight or embed_tokens.weight");
+    if (!strcmp(t->name, heads[0]) && t->shape[0] != 1)
+        return err_set(e, ERR_UNSUPPORTED, "a classifier of %llu labels: tensor score.weight", (unsigned long long)t->shape[0]);
     j->head = mem_zero(j->hidden, sizeof *j->head);
     int rc = add_row(j->head, t, c->yes, j->hidden, 1, e);
     return rc || c->no == TOKEN_NONE ? rc : add_row(j->head, t, c->no, j->hidden, -1, e);
@@ -110,11 +112,44 @@ static int check_template(const struct judge *j, struct err *e)
     return rc;
 }
 
-static int read_template(struct judge *j, const struct model_file *f, struct err *e)
+/* How a pair is put to classifiers whose folders do not say it: before and behind the instruction. To add a family: its row. */
+static const struct {
+    const char *family, *head, *instruction, *tail;
+} forms[] = {
+    {"qwen3", /* the card of Qwen3-Reranker */
+     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer "
+     "can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n<Instruct>: ",
+     "Given a web search query, retrieve relevant passages that answer the query",
+     "\n<Query>: {query}\n<Document>: {document}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"},
+};
+
+static int read_folder(struct judge *j, const struct model_file *f, const struct model_config *c, struct err *e)
+{
+    bool classifier = model_file_find(f, heads[0]) != NULL;
+    int rc = conversation_open(&j->chat, f, j->tokenizer, e);
+    if (!rc && classifier && conversation_plain(j->chat))
+        rc = err_set(e, ERR_UNSUPPORTED, "a %s with a head of one label, and no chat template that shows a pair", c->family);
+    if (!rc)
+        rc = check_template(j, e);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms && rc && classifier; i++) {
+        struct buf form = BUF_INIT;
+        if (strcmp(forms[i].family, c->family))
+            continue;
+        conversation_close(j->chat);
+        j->chat = NULL;
+        buf_addf(&form, "%s%s%s", forms[i].head, j->system[0] ? j->system : forms[i].instruction, forms[i].tail);
+        j->form_len = form.len;
+        j->form = buf_take(&form);
+        return 0;
+    }
+    return rc;
+}
+
+static int read_template(struct judge *j, const struct model_file *f, const struct model_config *c, struct err *e)
 {
     struct meta m;
     if (!model_file_is_gguf(f))
-        return conversation_open(&j->chat, f, j->tokenizer, e);
+        return read_folder(j, f, c, e);
     if (!model_file_meta(f, "tokenizer.chat_template.rerank", &m) || m.kind != META_TEXT)
         return err_set(e, ERR_UNSUPPORTED, "a reranker without tokenizer.chat_template.rerank");
     if (m.len > TEMPLATE_BYTES_MAX)
@@ -134,8 +169,8 @@ int judge_open(struct judge **out, const struct model_file *f, const struct mode
     strcpy(j->system, c->query_prefix);
     int rc = read_head(j, f, c, e);
     if (!rc)
-        rc = read_template(j, f, e);
-    if (!rc)
+        rc = read_template(j, f, c, e);
+    if (!rc && !j->chat)
         rc = check_template(j, e);
     if (rc)
         judge_close(j);

@@ -1,7 +1,8 @@
 /* A decoder that was taught to say whether a document fits a question (Qwen3-Reranker and its like): its template around the two,
  * and of its last token's state how much more likely "yes" is than "no". A folder says it in sentence-transformers' terms
  * (modules.json: LogitScore; the chat template shows messages of the roles "query" and "document"), a GGUF in llama.cpp's
- * (pooling_type 4, cls.output.weight, tokenizer.chat_template.rerank with {query} and {document}).
+ * (pooling_type 4, cls.output.weight, tokenizer.chat_template.rerank with {query} and {document}); or the folder has a head of one row
+ * (…ForSequenceClassification, score.weight). Where its template shows no such roles, a known family's pairs are put as its card says.
  *
  * Read-only once open: any thread may use it. */
 #ifndef CODEASK_ENGINE_EMBED_JUDGE_H

@@ -296,6 +296,25 @@ static int read_judge(struct model_config *out, const char *dir, const char *fol
     return rc;
 }
 
+/* A decoder that was made to give one number for its last token's state (transformers' …ForSequenceClassification): row 0 of score.weight. */
+static int read_classifier(struct model_config *out, const char *name, const json_t *root, struct err *e)
+{
+    snprintf(out->family, sizeof out->family, "%.31s", json_get_text(root, "model_type", "?"));
+    out->yes = 0;
+    out->no = UINT32_MAX;
+    int rc = read_decoder(out, name, root, e);
+    out->bert.scores = true;
+    return rc;
+}
+
+static bool classifies(const json_t *root)
+{
+    static const char what[] = "ForSequenceClassification";
+    const char *made = json_string_value(json_array_get(json_object_get(root, "architectures"), 0));
+    size_t n = made ? strlen(made) : 0;
+    return n > sizeof what - 1 && !strcmp(made + n - (sizeof what - 1), what);
+}
+
 static int read_prefix(char *to, const json_t *prompts, const char *const *keys, const char *name, struct err *e)
 {
     for (; *keys; keys++) {
@@ -366,6 +385,10 @@ static int read_beside(struct model_config *out, const char *dir, const json_t *
             rc = err_set(e, ERR_UNSUPPORTED, "%s: of a decoder only the last token can be pooled", name);
     } else if (!rc && decoder && judge[0]) {
         rc = read_judge(out, dir, judge, root, e);
+    } else if (!rc && decoder && classifies(root)) {
+        char config[4096];
+        snprintf(config, sizeof config, "%s/config.json", dir);
+        rc = read_classifier(out, config, root, e);
     } else if (!rc && encoder) {
         rc = encoder;
         if (e)

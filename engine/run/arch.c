@@ -209,7 +209,7 @@ int knobs_common(struct knobs *k, const struct settings *s, struct err *e)
         rc = setting_float(&k->eps, s, "attention.layer_norm_rms_epsilon", "rms_norm_eps", e);
     if (!rc && !s->gguf)
         rc = setting_bool(&k->tied, s, NULL, "tie_word_embeddings", e);
-    if (!s->gguf && model_file_find(s->file, "embed_tokens.weight")) /* saved without its head: it embeds */
+    if (!s->gguf && (model_file_find(s->file, "embed_tokens.weight") || model_file_find(s->file, "score.weight"))) /* without its head: it embeds, or judges */
         k->tied = true;
     if (s->gguf)
         k->tied = !model_file_find(s->file, "output.weight");

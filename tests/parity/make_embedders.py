@@ -32,6 +32,11 @@ JUDGE = ('<|im_start|>system\nSay "yes" or "no".<|im_end|>\n<|im_start|>user\n<I
          'map(attribute="content") | first | default("Web?") }}\n<Query>: {{ messages | selectattr("role", "eq", "query") | '
          'map(attribute="content") | first }}\n<Document>: {{ messages | selectattr("role", "eq", "document") | map(attribute="content") | '
          'first }}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n')
+# Qwen3-Reranker's card, for folders whose template does not show a pair: before and behind the instruction
+CARD = ('<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the '
+        'answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n',
+        "Given a web search query, retrieve relevant passages that answer the query",
+        '<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n')
 QUERY = "where is a file opened and who reads it line by line"
 
 
@@ -111,6 +116,11 @@ MODELS = {
         tokenizer=lambda: byte_level(None, "<|endoftext|>", "<|im_start|>", "<|im_end|>"),
         tokenizer_config=dict(eos_token="<|im_end|>", add_bos_token=False, chat_template=JUDGE),
         pooling=None, max_seq_length=256, prompts=dict(query="Code?"), judge=(40, 41)),
+    "qwen3_classifier": dict(
+        kind="qwen3", knobs=dict(drawn.BASE, head_dim=20, use_sliding_window=False, tie_word_embeddings=True, num_labels=1, max_position_embeddings=512),
+        tokenizer=lambda: byte_level(None, "<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+        tokenizer_config=dict(eos_token="<|im_end|>", add_bos_token=False), pooling=None, max_seq_length=512, prompts={},
+        form=CARD),
     "reranker": dict(kind="bert", knobs=dict(SMALL, num_hidden_layers=2, num_labels=1), tokenizer=pieces, tokenizer_config={}, pooling=None,
                      max_seq_length=128, prompts={}),
 }
@@ -142,12 +152,15 @@ def judged(t, m):
         t.encode_special_tokens = not special
         return t.encode(text, add_special_tokens=False).ids
     head, tail = JUDGE.split("<Instruct>")[0], "<|im_end|>" + JUDGE.split("<|im_end|>")[-1].rstrip("\n") + "\n"  # Jinja drops one
+    told = m["prompts"].get("query")
+    if "form" in m:
+        head, told, tail = m["form"]
     out = []
     for x in TEXTS:
         over = 1
         kept = len(ids(x, False))
         while over > 0:
-            body = f"<Instruct>: {m['prompts']['query']}\n<Query>: {QUERY}\n<Document>: {x}"
+            body = f"<Instruct>: {told}\n<Query>: {QUERY}\n<Document>: {x}"
             out_ids = ids(head, True) + ids(body, False) + ids(tail, True)
             over = len(out_ids) - m["max_seq_length"]
             if over > 0:
@@ -159,7 +172,7 @@ def judged(t, m):
 
 def encodings(files, m):
     t = tokenizers.Tokenizer.from_str(json.dumps(files["tokenizer.json"]))
-    if "judge" in m:
+    if "judge" in m or "form" in m:
         return judged(t, m)
     t.encode_special_tokens = True  # a text cannot hold one
     if not m["pooling"]:
@@ -205,6 +218,10 @@ def build(name):
             with torch.no_grad():
                 last = model(input_ids=torch.tensor([e]), use_cache=False).logits[0, -1].double()
             out.append((last[m["judge"][0]] - last[m["judge"][1]])[None].numpy())
+            continue
+        if "form" in m:
+            with torch.no_grad():
+                out.append(model(input_ids=torch.tensor([e]), use_cache=False).logits[0].double().numpy())
             continue
         given = dict(input_ids=torch.tensor([e.ids]))
         if m["kind"] != "qwen3" and m["kind"] != "modernbert":

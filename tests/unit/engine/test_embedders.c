@@ -377,6 +377,16 @@ static void qwen3_reranker(void **state)
     one("qwen3_reranker", "qwen3", "Qwen3 Reranker 0.6B");
 }
 
+/* A head of one row behind a decoder, and no template: pairs are put as the family's card says. */
+static void qwen3_classifier(void **state)
+{
+    struct made m;
+    made_open(&m, "qwen3_classifier");
+    check(&m, m.f.folder, true);
+    check(&m, m.f.folder, false);
+    made_close(&m);
+}
+
 /* What a folder says that nothing here does is refused by name, and not taken for a model that writes. */
 static void refused(void **state)
 {
@@ -420,6 +430,6 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(qwen3_embedding), cmocka_unit_test(coderank), cmocka_unit_test(modernbert),
                                        cmocka_unit_test(bert), cmocka_unit_test(reranker),
                                        cmocka_unit_test(modernbert_reranker), cmocka_unit_test(modernbert_reranker_first),
-                                       cmocka_unit_test(qwen3_reranker), cmocka_unit_test(refused)};
+                                       cmocka_unit_test(qwen3_reranker), cmocka_unit_test(qwen3_classifier), cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
