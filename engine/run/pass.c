@@ -341,7 +341,7 @@ static int get_logits(struct pass *p, uint32_t n, float *out, struct err *e)
 {
     const struct backend *b = ops(p);
     size_t line = p->logits.stride * sizeof(float), vocab = p->w->k.vocab;
-    bool packed = p->logits.stride == vocab; /* they lie there as they are wanted: one copy less, 10 MB at 16 rows of 152,000 */
+    bool packed = p->logits.stride == vocab; /* they lie there as they are wanted: one copy less */
     char *host = packed ? (char *)out : mem_alloc(n * line);
     b->get(p->queue, host, p->logits.data, n * line);
     int rc = b->sync(p->queue, e);
@@ -352,13 +352,30 @@ static int get_logits(struct pass *p, uint32_t n, float *out, struct err *e)
     return rc;
 }
 
+/* Where the device's memory is the process's own, logits are computed where they are wanted: to copy 16 rows of 152,000 takes a twentieth
+ * of their step, on one thread. Syncs. */
+static int logits_in_place(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e)
+{
+    struct mat own = p->logits;
+    p->logits.data = out;
+    p->logits.stride = p->w->k.vocab;
+    pass_head(p, row, n);
+    p->logits = own;
+    return ops(p)->sync(p->queue, e);
+}
+
 int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e)
 {
     int rc = 0;
     for (uint32_t at = 0; at < n && !rc; at += PASS_LOGIT_ROWS) {
         uint32_t count = n - at < PASS_LOGIT_ROWS ? n - at : PASS_LOGIT_ROWS;
+        float *to = out + (size_t)at * p->w->k.vocab;
+        if (!ops(p)->room) {
+            rc = logits_in_place(p, row + at, count, to, e);
+            continue;
+        }
         pass_head(p, row + at, count);
-        rc = get_logits(p, count, out + (size_t)at * p->w->k.vocab, e);
+        rc = get_logits(p, count, to, e);
     }
     return rc;
 }

@@ -35,8 +35,8 @@ INLINE vi start_of(const struct held *h, const bool biased, const int shift, con
 }
 
 /* What one pass over a panel brings of the next one into the caches, evenly: bytes [at, at + a block's share) with each block. The
- * processor itself fetches ahead only what is read next, so that memory would stand still while a panel is passed again, or is multiplied
- * with more than one row. */
+ * processor itself fetches ahead only what is read next within a page, so that memory would stand still while a panel is passed again or is
+ * multiplied; even for one row memory gives a sixth more (docs/measurements.md: Decoders). */
 struct ahead {
     const char *at; /* NULL: nothing */
     uint32_t bytes; /* with each block, whole lines */
@@ -240,11 +240,9 @@ static void matmul_held(struct mat *y, const struct mat *x, const struct weight 
             if (rows <= FEW)
                 some = rows - i < FEW_ROWS ? rows - i : FEW_ROWS;
             memset(sums, 0, some * PANEL * sizeof *sums);
-            struct ahead ahead = {0};
-            if (rows > 1)
-                ahead = ahead_of(w, panel, 0, blocks, i / FEW_ROWS, (rows + FEW_ROWS - 1) / FEW_ROWS);
             if (rows <= FEW)
-                type_ops[w->type].few(sums, some, operand_at(x, i, 0), panel, blocks, ahead);
+                type_ops[w->type].few(sums, some, operand_at(x, i, 0), panel, blocks,
+                                      ahead_of(w, panel, 0, blocks, i / FEW_ROWS, (rows + FEW_ROWS - 1) / FEW_ROWS));
             else
                 pass(w, sums, x, i, some, panel);
             finish(sums, some, PANEL, y, i, n, w, how);
