@@ -1,6 +1,7 @@
 #include "engine/sample/sample.h"
 
 #include "base/mem.h"
+#include "kernels/draw.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -59,6 +60,12 @@ static int compare(const void *a, const void *b)
     return before(a, b) ? -1 : before(b, a);
 }
 
+static int by_id(const void *a, const void *b)
+{
+    uint32_t x = ((const struct sample_choice *)a)->id, y = ((const struct sample_choice *)b)->id;
+    return x < y ? -1 : x > y;
+}
+
 /* Moves the k first of the order to the front (Hoare's selection, middle of three as the pivot). */
 static void select_first(struct sample_choice *c, size_t n, size_t k)
 {
@@ -98,45 +105,55 @@ static void count_history(struct sampler *s, const uint32_t *history, size_t n, 
             s->count[history[i]] = by ? s->count[history[i]] + 1 : 0;
 }
 
-static float penalized(float x, uint32_t count, const struct sample_settings *how)
+static bool penalizes(const struct sample_settings *how)
 {
-    if (!count)
-        return x;
-    x = x > 0 ? x / how->repetition : x * how->repetition;
-    return x - how->presence - how->frequency * (float)count;
+    return how->repetition != 1 || how->presence != 0 || how->frequency != 0;
+}
+
+static void last_of(const uint32_t **history, size_t *n, const struct sample_settings *how)
+{
+    if (how->last_n && *n > how->last_n) {
+        *history += *n - how->last_n;
+        *n = how->last_n;
+    }
+}
+
+static float scale_of(const struct sample_settings *how)
+{
+    return how->temperature >= SAMPLE_COLD ? 1 / how->temperature : 0;
 }
 
 /* All allowed tokens with their logits after penalties and temperature; returns how many, or a negative code. */
 static int collect(struct sampler *s, size_t *n, const float *logits, const uint32_t *allowed, const struct sample_settings *how,
                    struct err *e)
 {
-    float scale = how->temperature >= SAMPLE_COLD ? 1 / how->temperature : 1;
+    float scale = scale_of(how);
     *n = 0;
     for (size_t i = 0; i < s->vocab; i++) {
-        float x = logits[i];
+        float x = draw_penalized(logits[i], s->count[i], how->repetition, how->presence, how->frequency);
         if (isnan(x) || x == INFINITY)
             return err_set(e, ERR_FORMAT, "the model's logit of token %zu is %s", i, isnan(x) ? "not a number" : "infinite");
         if (x == -INFINITY || (allowed && !(allowed[i / 32] >> (i % 32) & 1)))
             continue;
-        s->choice[(*n)++] = (struct sample_choice){(uint32_t)i, penalized(x, s->count[i], how) * scale, 0};
+        s->choice[(*n)++] = (struct sample_choice){.id = (uint32_t)i, .logit = scale > 0 ? x * scale : x};
     }
     return *n ? 0 : err_set(e, ERR_UNSUPPORTED, "no token is allowed here");
 }
 
-static double weigh(struct sample_choice *c, size_t n, float most)
+static uint64_t weigh(struct sample_choice *c, size_t n, float most)
 {
-    double sum = 0;
+    uint64_t sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += c[i].p = exp((double)c[i].logit - (double)most);
+        sum += c[i].weight = draw_weight(c[i].logit, most);
     return sum;
 }
 
-/* The shortest beginning of the order that holds the share top_p of the mass. Only as much is sorted as that takes:
- * those within 4, 8, 16 … of the likeliest, e⁻⁴ being what a second choice usually has. */
-static size_t nucleus(struct sample_choice *c, size_t n, float most, double sum, double top_p)
+/* The shortest beginning of the order that weighs `want`. Only as much is sorted as that takes: those within 4, 8, 16 … of the
+ * likeliest, e⁻⁴ being what a second choice usually has. */
+static size_t nucleus(struct sample_choice *c, size_t n, float most, uint64_t want)
 {
     size_t sorted = 0;
-    double mass = 0;
+    uint64_t mass = 0;
     for (float width = 4; sorted < n; width = width < 64 ? width * 2 : INFINITY) {
         size_t end = sorted;
         for (size_t i = sorted; i < n; i++)
@@ -147,23 +164,33 @@ static size_t nucleus(struct sample_choice *c, size_t n, float most, double sum,
             }
         qsort(c + sorted, end - sorted, sizeof *c, compare);
         for (; sorted < end; sorted++) {
-            mass += c[sorted].p;
-            if (mass >= top_p * sum)
+            mass += c[sorted].weight;
+            if (mass >= want)
                 return sorted + 1;
         }
     }
     return n;
 }
 
+/* A share in units of 2^-32; 0: all. */
+static uint32_t share_of(float top_p)
+{
+    double units = (double)top_p * 0x1p32;
+    return top_p >= 1 ? 0 : units < 1 ? 1 : (uint32_t)units;
+}
+
+static uint64_t least_of(float min_p)
+{
+    double units = (double)min_p * (double)((uint64_t)1 << DRAW_BITS);
+    return units < 1 ? 1 : (uint64_t)units;
+}
+
 int sample_dist(struct sampler *s, struct sample_dist *out, const float *logits, const uint32_t *allowed, const uint32_t *history,
                 size_t nhistory, const struct sample_settings *how, struct err *e)
 {
-    size_t n;
-    bool penalties = how->repetition != 1 || how->presence != 0 || how->frequency != 0;
-    if (how->last_n && nhistory > how->last_n) {
-        history += nhistory - how->last_n;
-        nhistory = how->last_n;
-    }
+    size_t n, kept = 0;
+    bool penalties = penalizes(how);
+    last_of(&history, &nhistory, how);
     if (penalties)
         count_history(s, history, nhistory, 1);
     int rc = collect(s, &n, logits, allowed, how, e);
@@ -176,31 +203,34 @@ int sample_dist(struct sampler *s, struct sample_dist *out, const float *logits,
         if (before(&c[i], &best))
             best = c[i];
     if (how->temperature < SAMPLE_COLD) {
-        c[0] = (struct sample_choice){best.id, best.logit, 1};
-        *out = (struct sample_dist){c, 1};
+        c[0] = (struct sample_choice){best.id, best.logit, 1, 1};
+        *out = (struct sample_dist){c, 1, 1};
         return 0;
     }
-    if (how->top_k && how->top_k < n) {
+    bool ordered = how->top_k && how->top_k < n;
+    if (ordered) {
         select_first(c, n, how->top_k);
         n = how->top_k;
-        qsort(c, n, sizeof *c, compare);
     }
-    double sum = weigh(c, n, best.logit);
-    if (how->top_p < 1)
-        n = nucleus(c, n, best.logit, sum, how->top_p);
-    if (how->min_p > 0) { /* the likeliest one's weight is 1 */
-        size_t kept = 0;
-        for (size_t i = 0; i < n; i++)
-            if (c[i].p >= how->min_p)
-                c[kept++] = c[i];
-        n = kept;
+    uint64_t sum = weigh(c, n, best.logit);
+    uint32_t share = share_of(how->top_p);
+    if (share) {
+        n = nucleus(c, n, best.logit, draw_share(sum, share));
+        ordered = true;
     }
+    uint64_t least = least_of(how->min_p);
     sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += c[i].p;
-    for (size_t i = 0; i < n; i++)
-        c[i].p /= sum;
-    *out = (struct sample_dist){c, n};
+        if (c[i].weight >= least) {
+            sum += c[i].weight;
+            c[kept++] = c[i];
+        }
+    if (ordered)
+        qsort(c, kept, sizeof *c, by_id);
+    double unit = 1 / (double)sum;
+    for (size_t i = 0; i < kept; i++)
+        c[i].p = (double)c[i].weight * unit;
+    *out = (struct sample_dist){c, kept, sum};
     return 0;
 }
 
@@ -216,27 +246,66 @@ static void philox(uint32_t c[4], uint32_t k0, uint32_t k1)
     }
 }
 
-double sample_uniform(uint64_t seed, uint64_t position, enum sample_lane lane)
+/* In units of 2^-64; the last eleven bits are 0. */
+static uint64_t uniform(uint64_t seed, uint64_t position, enum sample_lane lane)
 {
     uint32_t c[4] = {(uint32_t)position, (uint32_t)(position >> 32), (uint32_t)lane, 0};
     philox(c, (uint32_t)seed, (uint32_t)(seed >> 32));
-    return (double)(((uint64_t)c[1] << 32 | c[0]) >> 11) * 0x1p-53;
+    return ((uint64_t)c[1] << 32 | c[0]) >> 11 << 11;
 }
 
-static uint32_t at_mass(const struct sample_dist *d, double u)
+double sample_uniform(uint64_t seed, uint64_t position, enum sample_lane lane)
 {
-    double mass = 0;
-    for (size_t i = 0; i < d->n; i++) {
-        mass += d->choice[i].p;
-        if (u < mass)
-            return d->choice[i].id;
-    }
-    return d->choice[d->n - 1].id; /* u is within a rounding of 1 */
+    return (double)(uniform(seed, position, lane) >> 11) * 0x1p-53;
 }
 
 uint32_t sample_draw(const struct sample_dist *d, uint64_t seed, uint64_t position)
 {
-    return at_mass(d, sample_uniform(seed, position, LANE_DRAW));
+    uint64_t at = draw_scaled(d->sum, uniform(seed, position, LANE_DRAW)), mass = 0;
+    size_t i = 0;
+    while (i + 1 < d->n && (mass += d->choice[i].weight) <= at)
+        i++;
+    return d->choice[i].id;
+}
+
+/* Distinct tokens of history and ahead with their counts. */
+static bool list_said(struct sampler *s, struct draw_batch *b, struct draw_row *r, const uint32_t *token, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (token[i] >= s->vocab || !s->count[token[i]])
+            continue;
+        if (b->nsaid == DRAW_SAID_MAX)
+            return false;
+        b->said[b->nsaid++] = (struct draw_said){token[i], s->count[token[i]]};
+        r->said++;
+        s->count[token[i]] = 0;
+    }
+    return true;
+}
+
+bool sample_on_device(struct sampler *s, struct draw_batch *out, size_t vocab, const uint32_t *history, size_t nhistory,
+                      const uint32_t *ahead, size_t nahead, const struct sample_settings *how, uint64_t position)
+{
+    struct draw_row r = {.vocab = (uint32_t)vocab, .first = out->nsaid, .repetition = how->repetition, .presence = how->presence,
+                         .frequency = how->frequency, .scale = scale_of(how), .top_k = how->top_k, .top_p = share_of(how->top_p),
+                         .least = least_of(how->min_p), .uniform = uniform(how->seed, position, LANE_DRAW)};
+    bool fits = vocab <= DRAW_VOCAB_MAX;
+    if (penalizes(how)) {
+        size_t both = nhistory + nahead, most = how->last_n && how->last_n < both ? how->last_n : both;
+        size_t of_ahead = nahead < most ? nahead : most, of_history = most - of_ahead;
+        count_history(s, history + nhistory - of_history, of_history, 1);
+        count_history(s, ahead + nahead - of_ahead, of_ahead, 1);
+        fits = fits && list_said(s, out, &r, history + nhistory - of_history, of_history) &&
+               list_said(s, out, &r, ahead + nahead - of_ahead, of_ahead);
+        count_history(s, history + nhistory - of_history, of_history, 0);
+        count_history(s, ahead + nahead - of_ahead, of_ahead, 0);
+    }
+    if (!fits) {
+        out->nsaid = r.first;
+        r = (struct draw_row){0};
+    }
+    out->row[out->rows++] = r;
+    return fits;
 }
 
 static double mass_of(const struct sample_dist *d, uint32_t id)

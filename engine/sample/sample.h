@@ -31,18 +31,27 @@ int sample_check(const struct sample_settings *s, struct err *e);
 
 struct sample_choice {
     uint32_t id;
-    float logit; /* after penalties and temperature */
+    float logit;     /* after penalties and temperature */
+    uint64_t weight; /* kernels/draw.h: devices that draw do so with the same numbers */
     double p;
 };
-/* What may be drawn: probabilities sum to 1. In an order that depends on the logits alone. */
+/* What may be drawn, by id: probabilities sum to 1. What is 28 below the likeliest is not among it. */
 struct sample_dist {
     struct sample_choice *choice; /* [n], borrowed from the sampler until its next call */
     size_t n;
+    uint64_t sum;                 /* of the weights */
 };
 
 struct sampler;
 struct sampler *sampler_new(size_t vocab);
 void sampler_free(struct sampler *s); /* accepts NULL */
+
+/* The same draw on a device, where the logits lie: appends what it wants of a row's position behind history and then ahead (guesses
+ * that the row stands behind). vocab: tokens there are, of a row of logits that may be wider. false: the batch has no room for what
+ * was said, and the row is drawn by the host. The token is what sample_dist without a mask and sample_draw give. */
+struct draw_batch;
+bool sample_on_device(struct sampler *s, struct draw_batch *out, size_t vocab, const uint32_t *history, size_t nhistory,
+                      const uint32_t *ahead, size_t nahead, const struct sample_settings *how, uint64_t position);
 
 /* logits: [vocab]. allowed: a bit for each id, least significant first, or NULL: all. ERR_FORMAT: a logit is NaN or +inf;
  * ERR_UNSUPPORTED: nothing is allowed. Where it is greedy the one likeliest is left, of equal ones the lowest id. */

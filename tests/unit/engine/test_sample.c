@@ -1,4 +1,5 @@
 #include "engine/sample/sample.h"
+#include "kernels/draw.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -96,7 +97,7 @@ static void test_large(void **state)
     double sum = 0;
     for (size_t k = 0; k < d.n; k++) {
         sum += d.choice[k].p;
-        assert_true(!k || d.choice[k].logit <= d.choice[k - 1].logit);
+        assert_true(!k || d.choice[k].id > d.choice[k - 1].id);
     }
     assert_true(fabs(sum - 1) < 1e-9 && d.n > 100 && d.n < n);
     sampler_free(s);
@@ -238,11 +239,78 @@ static void test_speculation(void **state)
     sampler_free(sq);
 }
 
+/* The row that a device is given, drawn by the plain definition: everything sorted, whole numbers added. */
+static uint32_t drawn_plainly(const struct draw_batch *b, const struct draw_row *r, const float *logits)
+{
+    float x[VOCAB];
+    uint32_t order[VOCAB], n = r->vocab, kept = r->top_k && r->top_k < n ? r->top_k : n;
+    uint64_t w[VOCAB] = {0}, sum = 0, mass = 0;
+    memcpy(x, logits, n * sizeof *x);
+    for (uint32_t i = r->first; i < r->first + r->said; i++)
+        x[b->said[i].token] = draw_penalized(x[b->said[i].token], b->said[i].count, r->repetition, r->presence, r->frequency);
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] *= r->scale > 0 ? r->scale : 1;
+        uint32_t at = i;
+        for (; at && x[i] > x[order[at - 1]]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    if (!(r->scale > 0))
+        return order[0];
+    for (uint32_t k = 0; k < kept; k++)
+        sum += w[order[k]] = draw_weight(x[order[k]], x[order[0]]);
+    for (uint32_t k = 0; k < kept && r->top_p; k++) {
+        if (mass >= draw_share(sum, r->top_p))
+            w[order[k]] = 0;
+        mass += w[order[k]];
+    }
+    sum = mass = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += w[i] = w[i] >= r->least ? w[i] : 0;
+    for (uint32_t i = 0; i < n; i++)
+        if ((mass += w[i]) > draw_scaled(sum, r->uniform))
+            return i;
+    fail_msg("nothing is drawn");
+    return 0;
+}
+
+static void test_on_device(void **state)
+{
+    static const struct sample_settings how[] = {
+        {0, 0, 1, 0, 1.5f}, {1, 0, 1, 0, 1}, {.7f, 5, 1, 0, 1}, {1.5f, 0, .8f, 0, 1.2f}, {1, 0, 1, .2f, 1}, {.9f, 20, .9f, .05f, 1, .5f, .25f, 6},
+    };
+    struct sampler *s = sampler_new(VOCAB);
+    struct draw_batch *b = calloc(1, sizeof *b);
+    uint32_t history[30];
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        float logits[VOCAB];
+        struct sample_settings h = how[seed % 6];
+        struct sample_dist d;
+        h.seed = seed;
+        make_logits(logits, VOCAB, seed, 5);
+        for (size_t i = 0; i < 30; i++)
+            history[i] = (uint32_t)(seed * 7 + i * i) % (VOCAB + 3);
+        b->rows = b->nsaid = (uint32_t)seed % 3; /* behind others */
+        uint32_t ahead = (uint32_t)seed % 5, row = b->rows;
+        assert_true(sample_on_device(s, b, VOCAB, history, 30 - ahead, history + 30 - ahead, ahead, &h, seed + 9));
+        assert_int_equal(sample_dist(s, &d, logits, NULL, history, 30, &h, NULL), 0);
+        assert_int_equal(drawn_plainly(b, &b->row[row], logits), sample_draw(&d, seed, seed + 9));
+    }
+    b->nsaid = DRAW_SAID_MAX - 2; /* three and more do not fit */
+    b->rows = 1;
+    assert_false(sample_on_device(s, b, VOCAB, history, 30, NULL, 0, &how[0], 0));
+    assert_true(b->rows == 2 && b->nsaid == DRAW_SAID_MAX - 2 && b->row[1].vocab == 0);
+    assert_true(sample_on_device(s, b, VOCAB, history, 0, NULL, 0, &how[0], 0)); /* nothing of it is left behind */
+    assert_int_equal(b->row[2].said, 0);
+    free(b);
+    sampler_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain), cmocka_unit_test(test_large), cmocka_unit_test(test_greedy_and_mask),
-        cmocka_unit_test(test_penalties), cmocka_unit_test(test_uniform), cmocka_unit_test(test_speculation),
+        cmocka_unit_test(test_penalties), cmocka_unit_test(test_uniform), cmocka_unit_test(test_speculation), cmocka_unit_test(test_on_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
