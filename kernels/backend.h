@@ -176,6 +176,7 @@ struct device_room {
 struct backend {
     const char *name;
     uint32_t exact_rows; /* up to so many rows in use, every op of decoders gives each row the same bytes whatever stands beside it */
+    uint32_t write_rows; /* of a step that writes, at most: above exact_rows a row's bytes may depend on how many stand beside it */
     int (*open)(void **dev, const struct device_options *o, struct err *e); /* ERR_UNSUPPORTED: not on this machine */
     void (*close)(void *dev);                                              /* frees weights and memory too */
     const struct device_info *(*info)(void *dev);

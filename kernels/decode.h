@@ -12,6 +12,9 @@
 
 struct mat;
 struct rows;
+struct draw_out;
+struct draw_row;
+struct draw_said;
 
 #define CACHE_PAGE 32      /* tokens of a page */
 #define ATTENTION_KEYS 256 /* keys of a partial sum: eight pages */
@@ -132,6 +135,8 @@ struct states {
                     uint32_t from_step, uint32_t heads, uint32_t n, const struct rows *r);                             \
         /* y[i, to + h·to_step + c] = x[i, from + h·from_step + c] for c < n, fp32 */                                  \
     void (*softcap)(void *q, struct mat *y, float cap, const struct rows *r); /* y = cap·tanh(y/cap), fp32 */          \
+    void (*draw)(void *q, struct draw_out *out, struct mat *logits, const struct draw_row *row, const struct draw_said *said, \
+                 const struct rows *r); /* draw.h; logits of tokens said change. NULL: the host reads logits and draws */ \
     void (*copy)(void *q, void *to, const void *from, size_t bytes); /* device → device, not overlapping */
 
 #endif

@@ -87,6 +87,11 @@ static bool choose(void *arg, float *logits, uint32_t *token)
     return more;
 }
 
+static void draw(void *arg, struct draw_batch *out, const uint32_t *ahead, uint32_t n)
+{
+    writer_draw(((struct flight *)arg)->writer, out, ahead, n);
+}
+
 static uint32_t draft(void *arg, uint32_t *token, uint32_t most)
 {
     struct flight *f = arg;
@@ -247,7 +252,7 @@ int generator_run(struct generator *g, const struct gen_prompt *p, gen_sink sink
     }
     uint32_t room = prompt.n < g->info.context ? g->info.context - f.prompt : 0;
     struct schedule_task task = {.prompt = prompt.token, .n = f.prompt, .most = room ? room : 1, .from = &f.from, .adapt = adapt,
-                                 .choose = choose, .draft = draft, .read = prompt_read, .ended = ended, .arg = &f};
+                                 .choose = choose, .draft = draft, .draw = draw, .read = prompt_read, .ended = ended, .arg = &f};
     if ((rc = schedule_submit(g->schedule, &task, &id, e)))
         goto out;
     bool whole = attend(&f, id, sink, arg, stop);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "engine/generate/prefix.h"
 #include "engine/generate/prefix_disk.h"
+#include "kernels/draw.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -47,8 +48,9 @@ struct schedule {
     uint32_t turn;             /* whose turn it is, among those who read and those who write */
     struct step_part *part;    /* [max_rows] */
     struct run **of;           /* [max_rows]: whose part it is */
-    uint32_t (*drafts)[1 + SCHEDULE_DRAFTS]; /* [exact_rows] */
-    float *logits;             /* [max(exact_rows, parts of a reading step), vocab] */
+    uint32_t (*drafts)[1 + SCHEDULE_DRAFTS]; /* [write_rows] */
+    float *logits;             /* [write_rows, vocab]: no step wants more */
+    struct draw_batch *batch;  /* NULL: the decoder draws nothing */
 };
 
 static bool writes(const struct run *r)
@@ -175,9 +177,37 @@ static bool make_room(struct schedule *s, size_t nparts)
     return true;
 }
 
-/* What a row's logits lead to; false: r has ended and is gone. */
-static bool choose(struct schedule *s, struct run *r, float *logits, uint32_t *token)
+/* Asks for the step's tokens where they can be drawn on the device. */
+static void ask_to_draw(struct schedule *s, size_t nparts)
 {
+    if (!s->batch)
+        return;
+    s->batch->rows = s->batch->nsaid = 0;
+    for (size_t p = 0; p < nparts; p++) {
+        const struct step_part *t = &s->part[p];
+        for (uint32_t i = 0; i < t->want; i++)
+            if (s->of[p]->t.draw)
+                s->of[p]->t.draw(s->of[p]->t.arg, s->batch, t->token + t->n - t->want + 1, i);
+            else
+                s->batch->row[s->batch->rows++] = (struct draw_row){0};
+    }
+}
+
+/* What a row (of those that the step wanted) leads to, its logits or the token that was drawn; false: r has ended and is gone. */
+static bool choose(struct schedule *s, struct run *r, size_t row, uint32_t *token)
+{
+    float *logits = s->logits + row * s->vocab;
+    if (s->batch && s->batch->row[row].vocab) {
+        const struct draw_out *d = &s->batch->out[row];
+        struct err err = {0};
+        if (d->state != DRAW_OK) {
+            err_set(&err, ERR_FORMAT, d->state == DRAW_BAD ? "the model's logit of token %u is not a number or infinite" : "the model has no logits", d->token);
+            fail(s, r, &err);
+            return false;
+        }
+        *token = d->token;
+        logits = NULL;
+    }
     if (!r->t.choose(r->t.arg, logits, token)) {
         end(s, r, 0, false, NULL);
         return false;
@@ -199,13 +229,13 @@ static void read_step(struct schedule *s, uint32_t rows)
 {
     struct err err = {0};
     size_t n = 0;
-    uint32_t readers = 0, i = 0, vocab = s->vocab, wanted = 0;
+    uint32_t readers = 0, i = 0, wanted = 0;
     for (struct run *r = s->runs; r; r = r->link)
         readers += reads(r);
     uint32_t first = readers ? s->turn++ % readers : 0;
     for (int lap = 0; lap < 2; lap++) { /* from the one whose turn it is, then from the start */
         i = 0;
-        for (struct run *r = s->runs; r && rows && wanted < s->o.exact_rows; r = r->link) {
+        for (struct run *r = s->runs; r && rows && wanted < s->o.write_rows; r = r->link) {
             if (!reads(r) || (i++ < first) != lap)
                 continue;
             uint32_t left = r->n - r->read, k = left < rows ? left : rows;
@@ -221,11 +251,11 @@ static void read_step(struct schedule *s, uint32_t rows)
         preempt(s); /* the next round looks again */
         return;
     }
+    ask_to_draw(s, n);
     int64_t start = clock_ns();
-    int rc = decoder_step(s->d, s->part, n, s->logits, &err);
+    int rc = decoder_step_draw(s->d, s->part, n, s->batch, s->logits, &err);
     double ms = (double)(clock_ns() - start) / 1e6;
-    float *logits = s->logits;
-    uint32_t all = 0;
+    uint32_t all = 0, row = 0;
     for (size_t p = 0; p < n; p++)
         all += s->part[p].n;
     for (size_t p = 0; p < n; p++) {
@@ -244,20 +274,19 @@ static void read_step(struct schedule *s, uint32_t rows)
             continue;
         if (!r->written)
             r->result.ms_prompt = (double)(clock_ns() - r->submitted) / 1e6;
-        choose(s, r, logits, &token);
-        logits += vocab;
+        choose(s, r, row++, &token);
     }
 }
 
 /* After a step: r's row of token and its drafts; accepted are those that were chosen anyway. */
-static void take_row(struct schedule *s, struct run *r, const struct step_part *p, float *logits)
+static void take_row(struct schedule *s, struct run *r, const struct step_part *p, size_t row)
 {
     struct err err = {0};
     uint32_t i = 0, token = 0;
     bool alive = true;
     r->read += p->n;
     while (alive && i < p->n) {
-        alive = choose(s, r, logits + (size_t)i * s->vocab, &token);
+        alive = choose(s, r, row + i, &token);
         if (!alive)
             return; /* what it read too much is in the kept sequence and never matches further than it is right */
         i++;
@@ -272,12 +301,13 @@ static void take_row(struct schedule *s, struct run *r, const struct step_part *
     r->read -= p->n - i;
 }
 
-/* One token, and what of its guesses holds, for up to exact_rows of those who write. */
+/* One token, and what of its guesses holds, for up to exact_rows of those who write; where more of them write, one token for up to
+ * write_rows. */
 static void write_step(struct schedule *s)
 {
     struct err err = {0};
     size_t n = 0;
-    uint32_t writers = 0, i = 0, rows = s->o.exact_rows;
+    uint32_t writers = 0, i = 0, rows = s->o.write_rows, exact = s->o.exact_rows;
     for (struct run *r = s->runs; r; r = r->link)
         writers += writes(r);
     uint32_t first = writers > rows ? s->turn++ % writers : 0;
@@ -290,7 +320,7 @@ static void write_step(struct schedule *s)
                 s->of[n++] = r;
             }
     }
-    for (size_t p = 0, spare = rows - n; p < n && spare; p++) {
+    for (size_t p = 0, spare = n < exact ? exact - n : 0; p < n && spare; p++) {
         struct run *r = s->of[p];
         uint32_t left = r->t.most - r->written - 1, window = s->context - r->n, most = (uint32_t)(spare / (n - p));
         most = most < SCHEDULE_DRAFTS ? most : SCHEDULE_DRAFTS;
@@ -306,15 +336,13 @@ static void write_step(struct schedule *s)
         preempt(s);
         return;
     }
-    int rc = decoder_step(s->d, s->part, n, s->logits, &err);
-    float *logits = s->logits;
-    for (size_t p = 0; p < n; p++) {
-        uint32_t want = s->part[p].want;
+    ask_to_draw(s, n);
+    int rc = decoder_step_draw(s->d, s->part, n, s->batch, s->logits, &err);
+    for (size_t p = 0, row = 0; p < n; row += s->part[p++].want) {
         if (rc)
             fail(s, s->of[p], &err);
         else
-            take_row(s, s->of[p], &s->part[p], logits);
-        logits += (size_t)want * s->vocab;
+            take_row(s, s->of[p], &s->part[p], row);
     }
 }
 
@@ -388,6 +416,10 @@ int schedule_open(struct schedule **out, struct decoder *d, const struct schedul
     s->running_max = info.max_sequences > 1 ? info.max_sequences / 2 : 1;
     uint32_t exact = s->o.exact_rows ? s->o.exact_rows : info.exact_rows;
     s->o.exact_rows = exact < info.max_rows ? exact : info.max_rows;
+    uint32_t most = s->o.write_rows ? s->o.write_rows : o && o->exact_rows ? exact : info.write_rows;
+    most = most < info.max_rows ? most : info.max_rows;
+    s->o.write_rows = most > s->o.exact_rows ? most : s->o.exact_rows;
+    s->batch = info.draws && s->o.write_rows <= DRAW_ROWS_MAX ? mem_zero(1, sizeof *s->batch) : NULL;
     if (!s->o.chunk || s->o.chunk > info.max_rows)
         s->o.chunk = info.max_rows;
     if (!s->o.chunk_busy)
@@ -398,8 +430,8 @@ int schedule_open(struct schedule **out, struct decoder *d, const struct schedul
     s->kept = prefix_cache_new(s->o.keep_nothing ? 0 : kept);
     s->part = mem_zero(info.max_rows, sizeof *s->part);
     s->of = mem_zero(info.max_rows, sizeof(void *));
-    s->drafts = mem_zero(s->o.exact_rows, sizeof *s->drafts);
-    s->logits = mem_alloc((size_t)s->o.exact_rows * info.vocab * sizeof *s->logits);
+    s->drafts = mem_zero(s->o.write_rows, sizeof *s->drafts);
+    s->logits = mem_alloc((size_t)s->o.write_rows * info.vocab * sizeof *s->logits);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
     pthread_cond_init(&s->forgot, NULL);
@@ -428,6 +460,7 @@ void schedule_close(struct schedule *s)
     free((void *)s->of);
     free(s->drafts);
     free(s->logits);
+    free(s->batch);
     free(s->cancel);
     pthread_cond_destroy(&s->forgot);
     pthread_cond_destroy(&s->work);

@@ -4,6 +4,7 @@
 #include "engine/chat/split.h"
 #include "engine/sample/lookup.h"
 #include "engine/sample/stop.h"
+#include "kernels/draw.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -211,7 +212,7 @@ bool writer_choose(void *writer, float *logits, uint32_t *token)
     if (!forced(w, token)) {
         if (w->matcher && matcher_must_end(w->matcher, w->state))
             return false;
-        if (sampled(w, logits, token) || tokenizer_ends(t, *token))
+        if ((logits && sampled(w, logits, token)) || tokenizer_ends(t, *token))
             return false;
     }
     VEC_ROOM(w->said, w->n, w->cap);
@@ -226,6 +227,17 @@ bool writer_choose(void *writer, float *logits, uint32_t *token)
     if (w->stopped)
         w->end = GEN_END_STOP;
     return !w->stopped && !w->why.code;
+}
+
+void writer_draw(void *writer, struct draw_batch *out, const uint32_t *ahead, uint32_t n)
+{
+    struct writer *w = writer;
+    uint32_t known = tokenizer_info(w->shared->tokenizer)->vocab;
+    if (w->matcher)
+        out->row[out->rows++] = (struct draw_row){0};
+    else
+        sample_on_device(w->shared->sampler, out, known < w->shared->logits ? known : w->shared->logits, w->said, w->n, ahead, n, &w->how,
+                         w->prompt + w->n + n);
 }
 
 uint32_t writer_draft(void *writer, uint32_t *token, uint32_t most)

@@ -29,6 +29,9 @@ int writer_new(struct writer **out, const struct writer_shared *shared, const st
 void writer_free(struct writer *w); /* accepts NULL */
 
 bool writer_choose(void *writer, float *logits, uint32_t *token);
+/* How the token behind what was chosen so far and n more is drawn on a device (schedule.h: draw); not where a grammar has a say. */
+struct draw_batch;
+void writer_draw(void *writer, struct draw_batch *out, const uint32_t *ahead, uint32_t n);
 uint32_t writer_draft(void *writer, uint32_t *token, uint32_t most);
 
 /* At the end: what was held back is emitted, counts and how it ended are set. An error that ended it (NaN logits, a grammar with

@@ -272,6 +272,7 @@ void decoder_info(const struct decoder *d, struct decoder_info *out)
 {
     *out = (struct decoder_info){.vocab = d->w.k.vocab, .hidden = d->w.k.hidden, .context = d->o.context, .max_rows = d->o.max_rows,
                                  .max_sequences = d->o.max_sequences, .exact_rows = d->w.backend->exact_rows,
+                                 .write_rows = d->w.backend->write_rows, .draws = d->w.backend->draw != NULL,
                                  .weight_bytes = d->w.bytes, .pages = UINT32_MAX, .pages_free = UINT32_MAX};
     snprintf(out->family, sizeof out->family, "%s", d->w.arch->family);
     for (int i = 0; i < d->stores; i++) {

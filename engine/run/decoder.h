@@ -38,6 +38,8 @@ struct decoder_info {
     uint32_t context;       /* most tokens of a sequence */
     uint32_t max_rows, max_sequences;
     uint32_t exact_rows;    /* of a step whose rows do not depend on each other: see above */
+    uint32_t write_rows;    /* of a step that writes, at most: the backend's */
+    bool draws;             /* decoder_step_draw is there */
     uint32_t pages, pages_free; /* of the page pool; a sequence of n tokens needs at most ⌈n / DECODER_PAGE⌉ */
     size_t weight_bytes, kv_bytes; /* resident; of all pages and fixed states */
     size_t page_bytes;      /* of one page over all layers; page_bytes / DECODER_PAGE is what a token costs */
@@ -97,6 +99,11 @@ struct step_part {
  * part. All or nothing: on an error no sequence has changed. ERR_LIMIT: a sequence would exceed the context; ERR_BUSY: not enough
  * free pages (decoder_short_of() says so ahead); ERR_USAGE: a token ≥ vocab, too many rows, a sequence twice. */
 int decoder_step(struct decoder *d, const struct step_part *part, size_t n, float *logits, struct err *e);
+/* The same where the device draws tokens: draw->row[i] says how the step's i-th wanted row is drawn (sample.h: sample_on_device), and
+ * draw->out[i] is what came out; only rows of vocab 0 have logits. ERR_USAGE: the backend draws nothing, more than 64 rows are wanted,
+ * or draw->rows are not as many. */
+struct draw_batch;
+int decoder_step_draw(struct decoder *d, const struct step_part *part, size_t n, struct draw_batch *draw, float *logits, struct err *e);
 /* Pages that the step would take, beyond the free ones; 0: it fits. */
 uint32_t decoder_short_of(const struct decoder *d, const struct step_part *part, size_t n);
 

@@ -336,17 +336,32 @@ void pass_head(struct pass *p, const uint32_t *row, uint32_t n)
     head(p);
 }
 
-/* Logits that stand in p->logits into host memory. Syncs. */
-static int get_logits(struct pass *p, uint32_t n, float *out, struct err *e)
+/* Rows of p->logits from `at` on into host memory. */
+static void get_rows(struct pass *p, uint32_t at, uint32_t n, float *out)
+{
+    size_t line = p->logits.stride * sizeof(float);
+    ops(p)->get(p->queue, out, (const char *)p->logits.data + at * line, n * line);
+}
+
+/* Logits that stand in p->logits into host memory. Syncs. draw: only of the rows that are not drawn. */
+static int get_logits(struct pass *p, uint32_t n, const struct draw_batch *draw, float *out, struct err *e)
 {
     const struct backend *b = ops(p);
-    size_t line = p->logits.stride * sizeof(float), vocab = p->w->k.vocab;
-    bool packed = p->logits.stride == vocab; /* they lie there as they are wanted: one copy less */
-    char *host = packed ? (char *)out : mem_alloc(n * line);
-    b->get(p->queue, host, p->logits.data, n * line);
+    size_t stride = p->logits.stride, vocab = p->w->k.vocab;
+    bool packed = stride == vocab; /* they lie there as they are wanted: one copy less, 10 MB at 16 rows of 152,000 */
+    float *host = packed ? out : mem_alloc(n * stride * sizeof *host);
+    for (uint32_t i = 0, end; i < n; i = end + 1) {
+        while (i < n && draw && draw->row[i].vocab)
+            i++;
+        for (end = i; end < n && !(draw && draw->row[end].vocab);)
+            end++;
+        if (end > i)
+            get_rows(p, i, end - i, host + i * stride);
+    }
     int rc = b->sync(p->queue, e);
     for (uint32_t i = 0; i < n && !rc && !packed; i++)
-        memcpy(out + i * vocab, host + i * line, vocab * sizeof *out);
+        if (!draw || !draw->row[i].vocab)
+            memcpy(out + i * vocab, host + i * stride, vocab * sizeof *out);
     if (!packed)
         free(host);
     return rc;
@@ -364,18 +379,45 @@ static int logits_in_place(struct pass *p, const uint32_t *row, uint32_t n, floa
     return ops(p)->sync(p->queue, e);
 }
 
-int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e)
+/* How p->logits are drawn; draw NULL: not at all, which a recorded step is told too. */
+static void put_draw(struct pass *p, const struct draw_batch *draw, uint32_t n)
+{
+    static const struct draw_row none[PASS_LOGIT_ROWS];
+    if (!p->draw_row)
+        return;
+    ops(p)->put(p->queue, p->draw_row, draw ? draw->row : none, n * sizeof *none);
+    if (draw && draw->nsaid)
+        ops(p)->put(p->queue, p->draw_said, draw->said, draw->nsaid * sizeof *draw->said);
+}
+
+static void draw_rows(struct pass *p)
+{
+    ops(p)->draw(p->queue, p->drawn, &p->logits, p->draw_row, p->draw_said, &p->wanted);
+}
+
+static void get_drawn(struct pass *p, struct draw_batch *draw, uint32_t n)
+{
+    if (draw)
+        ops(p)->get(p->queue, draw->out, p->drawn, n * sizeof *draw->out);
+}
+
+int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, struct draw_batch *draw, float *out, struct err *e)
 {
     int rc = 0;
     for (uint32_t at = 0; at < n && !rc; at += PASS_LOGIT_ROWS) {
         uint32_t count = n - at < PASS_LOGIT_ROWS ? n - at : PASS_LOGIT_ROWS;
         float *to = out + (size_t)at * p->w->k.vocab;
-        if (!ops(p)->room) {
+        if (!draw && !ops(p)->room) {
             rc = logits_in_place(p, row + at, count, to, e);
             continue;
         }
         pass_head(p, row + at, count);
-        rc = get_logits(p, count, to, e);
+        if (draw) {
+            put_draw(p, draw, count);
+            draw_rows(p);
+            get_drawn(p, draw, count);
+        }
+        rc = get_logits(p, count, draw, to, e);
     }
     return rc;
 }
@@ -410,6 +452,8 @@ static void whole_step(struct pass *p)
     embed(p);
     layers(p);
     head(p);
+    if (p->draw_row)
+        draw_rows(p);
 }
 
 void pass_release_graphs(struct pass *p)
@@ -461,7 +505,8 @@ const struct graph *pass_graph(const struct pass *p, uint32_t rows, uint32_t lon
     return p->graph[longest > 1 ? GRAPH_SEVERAL : GRAPH_SINGLE][i];
 }
 
-int pass_play(struct pass *p, const struct graph *g, const struct pass_part *part, uint32_t n, float *out, struct err *e)
+int pass_play(struct pass *p, const struct graph *g, const struct pass_part *part, uint32_t n, struct draw_batch *draw, float *out,
+              struct err *e)
 {
     uint32_t row[PASS_LOGIT_ROWS], rows = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -470,6 +515,8 @@ int pass_play(struct pass *p, const struct graph *g, const struct pass_part *par
     put_rows(p, part, n);
     put_tables(p, part, n);
     put_wanted(p, row, rows);
+    put_draw(p, draw, rows);
     p->graphs->play(p->queue, g);
-    return get_logits(p, rows, out, e);
+    get_drawn(p, draw, rows);
+    return get_logits(p, rows, draw, out, e);
 }

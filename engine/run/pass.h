@@ -4,6 +4,7 @@
 
 #include "engine/run/model_weights.h"
 #include "engine/run/store.h"
+#include "kernels/draw.h"
 #include "kernels/graphs.h"
 
 #define PASS_LOGIT_ROWS 64 /* rows of logits that are computed at once: a vocabulary is wide */
@@ -60,6 +61,9 @@ struct pass {
     const uint32_t *place_of; /* [layers]: which of the store's layers */
     struct mat h, x, qkv, latent, query, mix, t, gate_up, mid, router, gate, slot_x, slot_gate_up, slot_mid, slot_out;
     struct mat last, logits, pooled;
+    struct draw_row *draw_row;   /* device, [PASS_LOGIT_ROWS]: how the rows of logits are drawn; NULL: the backend draws nothing */
+    struct draw_said *draw_said; /* [DRAW_SAID_MAX] */
+    struct draw_out *drawn;      /* [PASS_LOGIT_ROWS] */
     struct mat operand[PASS_OPERANDS], slot_operand; /* rows of slot_operand: of any type */
     struct slots slots;
     const struct pass_watch *watch; /* borrowed; NULL: nobody */
@@ -95,12 +99,15 @@ void pass_record(struct pass *p);
 void pass_release_graphs(struct pass *p); /* before the queue is closed; pass_close does it too */
 /* The graph of a step of so many rows together, `longest` of one sequence, of which all want their logits; NULL: none was recorded. */
 const struct graph *pass_graph(const struct pass *p, uint32_t rows, uint32_t longest);
-/* Such a step: logits host fp32 [rows, vocab]. Nobody watches or adapts. The same bytes as pass_run and pass_logits. Syncs. */
-int pass_play(struct pass *p, const struct graph *g, const struct pass_part *part, uint32_t n, float *out, struct err *e);
+/* Such a step: logits host fp32 [rows, vocab]. Nobody watches or adapts. The same bytes as pass_run and pass_logits. Syncs. draw: as
+ * pass_logits. */
+int pass_play(struct pass *p, const struct graph *g, const struct pass_part *part, uint32_t n, struct draw_batch *draw, float *out,
+              struct err *e);
 /* How a layer attends. */
 struct attend pass_attend_of(const struct pass *p, uint32_t layer);
-/* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. */
-int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, float *out, struct err *e);
+/* Logits of the given rows into host memory fp32 [n, vocab]. Syncs. draw (NULL: none): those of its rows that are drawn come as tokens
+ * in draw->out alone, and their place in out stays as it is; n ≤ PASS_LOGIT_ROWS then. */
+int pass_logits(struct pass *p, const uint32_t *row, uint32_t n, struct draw_batch *draw, float *out, struct err *e);
 /* A vector of each of the step's sequences, behind the last norm: host fp32 [sequences, hidden]. Syncs. */
 int pass_pool(struct pass *p, uint32_t sequences, enum pooling how, float *out, struct err *e);
 

@@ -119,6 +119,11 @@ static void lay(struct pass *p, struct layout *l)
     p->operand[1] = mat(l, rows, w.operand, TYPE_BF16);
     p->last = mat(l, PASS_LOGIT_ROWS, k->hidden, TYPE_F32);
     p->logits = mat(l, PASS_LOGIT_ROWS, k->vocab, TYPE_F32);
+    if (p->w->backend->draw) {
+        p->draw_row = take(l, PASS_LOGIT_ROWS * sizeof *p->draw_row);
+        p->draw_said = take(l, DRAW_SAID_MAX * sizeof *p->draw_said);
+        p->drawn = take(l, PASS_LOGIT_ROWS * sizeof *p->drawn);
+    }
     p->pooled = mat(l, sequences, k->hidden, TYPE_F32);
     lay_experts(p, l);
 }

@@ -184,11 +184,12 @@ static const struct graph *graph_of(const struct decoder *d, const struct step_p
     return pass_graph(&d->pass, rows, longest);
 }
 
-static int play(struct decoder *d, const struct graph *g, const struct step_part *part, size_t n, float *logits, struct err *e)
+static int play(struct decoder *d, const struct graph *g, const struct step_part *part, size_t n, struct draw_batch *draw, float *logits,
+                struct err *e)
 {
     struct pass_part parts[PASS_LOGIT_ROWS];
     int rc = make_ready(d, parts, part, n, e);
-    return rc ? rc : pass_play(&d->pass, g, parts, (uint32_t)n, logits, e);
+    return rc ? rc : pass_play(&d->pass, g, parts, (uint32_t)n, draw, logits, e);
 }
 
 static void keep(struct decoder *d, const struct step_part *part, size_t n)
@@ -201,12 +202,31 @@ static void keep(struct decoder *d, const struct step_part *part, size_t n)
 
 int decoder_step(struct decoder *d, const struct step_part *part, size_t n, float *logits, struct err *e)
 {
+    return decoder_step_draw(d, part, n, NULL, logits, e);
+}
+
+static int check_draw(const struct decoder *d, const struct step_part *part, size_t n, const struct draw_batch *draw, struct err *e)
+{
+    uint32_t want = 0;
+    if (!draw)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        want += part[i].want;
+    if (!d->w.backend->draw || want > PASS_LOGIT_ROWS || want != draw->rows)
+        return err_set(e, ERR_USAGE, "%u rows are to be drawn of %u wanted", draw->rows, want);
+    return 0;
+}
+
+int decoder_step_draw(struct decoder *d, const struct step_part *part, size_t n, struct draw_batch *draw, float *logits, struct err *e)
+{
     int rc = check(d, part, n, e);
+    if (!rc)
+        rc = check_draw(d, part, n, draw, e);
     if (rc)
         return rc;
     const struct graph *g = graph_of(d, part, n);
     if (g) {
-        rc = play(d, g, part, n, logits, e);
+        rc = play(d, g, part, n, draw, logits, e);
         if (!rc)
             keep(d, part, n);
         return rc;
@@ -214,7 +234,7 @@ int decoder_step(struct decoder *d, const struct step_part *part, size_t n, floa
     uint32_t *row = mem_alloc(d->o.max_rows * sizeof *row), count = wanted(row, part, n);
     rc = run(d, part, n, e);
     if (!rc && count)
-        rc = pass_logits(&d->pass, row, count, logits, e);
+        rc = pass_logits(&d->pass, row, count, draw, logits, e);
     else if (!rc)
         rc = d->w.backend->sync(d->queue, e);
     if (!rc)

@@ -245,6 +245,7 @@ static void cpu_pool(void *queue, struct mat *y, const struct mat *x, enum pooli
 const struct backend backend_cpu = {
     .name = "cpu",
     .exact_rows = CPU_EXACT_ROWS,
+    .write_rows = CPU_EXACT_ROWS,
     .open = cpu_open,
     .close = cpu_close,
     .info = cpu_info,

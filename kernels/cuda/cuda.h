@@ -78,7 +78,7 @@ void cuda_norm(void *q, struct mat *y, struct mat *yq, const struct mat *x, cons
 void cuda_pool(void *q, struct mat *y, const struct mat *x, enum pooling how, const struct rows *r);
 void cuda_embed_rows(void *q, struct mat *y, const struct weight *w, float scale, const struct rows *r);
 
-/* Those of decoders: prepare.c, attend.c, route.c, delta.c, small.c. */
+/* Those of decoders: prepare.c, attend.c, route.c, delta.c, draw.c, small.c. */
 void cuda_gather(void *q, struct mat *y, const struct mat *x, const uint32_t *from, const uint32_t *used);
 void cuda_prepare(void *q, struct mat *qkv, const struct prepare *how, const struct cache *c, const struct pages *p, const struct rows *r);
 void cuda_attend(void *q, struct mat *y, const struct mat *query, const struct attend *how, const struct cache *c,
@@ -90,11 +90,13 @@ void cuda_delta(void *q, struct mat *y, const struct mat *x, const struct delta 
 void cuda_add(void *q, struct mat *y, const struct mat *x, const struct mat *gate, const struct rows *r);
 void cuda_columns(void *q, struct mat *y, uint32_t to, uint32_t to_step, const struct mat *x, uint32_t from, uint32_t from_step,
                   uint32_t heads, uint32_t n, const struct rows *r);
+void cuda_draw(void *q, struct draw_out *out, struct mat *logits, const struct draw_row *row, const struct draw_said *said,
+               const struct rows *r);
 void cuda_softcap(void *q, struct mat *y, float cap, const struct rows *r);
 void cuda_copy(void *q, void *to, const void *from, size_t bytes);
 #define CUDA_DECODE_OPS                                                                                                \
     .prepare = cuda_prepare, .attend = cuda_attend, .glu = cuda_glu, .route = cuda_route, .combine = cuda_combine,     \
-    .delta = cuda_delta, .add = cuda_add, .columns = cuda_columns, .softcap = cuda_softcap, .copy = cuda_copy
+    .delta = cuda_delta, .add = cuda_add, .columns = cuda_columns, .softcap = cuda_softcap, .copy = cuda_copy, .draw = cuda_draw
 
 /* Keys and values of a layer as kernels see them; c NULL: none. */
 static inline struct cache_view cache_view(const struct cache *c, const struct pages *p)

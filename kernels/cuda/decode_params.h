@@ -3,6 +3,7 @@
 #define CODEASK_KERNELS_CUDA_DECODE_PARAMS_H
 
 #include "kernels/cuda/params.h"
+#include "kernels/draw.h"
 
 #define AT_THREADS 128  /* of a block of attend: four warps */
 #define AT_QUERIES 8    /* that read the same keys together: heads that share them, and rows of one sequence */
@@ -17,6 +18,7 @@
 #define RT_EXPERTS 1024 /* EXPERTS_MAX: threads of the block that sorts */
 #define RT_USED 32      /* EXPERTS_USED_MAX */
 #define DL_THREADS 128
+#define DRAW_THREADS 1024 /* a warp for each of the 32 sums that a warp adds up */
 #define DL_KERNEL 8     /* DELTA_KERNEL_MAX */
 
 struct cache_view { /* struct cache and struct pages of decode.h */
@@ -26,6 +28,15 @@ struct cache_view { /* struct cache and struct pages of decode.h */
     uint32_t stride;
     int32_t type; /* enum cache_type */
     uint32_t heads, k_dim, v_dim;
+};
+
+struct draw_params { /* draw.h */
+    float *logits; /* [rows, stride]; those of tokens said are changed */
+    const struct draw_row *row; /* [rows] */
+    const struct draw_said *said;
+    struct draw_out *out;          /* [rows] */
+    const uint32_t *used;
+    uint32_t stride;
 };
 
 struct attend_params {

@@ -257,6 +257,7 @@ void cuda_queue_close(void *queue)
 const struct backend backend_cuda = {
     .name = "cuda",
     .exact_rows = 8, /* what the kernels for few rows take at once */
+    .write_rows = 64, /* reading the weights costs the same for all of them; graphs are recorded up to there */
     .open = cuda_open,
     .close = cuda_close,
     .info = cuda_info,

@@ -4,7 +4,7 @@
 #define CODEASK_KERNELS_CUDA_IMAGES_H
 
 #define IMAGES(X)                                                                                                      \
-    X(attend) X(attend_tile) X(attention) X(attention_rows) X(delta) X(embed) X(held) X(matmul) X(matmul_any) X(matmul_f32) X(matmul_held) \
+    X(attend) X(attend_tile) X(attention) X(attention_rows) X(delta) X(draw) X(embed) X(held) X(matmul) X(matmul_any) X(matmul_f32) X(matmul_held) \
     X(matvec) X(matvec_more) X(norm) X(pool) X(prepare) X(probe) X(quantize) X(route) X(scan) X(small)
 
 /* X(file, function, threads of a block, most dynamic shared memory in bytes). To add a kernel: a row. */
@@ -25,6 +25,7 @@
     X(attention_rows, attention_rows_bf16, 128, 0)                                                                     \
     X(delta, delta_conv, 128, 0)                                                                                       \
     X(delta, delta_heads, 128, 12288)                                                                                  \
+    X(draw, draw, 1024, 0)                                                                                             \
     X(embed, embed, 256, 0)                                                                                            \
     X(held, embed_rows, 64, 0)                                                                                         \
     X(held, matmul_held_f32, 128, 0)                                                                                   \

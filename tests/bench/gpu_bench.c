@@ -7,6 +7,7 @@
 #include "kernels/backend.h"
 #include "kernels/cuda/probe.h"
 #include "kernels/cuda/scan.h"
+#include "kernels/draw.h"
 #include "tests/bench/gpu_blas.h"
 #include "tests/unit/kernels/block_file.h"
 
@@ -322,6 +323,55 @@ static void encoder_attention(void)
     free(offset);
 }
 
+struct drawing {
+    struct mat logits;
+    struct draw_row *row;
+    struct draw_out *out;
+    struct rows_of rows;
+    void *host;
+};
+static void draw_once(void *arg, uint32_t i)
+{
+    struct drawing *d = arg;
+    cuda->draw(queue, d->out, &d->logits, d->row, NULL, &d->rows.r);
+}
+/* What the draw saves a step: all logits to the host. */
+static void fetch_once(void *arg, uint32_t i)
+{
+    struct drawing *d = arg;
+    cuda->get(queue, d->host, d->logits.data, (size_t)d->logits.rows * d->logits.stride * sizeof(float));
+}
+
+/* Tokens of 1 and of 32 rows of logits: the likeliest, and one of those that weigh .95 of the 40 likeliest. */
+static void draw(void)
+{
+    uint32_t vocab = small ? 700 : 151936;
+    for (uint32_t rows = 1; rows <= 32; rows += 31) {
+        struct drawing d = {.logits = matrix(rows, vocab, TYPE_F32), .row = memory(32 * sizeof *d.row), .out = memory(32 * sizeof *d.out),
+                            .rows = rows_of(rows), .host = mem_zero((size_t)rows * (vocab + 64), sizeof(float))};
+        float *host = d.host;
+        for (size_t i = 0; i < (size_t)rows * d.logits.stride; i++)
+            host[i] = (float)(int32_t)((uint32_t)i * 2654435761u) / (1u << 28);
+        cuda->put(queue, d.logits.data, host, (size_t)rows * d.logits.stride * sizeof *host);
+        double fetched = seconds_of(fetch_once, &d, "gpu.draw");
+        for (int drawn = 0; drawn < 2; drawn++) {
+            struct draw_row how[32];
+            char name[40];
+            for (uint32_t i = 0; i < 32; i++)
+                how[i] = (struct draw_row){.vocab = vocab, .repetition = 1, .scale = drawn ? 1.25f : 0, .top_k = drawn ? 40 : 0,
+                                           .top_p = drawn ? 4080218931u : 0, .least = 1, .uniform = (uint64_t)i << 58};
+            cuda->put(queue, d.row, how, sizeof how);
+            double seconds = seconds_of(draw_once, &d, "gpu.draw");
+            snprintf(name, sizeof name, "gpu.draw.%s.%u", drawn ? "top_p" : "greedy", rows);
+            row(name, 1e-3 / seconds, "thousand steps/s", 1e-3 / fetched, "logits to the host", 0);
+        }
+        void *all[] = {d.logits.data, d.row, d.out, d.rows.memory};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            cuda->release(dev, all[i]);
+        free(d.host);
+    }
+}
+
 static void scan(void)
 {
     size_t n = small ? 600 : 4000000, dim = small ? 64 : 768;
@@ -382,6 +432,7 @@ int main(int argc, char **argv)
     prefill();
     attention();
     encoder_attention();
+    draw();
     scan();
     cuda->queue_close(queue);
     cuda->close(dev);

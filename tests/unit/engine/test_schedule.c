@@ -3,6 +3,7 @@
 #include "engine/generate/schedule.h"
 
 #include "base/mem.h"
+#include "kernels/draw.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -18,7 +19,8 @@
 
 struct decoder {
     uint32_t context, max_rows, max_sequences, pages, alive, used;
-    uint32_t steps, rows, most_rows, most_writers;
+    uint32_t steps, rows, most_rows, most_writers, drawn, write_rows;
+    bool draws;
     pthread_mutex_t *gate; /* no step while it is locked; NULL: none */
 };
 struct sequence {
@@ -33,7 +35,7 @@ static uint32_t pages_of(uint32_t n)
 
 void decoder_info(const struct decoder *d, struct decoder_info *out)
 {
-    *out = (struct decoder_info){.vocab = VOCAB, .context = d->context, .max_rows = d->max_rows, .exact_rows = EXACT_ROWS,
+    *out = (struct decoder_info){.vocab = VOCAB, .context = d->context, .max_rows = d->max_rows, .exact_rows = EXACT_ROWS, .write_rows = d->write_rows, .draws = d->draws,
                                  .max_sequences = d->max_sequences, .pages = d->pages, .pages_free = d->pages - d->used};
 }
 
@@ -120,7 +122,13 @@ static uint32_t follows(const uint32_t *token, uint32_t n)
 
 int decoder_step(struct decoder *d, const struct step_part *part, size_t n, float *logits, struct err *e)
 {
-    uint32_t rows = 0, writers = 0;
+    return decoder_step_draw(d, part, n, NULL, logits, e);
+}
+
+int decoder_step_draw(struct decoder *d, const struct step_part *part, size_t n, struct draw_batch *draw, float *logits, struct err *e)
+{
+    uint32_t rows = 0, writers = 0, row = 0;
+    assert_int_equal(draw != NULL, d->draws);
     if (d->gate) {
         pthread_mutex_lock(d->gate);
         pthread_mutex_unlock(d->gate);
@@ -144,12 +152,22 @@ int decoder_step(struct decoder *d, const struct step_part *part, size_t n, floa
             s->token[s->n++] = part[i].token[k];
             if (part[i].n - k > part[i].want)
                 continue;
+            uint32_t next = follows(s->token, s->n);
+            bool drawn = draw && draw->row[row].vocab;
+            if (drawn) { /* the text that it is asked to stand behind is the sequence's */
+                assert_int_equal(draw->row[row].top_k, s->n);
+                draw->out[row] = (struct draw_out){next, draw->row[row].scale > 0 ? DRAW_BAD : DRAW_OK};
+                d->drawn++;
+            }
+            row++;
             for (uint32_t v = 0; v < VOCAB; v++)
                 logits[v] = 0;
-            logits[follows(s->token, s->n)] = 1;
+            if (!drawn)
+                logits[next] = 1;
             logits += VOCAB;
         }
     }
+    assert_true(!draw || draw->rows == row);
     d->steps++;
     d->rows += rows;
     if (rows > d->most_rows)
@@ -163,7 +181,7 @@ int decoder_step(struct decoder *d, const struct step_part *part, size_t n, floa
 struct asked {
     uint32_t prompt[400], n, most;
     uint32_t text[400], written;
-    bool drafts, ended, cut;
+    bool drafts, ended, cut, draws, spoiled;
     int rc;
     struct schedule_result result;
     struct gen_provenance from;
@@ -176,8 +194,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool choose(void *arg, float *logits, uint32_t *token)
 {
     struct asked *a = arg;
-    uint32_t best = 0;
-    for (uint32_t v = 1; v < VOCAB; v++)
+    uint32_t best = logits ? 0 : *token;
+    for (uint32_t v = 1; v < VOCAB && logits; v++)
         if (logits[v] > logits[best])
             best = v;
     if (!best)
@@ -203,6 +221,16 @@ static uint32_t draft(void *arg, uint32_t *token, uint32_t most)
     return k;
 }
 
+/* Some of its rows only. top_k stands for how much the row is behind. */
+static void draw(void *arg, struct draw_batch *out, const uint32_t *ahead, uint32_t n)
+{
+    struct asked *a = arg;
+    uint32_t at = a->n + a->written + n;
+    if (n)
+        assert_true(ahead[n - 1] < VOCAB);
+    out->row[out->rows++] = (struct draw_row){.vocab = a->draws && at % 7 ? VOCAB : 0, .top_k = at, .scale = a->spoiled && a->written == 3};
+}
+
 static void told(void *arg, uint32_t done)
 {
     struct asked *a = arg;
@@ -226,7 +254,7 @@ static void ended(void *arg, int rc, bool cut, const struct err *why, const stru
 
 static int submit(struct schedule *s, struct asked *a, struct err *e)
 {
-    struct schedule_task t = {a->prompt, a->n, a->most, &a->from, choose, draft, told, ended, a};
+    struct schedule_task t = {a->prompt, a->n, a->most, &a->from, choose, draft, told, ended, a, .draw = draw};
     return schedule_submit(s, &t, &a->id, e);
 }
 
@@ -287,6 +315,68 @@ static void many_write_what_each_would_alone(void **state)
     schedule_close(s);
     assert_int_equal(d.alive, 0);
     assert_int_equal(d.used, 0);
+}
+
+/* Tokens that come from the device and tokens that are chosen of logits, beside each other. */
+static void drawn_or_chosen(void **state)
+{
+    (void)state;
+    struct decoder d = {.context = 500, .max_rows = 96, .max_sequences = 40, .pages = 1000, .draws = true, .write_rows = 64};
+    struct schedule *s;
+    struct err e = {0};
+    static struct asked a[30];
+    assert_int_equal(schedule_open(&s, &d, NULL, &e), 0);
+    for (int i = 0; i < 30; i++) {
+        ask(&a[i], (uint32_t)i, 1 + (uint32_t)i * 13 % 390, 20 + (uint32_t)i * 7 % 60, i % 2 && i != 7);
+        a[i].draws = i % 3;
+        a[i].spoiled = i == 7;
+        assert_int_equal(submit(s, &a[i], &e), 0);
+    }
+    for (int i = 0; i < 30; i++) {
+        wait_for(&a[i]);
+        if (i != 7 || a[i].rc == 0)
+            check(&a[i]);
+    }
+    assert_int_equal(a[7].rc, ERR_FORMAT);
+    assert_true(d.drawn > 100);
+    schedule_close(s);
+    assert_int_equal(d.alive, 0);
+}
+
+/* Where the decoder gains by it more of them write at once than are exact, and without drafts then. */
+static void more_write_than_are_exact(void **state)
+{
+    (void)state;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    struct decoder d = {.context = 500, .max_rows = 96, .max_sequences = 60, .pages = 1000, .write_rows = 64, .gate = &gate};
+    struct schedule *s;
+    struct err e = {0};
+    static struct asked a[30];
+    assert_int_equal(schedule_open(&s, &d, NULL, &e), 0);
+    pthread_mutex_lock(&gate); /* until all are there */
+    for (int i = 0; i < 30; i++) {
+        ask(&a[i], (uint32_t)i, 3, 40, true);
+        assert_int_equal(submit(s, &a[i], &e), 0);
+    }
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < 30; i++) {
+        wait_for(&a[i]);
+        check(&a[i]);
+    }
+    assert_true(d.most_writers > EXACT_ROWS && d.most_writers <= 30);
+    schedule_close(s);
+    d = (struct decoder){.context = 500, .max_rows = 96, .max_sequences = 60, .pages = 1000, .write_rows = 64};
+    assert_int_equal(schedule_open(&s, &d, &(struct schedule_options){.write_rows = 10}, &e), 0);
+    for (int i = 0; i < 30; i++) {
+        ask(&a[i], (uint32_t)i, 3, 40, false);
+        assert_int_equal(submit(s, &a[i], &e), 0);
+    }
+    for (int i = 0; i < 30; i++) {
+        wait_for(&a[i]);
+        check(&a[i]);
+    }
+    assert_true(d.most_writers <= 10);
+    schedule_close(s);
 }
 
 static void few_pages_cost_time_and_nothing_else(void **state)
@@ -421,7 +511,7 @@ static void limits_and_cancels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_write_what_each_would_alone),
+        cmocka_unit_test(many_write_what_each_would_alone), cmocka_unit_test(drawn_or_chosen), cmocka_unit_test(more_write_than_are_exact),
         cmocka_unit_test(few_pages_cost_time_and_nothing_else),
         cmocka_unit_test(what_begins_alike_is_read_once),
         cmocka_unit_test(a_long_prompt_does_not_hold_up_a_short_one),
