@@ -1,10 +1,10 @@
 /* Tokens drawn on the device are those that the sampler draws of the same logits: for every setting, with ties, tails and what was said
  * before, in whole steps of a decoder too, where the host's wait then carries tokens and no logits. */
-#include "engine/run/decoder.h"
+#include "engine/generate/generator.h"
 #include "engine/sample/sample.h"
 #include "kernels/draw.h"
 #include "tests/ptx/pair.h"
-#include "tests/unit/engine/tiny_decoder.h"
+#include "tests/unit/engine/tiny_writer.h"
 
 #define VOCAB_MAX 3000
 #define ROWS 6
@@ -241,10 +241,62 @@ static void whole_steps(void **state)
     tiny_close(&t);
 }
 
+static bool hear(void *arg, const struct gen_piece *p)
+{
+    buf_add(arg, p->len ? p->text : "", p->len);
+    return true;
+}
+
+/* Texts of a model on the backend as it is and on the same without the op, where the host draws them: guesses, penalties, an end, and a
+ * grammar, which the host has a say in. */
+static void whole_texts(void **state)
+{
+    static const struct gen_options options[] = {
+        {.max_tokens = 20},
+        {.max_tokens = 24, .temperature = .9f, .top_p = .9f, .seed = 5, .lookup = true},
+        {.max_tokens = 20, .temperature = 1.5f, .top_k = 30, .min_p = .02f, .repetition = 1.3f, .seed = 6, .lookup = true},
+        {.max_tokens = 8, .temperature = 1, .seed = 7, .grammar = "root ::= [a-f]+"},
+    };
+    static const char question[] = "what is here?";
+    const struct gen_message message[] = {{"system", "be brief", 8}, {"user", question, sizeof question - 1}};
+    struct backend plain = *cuda;
+    struct buf text[COUNT(options)] = {{0}};
+    struct err e = {0};
+    uint32_t tokens = 0, drafted = 0;
+    char folder[64], command[100];
+    plain.draw = NULL;
+    tiny_writer(folder);
+    for (int way = 0; way < 2; way++) {
+        struct generator *g;
+        struct model_info info = {0};
+        if (generator_open(&g, way ? &plain : cuda, dev, folder, &(struct generator_options){.threads = 1, .kv_bytes = 1 << 20}, &info, &e))
+            fail_msg("%s", e.message);
+        for (size_t i = 0; i < COUNT(options); i++) {
+            struct gen_prompt p = {.message = message, .n = 2, .options = options[i]};
+            struct gen_result r;
+            struct buf here = BUF_INIT;
+            if (generator_run(g, &p, hear, &here, &r, NULL, &e))
+                fail_msg("%s", e.message);
+            tokens += r.answer_tokens;
+            drafted += r.drafted;
+            assert_true(!way || (here.len == text[i].len && !memcmp(here.data, text[i].data, here.len)));
+            buf_release(&text[i]);
+            text[i] = here;
+        }
+        generator_close(g);
+    }
+    assert_true(tokens > 60 && drafted > 0);
+    for (size_t i = 0; i < COUNT(options); i++)
+        buf_release(&text[i]);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     int ready = sides_open();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_the_weights), cmocka_unit_test(as_the_sampler), cmocka_unit_test(whole_steps), cmocka_unit_test(planted_bugs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_the_weights), cmocka_unit_test(as_the_sampler), cmocka_unit_test(whole_steps), cmocka_unit_test(whole_texts),
+                                       cmocka_unit_test(planted_bugs)};
     if (ready)
         return ready;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
