@@ -203,7 +203,7 @@ int sample_dist(struct sampler *s, struct sample_dist *out, const float *logits,
         if (before(&c[i], &best))
             best = c[i];
     if (how->temperature < SAMPLE_COLD) {
-        c[0] = (struct sample_choice){best.id, best.logit, 1, 1};
+        c[0] = (struct sample_choice){best.id, best.logit, 1};
         *out = (struct sample_dist){c, 1, 1};
         return 0;
     }
@@ -227,9 +227,6 @@ int sample_dist(struct sampler *s, struct sample_dist *out, const float *logits,
         }
     if (ordered)
         qsort(c, kept, sizeof *c, by_id);
-    double unit = 1 / (double)sum;
-    for (size_t i = 0; i < kept; i++)
-        c[i].p = (double)c[i].weight * unit;
     *out = (struct sample_dist){c, kept, sum};
     return 0;
 }
@@ -312,7 +309,7 @@ static double mass_of(const struct sample_dist *d, uint32_t id)
 {
     for (size_t i = 0; i < d->n; i++)
         if (d->choice[i].id == id)
-            return d->choice[i].p;
+            return sample_p(d, i);
     return 0;
 }
 
@@ -330,13 +327,13 @@ bool sample_verify(struct sampler *s, uint32_t *token, const struct sample_dist 
     }
     double sum = 0, u;
     for (size_t i = 0; i < q->n; i++)
-        s->other[q->choice[i].id] = q->choice[i].p;
+        s->other[q->choice[i].id] = sample_p(q, i);
     for (size_t i = 0; i < p->n; i++)
-        sum += fmax(0, p->choice[i].p - s->other[p->choice[i].id]);
+        sum += fmax(0, sample_p(p, i) - s->other[p->choice[i].id]);
     u = sample_uniform(seed, position, LANE_RESIDUAL) * sum;
     *token = p->choice[0].id;
     for (size_t i = 0; i < p->n; i++) {
-        double left = fmax(0, p->choice[i].p - s->other[p->choice[i].id]);
+        double left = fmax(0, sample_p(p, i) - s->other[p->choice[i].id]);
         if (left > 0)
             *token = p->choice[i].id;
         if (left > 0 && u < left)

@@ -33,14 +33,17 @@ struct sample_choice {
     uint32_t id;
     float logit;     /* after penalties and temperature */
     uint64_t weight; /* kernels/draw.h: devices that draw do so with the same numbers */
-    double p;
 };
-/* What may be drawn, by id: probabilities sum to 1. What is 28 below the likeliest is not among it. */
+/* What may be drawn, by id. What is 28 below the likeliest is not among it. */
 struct sample_dist {
     struct sample_choice *choice; /* [n], borrowed from the sampler until its next call */
     size_t n;
     uint64_t sum;                 /* of the weights */
 };
+static inline double sample_p(const struct sample_dist *d, size_t i) /* of the i-th choice: they sum to 1 */
+{
+    return (double)d->choice[i].weight / (double)d->sum;
+}
 
 struct sampler;
 struct sampler *sampler_new(size_t vocab);

@@ -69,7 +69,7 @@ static void test_chain(void **state)
             assert_int_equal(sample_dist(s, &d, logits, NULL, NULL, 0, &how[i], NULL), 0);
             assert_int_equal(d.n, n);
             for (size_t k = 0; k < d.n; k++)
-                assert_true(fabs(d.choice[k].p - p[d.choice[k].id]) < 1e-6);
+                assert_true(fabs(sample_p(&d, k) - p[d.choice[k].id]) < 1e-6);
         }
     }
     sampler_free(s);
@@ -96,7 +96,7 @@ static void test_large(void **state)
     assert_int_equal(sample_dist(s, &d, logits, NULL, NULL, 0, &how, NULL), 0);
     double sum = 0;
     for (size_t k = 0; k < d.n; k++) {
-        sum += d.choice[k].p;
+        sum += sample_p(&d, k);
         assert_true(!k || d.choice[k].id > d.choice[k - 1].id);
     }
     assert_true(fabs(sum - 1) < 1e-9 && d.n > 100 && d.n < n);
@@ -118,7 +118,7 @@ static void test_greedy_and_mask(void **state)
     assert_int_equal(sample_draw(&d, 1, 2), 7);
     how.temperature = 1e-40f; /* colder than a float can divide by */
     assert_int_equal(sample_dist(s, &d, logits, NULL, NULL, 0, &how, &e), 0);
-    assert_true(d.n == 1 && d.choice[0].id == 7 && d.choice[0].p == 1);
+    assert_true(d.n == 1 && d.choice[0].id == 7 && sample_p(&d, 0) == 1);
     allowed[0] = 0;
     assert_int_equal(sample_dist(s, &d, logits, allowed, NULL, 0, &how, &e), 0);
     assert_int_equal(d.choice[0].id, 33);
@@ -208,9 +208,9 @@ static void test_speculation(void **state)
         assert_int_equal(sample_dist(sp, &dp, logits, NULL, NULL, 0, &how, NULL), 0);
         assert_int_equal(sample_dist(sq, &dq, other, NULL, NULL, 0, &draft_how, NULL), 0);
         for (size_t i = 0; i < dp.n; i++)
-            p[dp.choice[i].id] = dp.choice[i].p;
+            p[dp.choice[i].id] = sample_p(&dp, i);
         for (size_t i = 0; i < dq.n; i++)
-            expected += fmin(dq.choice[i].p, p[dq.choice[i].id]);
+            expected += fmin(sample_p(&dq, i), p[dq.choice[i].id]);
         for (uint64_t at = 0; at < DRAWS; at++) {
             uint32_t token, draft = dp.choice[2].id;
             if (way == 0) {
@@ -222,7 +222,7 @@ static void test_speculation(void **state)
                 double u = sample_uniform(6, at, LANE_DRAFT), mass = 0;
                 draft = dq.choice[dq.n - 1].id;
                 for (size_t i = 0; i < dq.n && draft == dq.choice[dq.n - 1].id; i++)
-                    if (u < (mass += dq.choice[i].p))
+                    if (u < (mass += sample_p(&dq, i)))
                         draft = dq.choice[i].id;
                 kept += sample_verify(sp, &token, &dp, &dq, draft, 6, at);
             }
