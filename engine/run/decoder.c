@@ -227,6 +227,7 @@ int decoder_needs(struct decoder_needs *out, const struct model_file *file, cons
 {
     struct decoder *d = mem_zero(1, sizeof *d);
     size_t one, fixed, scratch = 0;
+    d->w.backend = b; /* what it can do is part of the room that a step takes */
     int rc = read_knobs(d, file, o ? o->context : 0, e);
     if (!rc) {
         fill_options(&d->o, o, &d->w.k);
