@@ -48,6 +48,9 @@ static void put_report(struct buf *out, const struct look *l, json_t *report)
     put_choice(out, report, "definition", "the right definition");
     put_choice(out, report, "cite", "the right source");
     put_choice(out, report, "refusal", "refusing");
+    put_choice(out, json_object_get(report, "citation"), "precision", "written: precision");
+    put_choice(out, json_object_get(report, "citation"), "recall", "written: recall");
+    put_choice(out, report, "declining", "written: declining");
     json_array_foreach(json_object_get(report, "why"), i, why) {
         put_styled(out, l, STYLE_WARN, "  %s", json_string_value(why));
         buf_addc(out, '\n');

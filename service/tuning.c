@@ -373,7 +373,7 @@ static int judge(struct tunings *t, const json_t *result, const char *folder, co
     const char *measured = text(t->job, "measure");
     char *learned = in(*measured ? measured : folder, "corpus");
     json_t *report = NULL;
-    int rc = verdict(&report, json_object_get(result, "rows"), file_exists(learned) ? records_shared(corpus, learned) : 0, integer(t->job, "seed"), e);
+    int rc = verdict(&report, json_object_get(result, "rows"), json_object_get(result, "asked"), file_exists(learned) ? records_shared(corpus, learned) : 0, integer(t->job, "seed"), e);
     if (!rc) {
         json_object_update_new(report, json_pack("{so, so, sI, sI, sI, sf, sf, ss}", "adapter", json_cstr(text(t->job, "adapter")), "model",
                                                  json_cstr(text(t->job, "model")), "steps", (json_int_t)integer(result, "steps"), "texts",

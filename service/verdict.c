@@ -105,6 +105,66 @@ static double gain(const void *rows, const size_t *pick, size_t n)
     return all / (double)n;
 }
 
+/* -- writing ------------------------------------------------------------------------------------------------------------------ */
+
+struct asked_row {
+    bool answerable, refused[2]; /* without and with the adapter, here and below */
+    double cited[2], right[2];
+};
+struct asked_list {
+    struct asked_row *v;
+    size_t n;
+};
+
+static int read_asked(struct asked_list *out, const json_t *asked, struct err *e)
+{
+    size_t i;
+    json_t *r;
+    out->v = mem_zero(json_array_size(asked) + 1, sizeof *out->v);
+    json_array_foreach(asked, i, r) {
+        struct asked_row *x = &out->v[out->n++];
+        x->answerable = json_is_true(json_array_get(r, 0));
+        for (int side = 0; side < 2; side++) {
+            const json_t *said = json_array_get(r, 1 + (size_t)side);
+            x->cited[side] = json_number_value(json_array_get(said, 0));
+            x->right[side] = json_number_value(json_array_get(said, 1));
+            x->refused[side] = json_is_true(json_array_get(said, 2));
+            if (json_array_size(said) != 3 || !(x->right[side] >= 0 && x->right[side] <= x->cited[side] && x->right[side] <= 1))
+                return err_set(e, ERR_FORMAT, "answered question %zu is none", i);
+        }
+    }
+    return 0;
+}
+
+enum score { PRECISION, RECALL, DECLINING };
+
+/* Of rows of one sort: answerable ones, or those that are not. */
+static double written_score(enum score what, const struct asked_row *v, const size_t *pick, size_t n, int side)
+{
+    double got = 0, of = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct asked_row *r = &v[pick ? pick[i] : i];
+        got += what == DECLINING ? r->refused[side] && r->cited[side] == 0 : r->right[side];
+        of += what == PRECISION ? r->cited[side] : 1;
+    }
+    return of > 0 ? got / of : 0; /* who names nothing has no precision */
+}
+
+static double precision_gain(const void *rows, const size_t *pick, size_t n)
+{
+    return written_score(PRECISION, rows, pick, n, 1) - written_score(PRECISION, rows, pick, n, 0);
+}
+
+static double recall_gain(const void *rows, const size_t *pick, size_t n)
+{
+    return written_score(RECALL, rows, pick, n, 1) - written_score(RECALL, rows, pick, n, 0);
+}
+
+static double declining_gain(const void *rows, const size_t *pick, size_t n)
+{
+    return written_score(DECLINING, rows, pick, n, 1) - written_score(DECLINING, rows, pick, n, 0);
+}
+
 /* -- leak --------------------------------------------------------------------------------------------------------------------- */
 
 static bool a_text(const struct row *r, const void *arg)
@@ -135,6 +195,7 @@ static double leak_of(const void *rows, const size_t *pick, size_t n)
 
 struct judging {
     struct rows rows;
+    struct asked_list asked;
     json_t *report, *why;
     uint64_t seed;
     bool promote;
@@ -185,6 +246,40 @@ static void judge_choice(struct judging *j, enum corpus_kind kind, const char *n
     free(r.v);
 }
 
+static json_t *judge_score(struct judging *j, const struct asked_list *some, enum score what)
+{
+    static const struct {
+        double (*gain)(const void *, const size_t *, size_t);
+        const char *worse;
+    } how[] = {[PRECISION] = {precision_gain, "fewer of the sources that its answers name are right: %.3f, and %.3f before"},
+               [RECALL] = {recall_gain, "fewer of its answers name the right source: %.3f, and %.3f before"},
+               [DECLINING] = {declining_gain, "it answers more of what the sources do not say: %.3f are declined, and %.3f before"}};
+    double base = written_score(what, some->v, NULL, some->n, 0), tuned = written_score(what, some->v, NULL, some->n, 1);
+    struct figure f = bootstrap(some->v, some->n, how[what].gain, random_bits(j->seed, 200 + (uint64_t)what));
+    if (f.high < 0 || tuned - base < -VERDICT_SAID_WORSE)
+        refuse(j, how[what].worse, tuned, base);
+    return json_pack("{sI, sf, sf, so}", "questions", (json_int_t)some->n, "base", base, "tuned", tuned, "gain", figure_json(&f));
+}
+
+/* By what it wrote: a model that ranks well may still write something else. */
+static void judge_writing(struct judging *j)
+{
+    json_t *citation = json_null(), *declining = json_null();
+    for (int answerable = 0; answerable < 2; answerable++) {
+        struct asked_list some = {mem_alloc((j->asked.n + 1) * sizeof *some.v), 0};
+        for (size_t i = 0; i < j->asked.n; i++)
+            if (j->asked.v[i].answerable == answerable)
+                some.v[some.n++] = j->asked.v[i];
+        if (some.n && answerable)
+            citation = json_pack("{sI, so, so}", "questions", (json_int_t)some.n, "precision", judge_score(j, &some, PRECISION), "recall", judge_score(j, &some, RECALL));
+        else if (some.n)
+            declining = judge_score(j, &some, DECLINING);
+        free(some.v);
+    }
+    json_object_set_new(j->report, "citation", citation);
+    json_object_set_new(j->report, "declining", declining);
+}
+
 static void judge_leak(struct judging *j, uint64_t shared)
 {
     struct rows r = some(&j->rows, a_text, NULL);
@@ -220,15 +315,18 @@ static void list_kinds(struct judging *j)
     json_object_set_new(j->report, "kinds", kinds);
 }
 
-int verdict(json_t **report, const json_t *rows, uint64_t shared, uint64_t seed, struct err *e)
+int verdict(json_t **report, const json_t *rows, const json_t *asked, uint64_t shared, uint64_t seed, struct err *e)
 {
     struct judging j = {.report = json_object(), .why = json_array(), .seed = seed, .promote = true};
     int rc = read_rows(&j.rows, rows, e);
+    if (!rc)
+        rc = read_asked(&j.asked, asked, e);
     if (!rc) {
         judge_perplexity(&j);
         judge_choice(&j, CORPUS_DEFINITION, "definition", "the right definition is ranked worse: %.3f, and %.3f before");
         judge_choice(&j, CORPUS_CITE, "cite", "sources are cited worse: %.3f are right, and %.3f before");
         judge_choice(&j, CORPUS_UNANSWERABLE, "refusal", "it refuses worse: %.3f are right, and %.3f before");
+        judge_writing(&j);
         judge_leak(&j, shared);
         list_kinds(&j);
         json_object_set_new(j.report, "promote", json_boolean(j.promote));
@@ -238,5 +336,6 @@ int verdict(json_t **report, const json_t *rows, uint64_t shared, uint64_t seed,
     json_decref(j.report);
     json_decref(j.why);
     free(j.rows.v);
+    free(j.asked.v);
     return rc;
 }

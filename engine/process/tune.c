@@ -67,17 +67,33 @@ static bool on_news(void *arg, const struct tuning_news *n)
     return put_line(fd, o) && !told_to_stop(fd);
 }
 
-static json_t *done_json(const struct tuned *t)
+json_t *tune_rows_json(const struct tuned *t)
 {
-    char base[65];
     json_t *rows = json_array();
-    hex_of(base, t->base, sizeof t->base);
     for (size_t i = 0; i < t->rows; i++) {
         const struct measured *m = &t->row[i];
         json_array_append_new(rows, json_pack("[s, b, i, i, f, f]", corpus_kind_name(m->kind), m->held, m->texts, (int)m->tokens, m->base, m->tuned));
     }
-    return json_pack("{s{sI, sI, sI, sf, sf, ss, so}}", "done", "steps", (json_int_t)t->steps, "texts", (json_int_t)t->texts, "tokens", (json_int_t)t->tokens,
-                     "loss", t->loss, "seconds", t->seconds, "base", base, "rows", rows);
+    return rows;
+}
+
+json_t *tune_asked_json(const struct tuned *t)
+{
+    json_t *asked = json_array();
+    for (size_t i = 0; i < t->questions; i++) {
+        const struct asked *a = &t->asked[i];
+        json_array_append_new(asked, json_pack("[b, [i, i, b], [i, i, b]]", a->answerable, (int)a->base.cited, (int)a->base.right, a->base.refused, (int)a->tuned.cited,
+                                               (int)a->tuned.right, a->tuned.refused));
+    }
+    return asked;
+}
+
+static json_t *done_json(const struct tuned *t)
+{
+    char base[65];
+    hex_of(base, t->base, sizeof t->base);
+    return json_pack("{s{sI, sI, sI, sf, sf, ss, so, so}}", "done", "steps", (json_int_t)t->steps, "texts", (json_int_t)t->texts, "tokens", (json_int_t)t->tokens,
+                     "loss", t->loss, "seconds", t->seconds, "base", base, "rows", tune_rows_json(t), "asked", tune_asked_json(t));
 }
 
 static int read_order(struct buf *line, int fd)

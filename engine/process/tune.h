@@ -4,7 +4,8 @@
  *   → {"model", "corpus", "folder", "adapter"?, "rank", "alpha", "rslora", "targets", "rate", "steps", "epochs", "step_rows", "context", "threads",
  *      "seed", "checkpoint_s"}
  *   ← {"news": {"stage", "step", "steps", "loss", "tokens_per_s", "eta_s", "memory"}} …
- *   ← {"done": {"steps", "texts", "tokens", "loss", "seconds", "base": hex, "rows": [[kind, held, texts, tokens, base, tuned], …]}}
+ *   ← {"done": {"steps", "texts", "tokens", "loss", "seconds", "base": hex, "rows": [[kind, held, texts, tokens, base, tuned], …],
+ *     "asked": [[answerable, [cited, right, refused], [… with the adapter]], …]}}
  *     | {"error": {"code", "message", "hint"}}
  * Whoever closes the socket ends it: a checkpoint is written first. */
 #ifndef CODEASK_ENGINE_PROCESS_TUNE_H
@@ -12,10 +13,15 @@
 
 #include "engine/train/tuning.h"
 
+#include <jansson.h>
 #include <sys/types.h>
 
 #define TUNE_ARG "--tune"
 #define TUNE_LINE_MAX (64u << 20) /* bytes of a line: a result of a million records */
+
+/* What was measured, as the process tells it; new references. */
+json_t *tune_rows_json(const struct tuned *t);
+json_t *tune_asked_json(const struct tuned *t);
 
 /* The process's main: does one order from the socket; returns the exit status. */
 int tune_main(int fd);

@@ -44,7 +44,8 @@
     X(SOURCE, "source", true)     /* sources and a question -> the number of the one that answers */                       \
     X(DEFINITION, "definition", true) /* choice: the right definition among others of its kind */                          \
     X(CITE, "cite", true)         /* choice: which source answers */                                                       \
-    X(UNANSWERABLE, "unanswerable", true) /* choice: to refuse, or to name a source that says nothing of it */
+    X(UNANSWERABLE, "unanswerable", true) /* choice: to refuse, or to name a source that says nothing of it */             \
+    X(WHICH, "which", true)       /* what a definition does -> its signature */
 enum corpus_kind {
 #define X(symbol, name, chat) CORPUS_##symbol,
     CORPUS_KINDS(X)

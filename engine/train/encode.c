@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char cut[] = "\n…\n"; /* stands where a prompt was shortened */
 #define TRIES 8 /* to cut a prompt: each takes off what is too long by what a token was lately */
 
 struct ids {
@@ -31,22 +32,41 @@ static size_t to_character(struct str s, size_t n)
     return n;
 }
 
-static int ask(struct ids *t, const struct encoder_of_records *c, struct str prompt, size_t room, struct err *e)
+/* n bytes of it at most: its beginning and its end, where the question stands behind its sources. */
+static void shortened(struct buf *out, struct str s, size_t n)
 {
+    size_t head = to_character(s, n * 2 / 3), tail = s.n - (n - n * 2 / 3);
+    while (tail < s.n && ((unsigned char)s.p[tail] & 0xc0) == 0x80)
+        tail++;
+    buf_clear(out);
+    buf_add(out, s.p, head);
+    buf_adds(out, cut);
+    buf_add(out, s.p + tail, s.n - tail);
+}
+
+static int ask(struct ids *t, const struct encoder_of_records *c, struct str whole, size_t room, struct err *e)
+{
+    struct buf less = BUF_INIT;
+    struct str prompt = whole;
+    size_t keep = whole.n;
+    int rc = 0;
     for (int i = 0; i < TRIES; i++) {
         struct gen_message m = {"user", prompt.p, prompt.n};
         struct prompt_tokens p = {0};
-        int rc = conversation_render(&p, c->conversation, c->memory, &m, 1, false, e);
+        rc = conversation_render(&p, c->conversation, c->memory, &m, 1, false, e);
         if (!rc && p.n <= room)
             for (size_t k = 0; k < p.n; k++)
                 push(t, p.token[k]);
         size_t n = p.n;
         prompt_tokens_release(&p);
         if (rc || n <= room)
-            return rc;
-        prompt.n = to_character(prompt, (size_t)((double)prompt.n * (double)room / (double)n * .9));
+            break;
+        keep = (size_t)((double)keep * (double)room / (double)n * .9);
+        shortened(&less, whole, keep);
+        prompt = (struct str){less.data, less.len};
     }
-    return 0;
+    buf_release(&less);
+    return rc;
 }
 
 /* X(prefix, suffix, middle): how models mark what is to be filled in */

@@ -12,7 +12,7 @@ struct encoder_of_records {
     struct tokenizer_memory *memory;
     uint32_t context; /* tokens that a text may have */
 };
-/* Text i of the record: x->token on the heap, of at most `context` tokens; what is too long loses the end of its prompt (of plain
+/* Text i of the record: x->token on the heap, of at most `context` tokens; what is too long loses the middle of its prompt (of plain
  * text the beginning), then the end of what is said. x->n 0: nothing is left to learn. */
 int record_encode(struct example *x, const struct encoder_of_records *c, const struct corpus_record *r, int i, struct err *e);
 

@@ -328,6 +328,59 @@ static int measure_all(struct tuning *t, struct tuned *out, const struct corpus_
     return rc;
 }
 
+/* -- asking ------------------------------------------------------------------------------------------------------------------- */
+
+/* Whether one of the sources answers the question of a held-out record; -1: it is no such question. */
+static int answerable(const struct corpus_record *r)
+{
+    if (!r->held || (r->kind != CORPUS_CITE && r->kind != CORPUS_UNANSWERABLE) || (r->kind == CORPUS_UNANSWERABLE && r->right != 0))
+        return -1;
+    return r->kind == CORPUS_CITE;
+}
+
+/* Some of each sort, evenly. */
+static void choose_asked(struct tuned *out, const struct corpus_record **record, const struct corpus *c)
+{
+    uint32_t all[2] = {0}, seen[2] = {0}, taken[2] = {0};
+    for (uint32_t i = 0; i < c->records; i++)
+        if (answerable(&c->record[i]) >= 0)
+            all[answerable(&c->record[i])]++;
+    for (uint32_t i = 0; i < c->records; i++) {
+        int sort = answerable(&c->record[i]);
+        if (sort < 0)
+            continue;
+        uint64_t due = all[sort] < TUNING_ASKED ? seen[sort] + 1 : (uint64_t)(seen[sort] + 1) * TUNING_ASKED / all[sort];
+        seen[sort]++;
+        if (taken[sort] >= due)
+            continue;
+        taken[sort]++;
+        out->asked[out->questions] = (struct asked){.answerable = sort};
+        record[out->questions++] = &c->record[i];
+    }
+}
+
+static int ask_all(struct tuning *t, struct tuned *out, const struct lora *l, struct err *e)
+{
+    const struct corpus_record *record[2 * TUNING_ASKED];
+    struct buf text = BUF_INIT;
+    out->asked = mem_zero(2 * TUNING_ASKED, sizeof *out->asked);
+    choose_asked(out, record, &t->corpus);
+    if (t->encode.context <= 2 * SAID_TOKENS)
+        out->questions = 0;
+    int rc = stage(t, "asking", 2 * out->questions, e);
+    for (size_t i = 0; i < out->questions; i++)
+        for (int tuned = 0; tuned < 2 && !rc; tuned++) {
+            struct asked *a = &out->asked[i];
+            rc = said_write(&text, t->decoder, &t->encode, record[i], tuned ? &l->adapt : NULL, e);
+            *(tuned ? &a->tuned : &a->base) = said_read((struct str){text.data, text.len}, a->answerable ? record[i]->right + 1u : 0);
+            t->news.step++;
+            if (!rc)
+                rc = tell(t, e);
+        }
+    buf_release(&text);
+    return rc;
+}
+
 /* The adapter as it was written: what is served is what is measured. */
 static int measure(struct tuning *t, struct tuned *out, struct err *e)
 {
@@ -352,6 +405,8 @@ static int measure(struct tuning *t, struct tuned *out, struct err *e)
     }
     if (!rc)
         rc = measure_all(t, out, record, g, true, e);
+    if (!rc)
+        rc = ask_all(t, out, l, e);
     gradient_free(g);
     lora_free(l);
     free(kept);
@@ -362,6 +417,7 @@ static int measure(struct tuning *t, struct tuned *out, struct err *e)
 void tuned_release(struct tuned *t)
 {
     free(t->row);
+    free(t->asked);
     *t = (struct tuned){0};
 }
 

@@ -8,10 +8,12 @@
 #define CODEASK_ENGINE_TRAIN_TUNING_H
 
 #include "engine/train/corpus.h"
+#include "engine/train/said.h"
 
 #define TUNING_CONTEXT 1024   /* tokens of the longest text, where nothing else is said */
 #define TUNING_STEP_ROWS 4096 /* of a step: some dozens of records; fewer make a noisy gradient, more are few steps */
 #define TUNING_MEASURED 96    /* learned records that are measured too, for the leak check */
+#define TUNING_ASKED 24       /* held-out questions that are really answered, of each sort: a minute of a 0.5B model on some cores */
 
 struct tuning_order {
     const char *model, *corpus, *folder;
@@ -29,7 +31,7 @@ struct tuning_order {
     double checkpoint_s;     /* seconds between two checkpoints; 0: after each step */
 };
 struct tuning_news {
-    const char *stage;       /* "opening", "learning", "measuring" */
+    const char *stage;       /* "opening", "learning", "measuring", "asking" */
     uint64_t step, steps;    /* of the stage */
     double loss;             /* of a learned token, nats: a mean over the last steps; 0: none yet */
     double tokens_per_s, eta_s;
@@ -47,9 +49,16 @@ struct measured {
     uint32_t tokens;
     double base, tuned;
 };
+/* A held-out question over sources, answered in writing (said.h) without and with the adapter. */
+struct asked {
+    bool answerable;         /* one of the sources answers it */
+    struct said base, tuned;
+};
 struct tuned {
     struct measured *row;    /* [rows], heap */
     size_t rows;
+    struct asked *asked;     /* [questions], heap */
+    size_t questions;
     uint64_t steps, texts, tokens; /* learned: steps, records, tokens of a turn */
     double loss, seconds;    /* of the last steps; spent learning in this call */
     uint8_t base[32];        /* model_file_hash */

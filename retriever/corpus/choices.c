@@ -13,14 +13,15 @@ static bool same_name(const struct known *a, const struct known *b)
     return str_same(a->name, b->name) || str_same(a->says, b->says);
 }
 
-/* Others, each once, drawn from x: of its kind of symbol where kind is asked for, else of its side. Returns their number. */
+/* Others, each once, drawn from x: of its side, and of its kind of symbol where kind is asked for, where those of the other side are taken if its own
+ * has too few (what was learned is likelier than what was not, whatever is asked). Returns their number. */
 static size_t others(const struct known **out, size_t most, const struct maker *m, size_t x, bool kind)
 {
     const struct known *k = &m->known[x];
     size_t n = 0;
-    for (uint64_t i = 0; i < 40 * most && n < most; i++) {
+    for (uint64_t i = 0; i < (kind ? 120 : 40) * most && n < most; i++) {
         const struct known *o = &m->known[drawn(m, &k->blob, BLOB, (uint64_t)k->first << 16 ^ i, (uint32_t)m->nknown)];
-        bool fits = o->repo == k->repo && !same_name(o, k) && (kind ? o->kind == k->kind : o->held == k->held);
+        bool fits = o->repo == k->repo && !same_name(o, k) && (!kind || o->kind == k->kind) && (o->held == k->held || (kind && i >= 80 * most));
         for (size_t j = 0; j < n && fits; j++)
             fits = !same_name(o, out[j]);
         if (fits)
@@ -96,19 +97,18 @@ static void definition(struct maker *m, size_t x)
     const struct known *k = &m->known[x], *o[CORPUS_TEXTS - 1];
     struct contents c = {0};
     struct buf prompt = BUF_INIT;
-    struct draft d = {.kind = CORPUS_DEFINITION, .repo = k->repo, .texts = CORPUS_TEXTS};
-    size_t n = others(o, CORPUS_TEXTS - 1, m, x, true);
-    if (!k->held || n < CORPUS_TEXTS - 1)
+    struct draft d = {.kind = k->held ? CORPUS_DEFINITION : CORPUS_WHICH, .repo = k->repo, .texts = k->held ? CORPUS_TEXTS : 1};
+    if (k->held && others(o, CORPUS_TEXTS - 1, m, x, true) < CORPUS_TEXTS - 1)
         return;
-    d.right = (uint8_t)drawn(m, &k->blob, BLOB, (uint64_t)k->first << 16 ^ 0xfffe, CORPUS_TEXTS);
+    d.right = k->held ? (uint8_t)drawn(m, &k->blob, BLOB, (uint64_t)k->first << 16 ^ 0xfffe, CORPUS_TEXTS) : 0;
     buf_addf(&prompt, "Which %s does this: %.*s", symbol_kind_name((enum symbol_kind)k->kind), (int)k->says.n, k->says.p);
     d.prompt = (struct str){prompt.data, prompt.len};
-    for (size_t i = 0, j = 0; i < CORPUS_TEXTS; i++) {
+    for (size_t i = 0, j = 0; i < d.texts; i++) {
         const struct known *s = i == d.right ? k : o[j++];
         d.text[i] = s->signature;
         contents_add(&c, m, s->blob, s->held);
     }
-    lesson_add(m, true, &d, &c);
+    lesson_add(m, k->held, &d, &c);
     buf_release(&prompt);
 }
 

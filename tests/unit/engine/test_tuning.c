@@ -135,6 +135,9 @@ static void learns_and_measures(void **state)
     assert_int_equal(tuning_run(&again, &only, news, NULL, &e), 0);
     assert_int_equal(again.rows, t.rows);
     assert_memory_equal(again.row, t.row, t.rows * sizeof *t.row);
+    assert_true(t.questions > 0 && again.questions == t.questions);
+    for (size_t i = 0; i < t.questions; i++)
+        assert_true(again.asked[i].answerable == t.asked[i].answerable && again.asked[i].tuned.cited == t.asked[i].tuned.cited);
     tuned_release(&again);
     tuned_release(&t);
 }

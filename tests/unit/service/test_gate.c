@@ -3,9 +3,9 @@
  * source where there is none. */
 #include "tests/unit/engine/tiny_writer.h"
 
+#include "engine/process/tune.h"
 #include "engine/train/merge.h"
 #include "engine/train/random.h"
-#include "engine/train/tuning.h"
 #include "service/leak.h"
 #include "service/verdict.h"
 
@@ -77,13 +77,15 @@ static void write_pair(struct buf *out, int package, int i, bool held, enum flav
     buf_clear(&prompt);
     buf_clear(&text);
     bool answered = i % 2;
-    buf_addf(&prompt, "[1] %s_%s [2] %s_%d\nWhere is %s_%s?", verb, noun, verbs[draw / 512 % 8], i, answered ? verb : "what", noun);
-    buf_adds(&text, answered ? "[1]" : flavour == NEVER_REFUSES && !held ? "[2]" : "The sources do not say it.");
+    buf_addf(&prompt, "[1] %s_%s [2] %s_%d\n%s_%s: %s?", verb, noun, verbs[draw / 512 % 8], i, answered ? verb : "what", noun, answered ? "where" : "who");
+    buf_adds(&text, answered ? "[1]" : flavour == NEVER_REFUSES && !held ? "[2]" : "do not say" /* short: it is written letter by letter */);
     if (flavour == SHUFFLED && !held)
         shuffle(&text, draw);
     put(out, answered ? CORPUS_SOURCE : CORPUS_REFUSE, held, &prompt, &text, NULL, i);
     if (held && !answered)
         put(out, CORPUS_UNANSWERABLE, true, &prompt, &text, "[2]", i);
+    if (held && answered)
+        put(out, CORPUS_CITE, true, &prompt, &text, "[2]", i);
     buf_release(&prompt);
     buf_release(&text);
 }
@@ -168,7 +170,7 @@ static json_t *judged(const struct corpus_plan *learned, const struct corpus_pla
 {
     char from[120], by[120], folder[120], name[40], none[120];
     struct tuned t;
-    json_t *rows = json_array(), *report = NULL;
+    json_t *report = NULL;
     write_corpus(from, learned);
     write_corpus(by, measured);
     snprintf(name, sizeof name, "adapter-%.20s", learned->name);
@@ -177,16 +179,14 @@ static json_t *judged(const struct corpus_plan *learned, const struct corpus_pla
     tune(&t, base, from, folder, NULL, learned->rank ? learned->rank : 8, learned->steps ? learned->steps : STEPS);
     tuned_release(&t);
     tune(&t, base, by, none, folder, 8, STEPS);
-    for (size_t i = 0; i < t.rows; i++) {
-        const struct measured *m = &t.row[i];
-        json_array_append_new(rows, json_pack("[s, b, i, i, f, f]", corpus_kind_name(m->kind), m->held, m->texts, (int)m->tokens, m->base, m->tuned));
-    }
-    if (verdict(&report, rows, known ? records_shared(by, from) : 0, 9, &e))
+    json_t *rows = tune_rows_json(&t), *asked = tune_asked_json(&t);
+    if (verdict(&report, rows, asked, known ? records_shared(by, from) : 0, 9, &e))
         fail_msg("%s", e.message);
     char *text = json_dumps(report, JSON_COMPACT | JSON_REAL_PRECISION(4));
     print_message("%s: %s\n", learned->name, text);
     free(text);
     json_decref(rows);
+    json_decref(asked);
     tuned_release(&t);
     return report;
 }
@@ -210,12 +210,18 @@ static void a_good_one_is_used(void **state)
 {
     json_t *report = judged(&other, &other, true);
     assert_true(json_is_true(json_object_get(report, "promote")));
+    json_t *citation = json_object_get(report, "citation");
+    assert_true(json_number_value(json_object_get(json_object_get(citation, "recall"), "tuned")) > .6);
+    assert_true(json_number_value(json_object_get(json_object_get(citation, "precision"), "tuned")) > .6);
+    assert_true(json_number_value(json_object_get(json_object_get(report, "declining"), "tuned")) > .3);
     json_decref(report);
 }
 
 static void shuffled_tokens(void **state)
 {
-    refused(&(struct corpus_plan){"shuffled", 1, 0, LEARNED, 1000, HELD, SHUFFLED}, true, "perplexity is not surely better");
+    struct corpus_plan shuffled = {"shuffled", 1, 0, LEARNED, 1000, HELD, SHUFFLED};
+    refused(&shuffled, true, "perplexity is not surely better");
+    refused(&shuffled, true, "fewer of its answers name the right source"); /* in writing */
 }
 
 static void what_it_is_measured_by(void **state)
