@@ -4,7 +4,7 @@
  * On a machine that others use too, a mean says little: peak and product are measured alternately in windows of a few
  * milliseconds, and the best window of each counts. */
 #include "base/clock.h"
-#include "kernels/backend.h"
+#include "kernels/backward.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +128,38 @@ static void measure(const struct row *t, void *dev, void *q, uint32_t rows, size
     }
 }
 
+/* The gradient of a product by its weights beside the product itself, fp32: as many multiplications. */
+static void measure_dw(void *dev, void *q, uint32_t rows, size_t s)
+{
+    uint32_t n = shapes[s].n, k = shapes[s].k, used[2] = {rows, 1};
+    struct rows r = {.used = used, .max_rows = rows, .max_sequences = 1, .longest = rows};
+    struct mat x = mat_new(dev, rows, k, TYPE_F32), y = mat_new(dev, rows, n, TYPE_F32), dw = mat_new(dev, n, k, TYPE_F32);
+    struct weight *w;
+    for (size_t i = 0; i < (size_t)rows * x.stride; i++)
+        ((float *)x.data)[i] = (float)(i * 37 % 101) / 50 - 1;
+    if (backend_cpu.weight(dev, &w, TYPE_F32, &(struct weight_shape){.n = n, .k = k},
+                           &(struct weight_source){.type = BLOCK_F32, .row = constant_row, .arg = &k}, NULL))
+        exit(2);
+    double best[2] = {0};
+    for (int i = 0; i < 100; i++) {
+        int64_t start = clock_ns(), between;
+        backend_cpu.matmul(q, &y, &x, w, &(struct matmul){0}, &r);
+        between = clock_ns();
+        backend_cpu.backward->product_dw(q, &dw, &y, &x, 1e-3f, &r);
+        double rate[2] = {2.0 * rows * n * k / (double)(between - start), 2.0 * rows * n * k / (double)(clock_ns() - between)};
+        for (int j = 0; j < 2; j++)
+            best[j] = rate[j] > best[j] ? rate[j] : best[j];
+    }
+    printf("{\"name\": \"gemm.dw.f32.%ux%ux%u\", \"value\": %.1f, \"unit\": \"GOP/s\", \"against\": \"the product forward, %.0f GOP/s\", \"ratio\": %.3f, "
+           "\"goal\": null}\n", rows, n, k, best[1], best[0], best[1] / best[0]);
+    backend_cpu.weight_release(dev, w);
+    struct mat *all[] = {&x, &y, &dw};
+    for (size_t i = 0; i < 3; i++) {
+        backend_cpu.release(dev, all[i]->data);
+        backend_cpu.release(dev, all[i]->quant);
+    }
+}
+
 int main(void)
 {
     struct bounds b = {.rows = 256, .sequences = 1, .longest = 256, .hidden = 384, .intermediate = 1536, .heads = 12};
@@ -143,5 +175,12 @@ int main(void)
         backend_cpu.queue_close(q);
         backend_cpu.close(dev);
     }
+    void *dev, *q;
+    if (backend_cpu.open(&dev, &(struct device_options){0}, NULL) || backend_cpu.queue(dev, &b, &q, NULL))
+        return 2;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        measure_dw(dev, q, 187, s);
+    backend_cpu.queue_close(q);
+    backend_cpu.close(dev);
     return 0;
 }
