@@ -78,6 +78,18 @@ static bool same(const struct mat *a, const struct mat *b)
     return memcmp(a->data, b->data, (size_t)a->rows * a->stride * sizeof(float)) == 0;
 }
 
+/* What one thread got is kept, what more of them got must be the same bytes. */
+static void as_of_one_thread(uint32_t threads, struct mat *got, struct mat *first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        assert_true(threads == 1 || same(&got[i], &first[i]));
+        if (threads == 1)
+            first[i] = got[i];
+        else
+            free(got[i].data);
+    }
+}
+
 struct three { /* of a product y = x·wᵀ */
     const struct mat *x, *w, *y;
     const float *value; /* of w [n, k], instead */
@@ -137,13 +149,7 @@ static void products(void **state)
         near(&got[0], want_y, &three, 1e-6, "product");
         near(&got[1], want_dx, &three, 1e-6, "product_dx");
         near(&got[2], want_dw, &three, 1e-6, "product_dw");
-        for (int i = 0; i < 3; i++) {
-            assert_true(t == 1 || same(&got[i], &first[i]));
-            if (t == 1)
-                first[i] = got[i];
-            else
-                free(got[i].data);
-        }
+        as_of_one_thread(t, got, first, 3);
     }
     for (int i = 0; i < 3; i++)
         free(first[i].data);
@@ -208,13 +214,7 @@ static void gains_biases_and_embeddings(void **state)
         near(&got[0], want_bias, &want, 1e-6, "bias");
         near(&got[1], want_gain, &want, 1e-6, "gain");
         near(&got[2], want_embed, &want, 1e-6, "embed");
-        for (int i = 0; i < 3; i++) {
-            assert_true(t == 1 || same(&got[i], &first[i]));
-            if (t == 1)
-                first[i] = got[i];
-            else
-                free(got[i].data);
-        }
+        as_of_one_thread(t, got, first, 3);
     }
     for (int i = 0; i < 3; i++)
         free(first[i].data);
