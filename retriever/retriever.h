@@ -28,8 +28,8 @@ int retriever_open(struct retriever **out, struct store *s, struct err *e);
 void retriever_close(struct retriever *r);
 /* Keeps nothing in memory of what was read: after a content was purged. Any thread; searches under way end with what they hold. */
 void retriever_forget(struct retriever *r);
-/* Gives back what searches keep for the next ones (texts, their scratch) and none has used for RETRIEVER_KEEPS seconds: for whoever calls it
- * now and then, so that what it holds follows what is asked. Any thread. */
+/* Gives back what searches keep for the next ones: texts that none has used for RETRIEVER_KEEPS seconds, and scratch that none has in use. For
+ * whoever calls it every ten seconds or so, that what is held follows what is asked. Any thread. */
 #define RETRIEVER_KEEPS 30
 void retriever_rest(struct retriever *r, int64_t now_ns);
 

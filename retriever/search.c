@@ -23,7 +23,6 @@
 struct scratch {
     struct scratch *next;
     struct arena arena;
-    int64_t used_ns;
 };
 
 struct retriever {
@@ -52,9 +51,8 @@ static void scratch_give(struct retriever *r, struct scratch *s)
         arena_release(&s->arena);
     else
         arena_reset(&s->arena);
-    s->used_ns = clock_ns();
     pthread_mutex_lock(&r->lock);
-    s->next = r->idle; /* the last one is taken first: those that bursts needed grow old below it */
+    s->next = r->idle;
     r->idle = s;
     pthread_mutex_unlock(&r->lock);
 }
@@ -95,11 +93,8 @@ void retriever_rest(struct retriever *r, int64_t now_ns)
     texts_rest(&r->texts, since);
     texts_rest(&r->large, since);
     pthread_mutex_lock(&r->lock);
-    struct scratch **at = &r->idle;
-    while (*at && (*at)->used_ns >= since)
-        at = &(*at)->next;
-    struct scratch *old = *at; /* the list is by age */
-    *at = NULL;
+    struct scratch *old = r->idle; /* whether in use or not: each has the size of the largest search it ever served */
+    r->idle = NULL;
     pthread_mutex_unlock(&r->lock);
     scratch_free(old);
 }

@@ -19,6 +19,7 @@
 #include "service/query_maps.h"
 #include "service/tuning.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -194,6 +195,7 @@ static void *clock_main(void *arg)
             cutting_rest(s->cutting, clock_ns());
             overlays_rest(s->overlays, clock_ns());
             retriever_rest(s->retriever, clock_ns());
+            malloc_trim(0); /* what was freed in the middle of heaps, which glibc keeps for good */
             pthread_mutex_lock(&s->mu);
             continue;
         }
